@@ -6,6 +6,7 @@ listens on a Unix socket in a directory nobody else may enter, so it trusts whoe
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.util
 import os
@@ -17,16 +18,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 
 from ..errors import LocalStackError
-from .process import Account, Launch, Process, Startup, bring_up, run_tool, unprivileged_account, until_ready
+from .process import Account, Launch, Startup, children_of, is_alive, run_tool, unprivileged_account, wait_until
+from .server import Server
 
 __all__ = ["Postgres", "find_binaries"]
 
 _PORT = 5432  # only a part of the socket's name
 _LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # sizeof(sockaddr_un.sun_path) - 1
-_STARTS = 5
+_STARTS = 100  # about 4 s
+_MAINTENANCE_DATABASE = "postgres"
+_PROTOCOL = 3 << 16  # version 3.0
 _IPC_RMID = 0  # linux/ipc.h
 
 # Tuned for bulk COPY into data that is thrown away. Statements are kept out of the log: a COPY carries keys.
@@ -57,46 +60,28 @@ log_min_error_statement = panic
 """
 
 
-class Postgres:
+class Postgres(Server):
     """A PostgreSQL cluster in ``directory``, made by the first start and kept by later ones.
 
     Args:
         directory: an existing directory of this stack; the socket is put into it (its path may have 80 bytes).
+        database: made by the first start, owned by ``user``.
 
     Attributes:
         socket_dir, port, user, database: how to connect: no password, all rights.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory / "postgres"
+    name = "PostgreSQL"
+    folder = "postgres"
+    stop_signal = signal.SIGINT  # "fast": sessions are cut, data is written
+
+    def __init__(self, directory: Path, database: str = "dev") -> None:
+        super().__init__(directory)
         self._data = self._directory / "data"
-        self._process: Process | None = None
         self.socket_dir = str(self._directory)
         self.port = _PORT
         self.user = "stack"
-        self.database = "postgres"
-
-    @property
-    def pid(self) -> int:
-        """The process id of the postmaster.
-
-        Raises:
-            LocalStackError: it has not been started.
-        """
-        return self._running().pid
-
-    @property
-    def log_file(self) -> Path:
-        """What the server wrote."""
-        return self._directory / "postgres.log"
-
-    def start(self) -> None:
-        """Starts it and waits until it answers; after ``kill`` it recovers the same data.
-
-        Raises:
-            LocalStackError: no binaries, or it failed; with the end of its log.
-        """
-        bring_up(self.starting())
+        self.database = database
 
     def starting(self) -> Startup:
         """``start`` for ``bring_up``."""
@@ -107,51 +92,48 @@ class Postgres:
             account.own(self._directory)
         if not (self._data / "PG_VERSION").exists():
             yield from self._initialize(binaries, account)
-        for attempt in range(_STARTS):
-            self._process = Process(
+        yield from self._recovering(binaries, account)
+        if "E" in self._messages("", self.database):
+            self._make_database()
+        self._ready = True
+
+    def kill(self) -> None:
+        """Kills it (SIGKILL), as a crash would; ``start`` brings it back with what was committed."""
+        if self._process is None:
+            return
+        # Busy children notice the death of the postmaster late, and would go on working on the data.
+        children = children_of(self._process.pid)
+        super().kill()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_alive, children)), timeout_s=10, what="PostgreSQL's processes are gone")
+        _remove_shared_memory(self._data / "postmaster.pid")
+
+    def _recovering(self, binaries: Path, account: Account | None) -> Startup:
+        for left in reversed(range(_STARTS)):
+            self._spawn(
                 Launch(
-                    name="PostgreSQL",
+                    name=self.name,
                     arguments=[str(binaries / "postgres"), "-D", str(self._data)],
                     log_file=self.log_file,
                     account=account,
-                    death_signal=signal.SIGQUIT,  # "immediate shutdown": it takes its children and memory along
+                    death_signal=signal.SIGQUIT,  # "immediate": it takes its children and its memory along
                 )
             )
             try:
-                yield from until_ready(self._process, self._answers)
-            except LocalStackError:
+                yield from self._await(self._answers)
+            except LocalStackError as error:
                 # After a kill its children take a moment to notice; until then it refuses to start.
-                if attempt == _STARTS - 1 or "shared memory" not in self._process.log_tail():
+                if not left or "shared memory" not in error.message:
                     raise
             else:
                 return
 
-    def stop(self) -> None:
-        """Stops it ("fast": sessions are cut, data is written)."""
-        if self._process:
-            self._process.stop(signal.SIGINT)
-            self._process = None
-
-    def kill(self) -> None:
-        """Kills it (SIGKILL), as a crash would; ``start`` brings it back."""
-        if self._process:
-            self._process.kill()
-            self._process = None
-            _remove_shared_memory(self._data / "postmaster.pid")
-
-    def __enter__(self) -> Postgres:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def _running(self) -> Process:
-        if self._process is None:
-            raise LocalStackError("PostgreSQL is not running")
-        return self._process
+    def _make_database(self) -> None:
+        name = self.database.replace('"', '""')
+        if "E" in self._messages(f'CREATE DATABASE "{name}"', _MAINTENANCE_DATABASE):
+            raise LocalStackError(f"PostgreSQL did not make the database {self.database}; see {self.log_file}")
 
     def _prepare_directory(self) -> None:
         longest = f"{self._directory}/.s.PGSQL.{_PORT}.lock"
@@ -163,28 +145,56 @@ class Postgres:
         self._directory.mkdir(mode=0o700, exist_ok=True)
 
     def _initialize(self, binaries: Path, account: Account | None) -> Startup:
-        arguments = [str(binaries / "initdb"), "-D", str(self._data), "-U", self.user, "--auth=trust"]
+        new = self._directory / "new"  # renamed when it is whole
+        shutil.rmtree(new, ignore_errors=True)
+        arguments = [str(binaries / "initdb"), "-D", str(new), "-U", self.user, "--auth=trust"]
         # Redshift compares bytes and stores UTF-8 only.
         arguments += ["--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         if _major_version(binaries) >= 18:
             arguments.append("--no-data-checksums")
         yield from run_tool(Launch(name="initdb", arguments=arguments, log_file=self.log_file, account=account))
         settings = _CONFIGURATION.format(port=_PORT, socket_dir=self.socket_dir.replace("'", "''"))
-        with (self._data / "postgresql.conf").open("a") as configuration:
+        with (new / "postgresql.conf").open("a") as configuration:
             configuration.write(settings)
+        new.rename(self._data)
 
     def _answers(self) -> bool:
-        """Asks for a session and looks at the first byte of the answer: R is "authentication", E an error."""
-        words = f"user\0{self.user}\0database\0{self.database}\0\0".encode()
-        start = (8 + len(words)).to_bytes(4, "big") + (196_608).to_bytes(4, "big") + words
+        return "Z" in self._messages("", _MAINTENANCE_DATABASE)
+
+    def _messages(self, sql: str, database: str) -> str:
+        """Runs a statement (none when empty) in a session of its own and returns the types of what came back.
+
+        Z is "ready for a statement", C "done", E an error (PostgreSQL manual, "Message Formats"); nothing at all
+        means no server.
+        """
+        words = f"user\0{self.user}\0database\0{database}\0\0".encode()
+        start = (8 + len(words)).to_bytes(4, "big") + _PROTOCOL.to_bytes(4, "big") + words
+        query = f"{sql}\0".encode()
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(5)
+            client.settimeout(30)
             try:
                 client.connect(f"{self.socket_dir}/.s.PGSQL.{_PORT}")
                 client.sendall(start)
-                return client.recv(1) == b"R"
+                types = _until_ready_message(client)
+                if sql and "E" not in types:
+                    client.sendall(b"Q" + (4 + len(query)).to_bytes(4, "big") + query)
+                    types += _until_ready_message(client)
+                if "E" not in types:
+                    client.sendall(b"X\0\0\0\4")
             except OSError:
-                return False
+                return ""
+        return types
+
+
+def _until_ready_message(client: socket.socket) -> str:
+    types = ""
+    while not types.endswith(("Z", "E")):
+        head = client.recv(5, socket.MSG_WAITALL)
+        if len(head) < 5:
+            return types
+        client.recv(int.from_bytes(head[1:], "big") - 4, socket.MSG_WAITALL)
+        types += chr(head[0])
+    return types
 
 
 def find_binaries() -> Path:

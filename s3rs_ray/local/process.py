@@ -30,7 +30,9 @@ __all__ = [
     "Process",
     "Startup",
     "bring_up",
+    "children_of",
     "free_port",
+    "is_alive",
     "run_tool",
     "unprivileged_account",
     "until_ready",
@@ -176,16 +178,15 @@ class Process:
                 with contextlib.suppress(BrokenPipeError):
                     pipe.close()
 
-    def log_tail(self) -> str:
-        """The last lines it has logged since it was started."""
+    def log(self) -> str:
+        """What it has logged since it was started."""
         with self.launch.log_file.open("rb") as log:
             log.seek(self._log_start)
-            lines = log.read().decode(errors="replace").splitlines()
-        return "\n".join(lines[-_LOG_LINES:])
+            return log.read().decode(errors="replace")
 
     def failure(self, what: str) -> LocalStackError:
         """The error to raise: what happened to it, and the end of its log."""
-        tail = self.log_tail().strip() or "(it wrote nothing)"
+        tail = "\n".join(self.log().splitlines()[-_LOG_LINES:]) or "(it wrote nothing)"
         return LocalStackError(
             f"{self.launch.name} {what}; the end of its log:\n{tail}",
             hint=f"the whole log is {self.launch.log_file}, kept when the stack was given a directory of its own",
@@ -210,10 +211,14 @@ def _present(pipe: IO[bytes] | None) -> IO[bytes]:
 def bring_up(*startups: Startup) -> None:
     """Drives startups side by side until all are done; the first error ends the waiting."""
     waiting = list(startups)
-    while waiting:
-        waiting = [startup for startup in waiting if _goes_on(startup)]
-        if waiting:
-            time.sleep(_PAUSE_S)
+    try:
+        while waiting:
+            waiting = [startup for startup in waiting if _goes_on(startup)]
+            if waiting:
+                time.sleep(_PAUSE_S)
+    finally:
+        for startup in startups:
+            startup.close()  # ends the tools they were running
 
 
 def _goes_on(startup: Startup) -> bool:
@@ -269,6 +274,30 @@ def wait_until(ready: Callable[[], bool], *, timeout_s: float, what: str) -> Non
         if time.monotonic() > deadline:
             raise LocalStackError(f"{what}: not so after {timeout_s:g} s")
         time.sleep(_PAUSE_S)
+
+
+def children_of(pid: int) -> list[int]:
+    """The living child processes of ``pid``; always empty where there is no ``/proc`` (macOS)."""
+    children = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                children.append(int(entry.name))
+    return children
+
+
+def is_alive(pid: int) -> bool:
+    """True while ``pid`` runs; a zombie does not."""
+    try:
+        os.kill(pid, 0)
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except PermissionError:
+        return True
+    except ProcessLookupError:
+        return False
+    except FileNotFoundError:
+        return not Path("/proc").is_dir()
 
 
 def free_port() -> int:
