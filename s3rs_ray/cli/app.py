@@ -1,0 +1,107 @@
+"""The group of commands, its common options, and the way out: errors, exit codes, tracebacks."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from ..errors import S3rsError
+from ..version import __version__
+from . import status, sync, watermark
+from .output import FORMATS, Output
+from .progress import STYLES
+from .session import Session
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--config-file", type=click.Path(path_type=Path), help="Settings as YAML or TOML.")
+@click.option("--log-file", type=click.Path(path_type=Path), help="Write the log there instead of stderr.")
+@click.option("--debug", is_flag=True, help="Debug logs, and tracebacks on errors.")
+@click.option("-o", "--output", "form", type=click.Choice(FORMATS), default="text", help="Form of results on stdout.")
+@click.option("--progress", type=click.Choice(STYLES), default="auto", help="Form of progress on stderr.")
+@click.version_option(__version__, prog_name="s3rs-ray")
+@click.pass_context
+def cli(
+    context: click.Context, config_file: Path | None, log_file: Path | None, debug: bool, form: str, progress: str
+) -> None:
+    """Move very large MySQL tables into Amazon Redshift by way of Parquet on S3.
+
+    Settings come from flags, then the environment and .env, then --config-file.
+
+    \b
+    Example:
+      s3rs-ray sync -t settlement.settlement_normal_delivery_detail
+    """
+    context.obj = Session(
+        config_file=config_file, log_file=log_file, debug=debug, output=Output(form), progress=progress
+    )
+
+
+cli.add_command(sync.sync_command)
+cli.add_command(sync.backup_command)
+cli.add_command(watermark.group)
+cli.add_command(status.command)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; returns its exit code. 2 for usage and configuration, 1 for what nobody foresaw."""
+    arguments = hoist(arguments)
+    form = "json" if _wants_json(arguments) else "text"
+    debug = "--debug" in arguments
+    try:
+        code = cli.main(args=arguments, prog_name="s3rs-ray", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Abort:
+        click.echo("aborted", err=True)
+        return 1
+    except click.ClickException as exc:
+        exc.show(file=sys.stderr)
+        return 2
+    except S3rsError as exc:
+        if debug:
+            traceback.print_exc(file=sys.stderr)
+        Output(form).error(exc)
+        return exc.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as exc:  # noqa: BLE001  the last place: a fault of the program itself
+        if debug:
+            traceback.print_exc(file=sys.stderr)
+        click.echo(f"error: {type(exc).__name__}: {exc}", err=True)
+        click.echo("hint: this is a fault of s3rs-ray; --debug shows where it happened", err=True)
+        return 1
+
+
+COMMON = {"-o": 1, "--output": 1, "--progress": 1, "--config-file": 1, "--log-file": 1, "--debug": 0}
+"""The group's options and how many values each takes."""
+
+
+def hoist(arguments: list[str]) -> list[str]:
+    """Moves the common options to the front, so that they may stand behind the command as well."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            return [*front, *rest, word, *words]
+        name, equals, _ = word.partition("=")
+        if name not in COMMON:
+            rest.append(word)
+        elif equals:
+            front.append(word)
+        else:
+            front += [word, *(w for w, _ in zip(words, range(COMMON[name]), strict=False))]
+    return front + rest
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(a in {"-o", "--output"} and b == "json" for a, b in pairs) or "--output=json" in arguments

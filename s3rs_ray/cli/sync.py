@@ -1,0 +1,241 @@
+"""``sync`` and ``backup``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import Any
+
+import click
+
+from ..config import Settings
+from ..engine import driver
+from ..engine.context import Request
+from ..engine.events import RunResult, Status, TableResult
+from ..engine.plan import Action, TablePlan
+from ..ledger.document import cursor_text
+from ..model import Strategy
+from .output import Output, guarded_stdout
+from .session import Session
+
+TABLES = click.option(
+    "-t", "--table", "tables", multiple=True, required=True, metavar="TABLE", help="schema.table or a glob; repeats."
+)
+STRATEGY = click.option(
+    "-s",
+    "--strategy",
+    type=click.Choice([s.value for s in Strategy]),
+    default=Strategy.SEQUENTIAL.value,
+    help="One table at a time, or several.",
+)
+LIMIT = click.option("--limit", type=click.IntRange(min=1), help="At most so many rows for each table, in both stages.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the plan; change nothing.")
+MAX_WORKERS = click.option("--max-workers", type=click.IntRange(min=1), help="Chunks read at the same time.")
+BATCH_SIZE = click.option("--batch-size", type=click.IntRange(min=1), help="Rows in one chunk.")
+INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads of this process, without Ray.")
+
+
+@click.command(
+    "sync",
+    epilog="Example:  s3rs-ray sync -t settlement.settlement_normal_delivery_detail -t 'settlement.settlement_c*'",
+)
+@TABLES
+@STRATEGY
+@click.option("--backup-only", is_flag=True, help="Stop after S3.")
+@click.option("--redshift-only", is_flag=True, help="Load what lies on S3; do not read the source.")
+@LIMIT
+@DRY_RUN
+@MAX_WORKERS
+@BATCH_SIZE
+@INLINE
+@click.pass_obj
+def sync_command(
+    session: Session,
+    /,
+    backup_only: bool,
+    redshift_only: bool,
+    max_workers: int | None,
+    batch_size: int | None,
+    **asked: Any,
+) -> None:
+    """Move tables from MySQL through S3 into Redshift.
+
+    The first run of a table moves all of it, later runs what changed since. A run that was interrupted is finished
+    by the next one.
+    """
+    if backup_only and redshift_only:
+        raise click.UsageError("--backup-only and --redshift-only exclude each other")
+    settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size)
+    _carry_out(session, settings, _request(asked, extract=not redshift_only, load=not backup_only), asked["dry_run"])
+
+
+@click.command("backup", epilog="Example:  s3rs-ray backup -t 'settlement.*' -s inter-table")
+@TABLES
+@STRATEGY
+@LIMIT
+@DRY_RUN
+@MAX_WORKERS
+@BATCH_SIZE
+@INLINE
+@click.pass_obj
+def backup_command(session: Session, /, max_workers: int | None, batch_size: int | None, **asked: Any) -> None:
+    """Move tables from MySQL to S3: the same as sync --backup-only."""
+    settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size)
+    _carry_out(session, settings, _request(asked, extract=True, load=False), asked["dry_run"])
+
+
+def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
+    return Request(
+        tables=tuple(dict.fromkeys(asked["tables"])),
+        extract=extract,
+        load=load,
+        limit=asked["limit"],
+        strategy=Strategy(asked["strategy"]),
+        inline=asked["inline"],
+    )
+
+
+def _carry_out(session: Session, settings: Settings, request: Request, dry_run: bool) -> None:
+    if dry_run:
+        if not request.extract:
+            raise click.UsageError("--dry-run with --redshift-only: use `s3rs-ray watermark get -t TABLE --show-files`")
+        show_plans(session.output, driver.plan(settings, request))
+        return
+    result = run_with_signals(session, settings, request)
+    show_result(session.output, result)
+    sys.exit(result.exit_code)
+
+
+def run_with_signals(session: Session, settings: Settings, request: Request) -> RunResult:
+    """A sync with progress on stderr; the first signal drains and saves, the second stops at once."""
+    with guarded_stdout(), session.open_progress().started() as shown, _signals() as asked:
+        result = driver.sync(settings, request, report=shown, stop=asked.stop)
+    return replace(result, interrupted_by=asked.number)
+
+
+@dataclass(slots=True)
+class _Asked:
+    stop: threading.Event = field(default_factory=threading.Event)
+    number: int = 0
+
+
+@contextmanager
+def _signals() -> Iterator[_Asked]:
+    asked = _Asked()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if asked.stop.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        asked.number = number
+        asked.stop.set()
+        click.echo("stopping: finishing the chunks under way; a second signal stops at once", err=True)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def show_plans(output: Output, plans: tuple[TablePlan, ...]) -> None:
+    """What would be done, and under which contract each column travels."""
+    if output.json:
+        output.document({"plans": [_plan_json(p) for p in plans]})
+        return
+    for plan in plans:
+        output.line(f"{plan.table.name}: {plan.action.value}")
+        for reason in plan.reasons:
+            output.line(f"  {reason}")
+        if plan.window is not None:
+            output.line(
+                f"  window: after {_place(plan.window.after.position)} up to {_place(plan.window.upto.position)}"
+            )
+            output.line(
+                f"  rows per chunk: {plan.rows_per_chunk:,}; the table holds about {plan.table.estimated_rows:,}"
+            )
+        rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value) for c in plan.table.columns]
+        output.table("columns", ("column", "source", "redshift", "how"), rows)
+
+
+def _place(position: tuple[object, ...]) -> str:
+    return f"({', '.join(map(str, position))})" if position else "the beginning"
+
+
+def _plan_json(plan: TablePlan) -> dict[str, Any]:
+    return {
+        "table": str(plan.table.name),
+        "action": plan.action.value,
+        "reasons": plan.reasons,
+        "window": None
+        if plan.window is None or plan.action is Action.NOTHING
+        else {"after": cursor_text(plan.window.after), "upto": cursor_text(plan.window.upto)},
+        "rows_per_chunk": plan.rows_per_chunk,
+        "estimated_rows": plan.table.estimated_rows,
+        "columns": [
+            {"name": c.name, "source": c.source_type, "redshift": c.redshift_type, "treatment": c.treatment.value}
+            for c in plan.table.columns
+        ],
+    }
+
+
+def show_result(output: Output, result: RunResult) -> None:
+    """The outcome: a table on stdout, errors on stderr; or one JSON document."""
+    if output.json:
+        output.document(result_json(result))
+    else:
+        rows = [
+            (str(t.table), t.status.value, t.rows_extracted, t.rows_loaded, t.files_created, t.bytes / 1e6,
+             t.duration_seconds, t.watermark or "")
+            for t in result.tables
+        ]  # fmt: skip
+        columns = ("table", "status", "extracted", "loaded", "files", "MB", "seconds", "watermark")
+        output.table(f"run {result.execution_id}: {result.status.value}", columns, rows)
+        for table in result.tables:
+            if table.status is Status.NOTHING and table.note:
+                output.line(f"{table.table}: nothing to do: {table.note}")
+    for table in result.failures:
+        click.echo(f"error: {table.table}: {table.error}", err=True)
+        if table.hint:
+            click.echo(f"hint: {table.hint}", err=True)
+
+
+def result_json(result: RunResult) -> dict[str, Any]:
+    """The contract of ``-o json``: the field names do not change."""
+    return {
+        "execution_id": result.execution_id,
+        "start_time": result.start_time.isoformat(),
+        "end_time": result.end_time.isoformat(),
+        "duration_seconds": round((result.end_time - result.start_time).total_seconds(), 3),
+        "status": result.status.value,
+        "tables_requested": list(result.tables_requested),
+        "table_results": {str(t.table): _table_json(t) for t in result.tables},
+        "summary": {
+            "success_count": len(result.tables) - len(result.failures),
+            "failure_count": len(result.failures),
+            "total_rows": sum(t.rows_extracted for t in result.tables),
+            "total_files": sum(t.files_created for t in result.tables),
+        },
+    }
+
+
+def _table_json(table: TableResult) -> dict[str, Any]:
+    return {
+        "status": table.status.value,
+        "rows_extracted": table.rows_extracted,
+        "rows_loaded": table.rows_loaded,
+        "files_created": table.files_created,
+        "bytes": table.bytes,
+        "duration_seconds": table.duration_seconds,
+        "extract_seconds": table.extract_seconds,
+        "load_seconds": table.load_seconds,
+        "watermark": table.watermark,
+        "error": table.error or None,
+        "hint": table.hint or None,
+    }

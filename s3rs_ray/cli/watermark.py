@@ -1,0 +1,175 @@
+"""``watermark get|set|reset|list``."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+import click
+
+from ..config import Settings
+from ..engine.tasks import open_store
+from ..errors import UsageError
+from ..ledger.document import cursor_text, format_position
+from ..ledger.state import SetWatermark, TableState
+from ..ledger.store import Holder, Ledger
+from ..model import KeyValue, TableName, Watermark
+from .output import Output
+from .session import Session
+
+TABLE = click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
+
+
+@click.group("watermark", epilog="Example:  s3rs-ray watermark get -t settlement.settlement_claim_detail")
+def group() -> None:
+    """Show or move the place up to which a table was carried."""
+
+
+@group.command("get", epilog="Example:  s3rs-ray watermark get -t settlement.settlement_claim_detail --show-files")
+@TABLE
+@click.option("--show-files", is_flag=True, help="List the files that wait and those loaded last.")
+@click.pass_obj
+def get_command(session: Session, table: str, show_files: bool) -> None:
+    """Show one table's watermark and state."""
+    ledger, name = _open(session.settings(), table)
+    _show(session.output, ledger.load(name), show_files=show_files)
+
+
+@group.command("list", epilog="Example:  s3rs-ray watermark list -o json")
+@click.pass_obj
+def list_command(session: Session) -> None:
+    """Show every table that has a state."""
+    ledger, _ = _open(session.settings(), "")
+    states = [ledger.load(name) for name in ledger.tables()]
+    if session.output.json:
+        session.output.document({"tables": [_json(s, show_files=False) for s in states]})
+        return
+    rows = [
+        (str(s.table), cursor_text(s.extracted) or "", cursor_text(s.loaded) or "", s.rows_extracted, s.rows_loaded,
+         len(s.loadable), s.mysql_status, s.redshift_status)
+        for s in states
+    ]  # fmt: skip
+    columns = ("table", "extracted up to", "loaded up to", "extracted", "loaded", "waiting", "mysql", "redshift")
+    session.output.table("watermarks", columns, rows)
+
+
+@group.command(
+    "set",
+    epilog="Example:  s3rs-ray watermark set -t settlement.settlement_claim_detail --timestamp '2026-01-31 00:00:00'",
+)
+@TABLE
+@click.option("--timestamp", required=True, help="Cursor value: 'YYYY-MM-DD HH:MM:SS[.ffffff]'.")
+@click.option("--id", "key", type=int, help="Key of the last row done at that time; without it, rows of that very "
+              "time are carried again.")  # fmt: skip
+@click.pass_obj
+def set_command(session: Session, table: str, timestamp: str, key: int | None) -> None:
+    """Move a table's watermark by hand.
+
+    What lies behind it counts as done. `sync --redshift-only` then loads the files extracted after it.
+    """
+    position: tuple[KeyValue, ...] = (_parse_cursor(timestamp),) if key is None else (_parse_cursor(timestamp), key)
+    _move(session, table, Watermark(position=position))
+
+
+@group.command("reset", epilog="Example:  s3rs-ray watermark reset -t settlement.settlement_claim_detail")
+@TABLE
+@click.pass_obj
+def reset_command(session: Session, table: str) -> None:
+    """Forget how far a table was carried: the next sync moves all of it again."""
+    _move(session, table, Watermark.START)
+
+
+def _move(session: Session, table: str, watermark: Watermark) -> None:
+    ledger, name = _open(session.settings(), table)
+    before = ledger.load(name)
+    holder = Holder.here()
+    ledger.acquire(name, holder)
+    try:
+        after = ledger.commit(
+            name, [SetWatermark(watermark=watermark, generation=uuid.uuid4().hex[:12])], holder=holder.token
+        )
+    finally:
+        ledger.release(name, holder)
+    if session.output.json:
+        session.output.document({"before": _json(before, show_files=False), "after": _json(after, show_files=False)})
+        return
+    session.output.line(f"{name}: {_place(before)} -> {_place(after)}")
+
+
+def _place(state: TableState) -> str:
+    position = state.extracted.position
+    return f"({', '.join(map(str, position))})" if position else "the beginning"
+
+
+def _open(settings: Settings, table: str) -> tuple[Ledger, TableName]:
+    store = open_store(settings)
+    store.check()
+    if table and "." not in table:
+        settings.require("DB_DATABASE")
+    return Ledger(store), TableName.parse(table, settings.db_database)
+
+
+def _parse_cursor(text: str) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is not None:
+        raise UsageError(
+            f"--timestamp {text!r} is not a time of the form 'YYYY-MM-DD HH:MM:SS[.ffffff]'",
+            hint="give it as the cursor column holds it, without a time zone",
+        )
+    return moment
+
+
+def _show(output: Output, state: TableState, *, show_files: bool) -> None:
+    if output.json:
+        output.document(_json(state, show_files=show_files))
+        return
+    rows: list[tuple[str, object]] = [
+        ("extracted up to", _place(state)),
+        ("loaded up to", ", ".join(map(str, state.loaded.position)) or "the beginning"),
+        ("rows extracted", state.rows_extracted),
+        ("rows loaded", state.rows_loaded),
+        ("files written", state.files_written),
+        ("files waiting", len(state.loadable)),
+        ("last extraction", state.extracted_at or "never"),
+        ("last load", state.loaded_at or "never"),
+        ("mysql", state.mysql_status),
+        ("redshift", state.redshift_status),
+        ("strategy", state.backup_strategy),
+        ("open run", f"{state.run.run_id}, {len(state.run.missing)} chunks missing" if state.run else "none"),
+        ("load in doubt", state.sealed.load_id[:12] if state.sealed else "none"),
+        ("held by", f"{state.lease.holder} since {state.lease.since:%Y-%m-%d %H:%M:%S}" if state.lease else "nobody"),
+    ]
+    output.table(str(state.table), ("what", "value"), rows)
+    if show_files:
+        output.table("files waiting", ("key", "rows", "bytes"), [(f.key, f.rows, f.bytes) for f in state.loadable])
+        output.table("files loaded last", ("key",), [(key,) for key in state.recent_files])
+
+
+def _json(state: TableState, *, show_files: bool) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "table_name": str(state.table),
+        "last_mysql_data_timestamp": cursor_text(state.extracted),
+        "watermark": {
+            "extracted": format_position(state.extracted.position),
+            "loaded": format_position(state.loaded.position),
+        },
+        "last_mysql_extraction_time": state.extracted_at,
+        "mysql_rows_extracted": state.rows_extracted,
+        "mysql_status": state.mysql_status,
+        "last_redshift_load_time": state.loaded_at,
+        "redshift_rows_loaded": state.rows_loaded,
+        "redshift_status": state.redshift_status,
+        "backup_strategy": state.backup_strategy,
+        "s3_file_count": state.files_written,
+        "files_waiting": len(state.loadable),
+        "open_run": state.run.run_id if state.run else None,
+        "held_by": state.lease.holder if state.lease else None,
+    }
+    if show_files:
+        document["waiting_s3_files"] = [f.key for f in state.loadable]
+        document["processed_s3_files"] = list(state.recent_files)
+    return document

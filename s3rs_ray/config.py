@@ -1,0 +1,245 @@
+"""Settings: defaults < file < environment (with ``.env``) < flags, each value with its origin.
+
+The only reader of ``os.environ`` in the package. Every setting has one name, the environment variable's
+(``DB_HOST``); in a file it may also be written as a section (``db: {host: …}``) and in lower case.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+
+from .errors import ConfigError
+
+DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
+S3_NAMES = ("S3_BUCKET_NAME",)
+REDSHIFT_NAMES = ("REDSHIFT_HOST", "REDSHIFT_USER", "REDSHIFT_PASSWORD", "REDSHIFT_DATABASE")
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """The effective settings. Build one with :meth:`load`; a field's name is the variable's in lower case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # The source
+    db_host: str = Field("", description="MySQL host")
+    db_port: Port = Field(3306, description="MySQL port")
+    db_user: str = Field("", description="MySQL user")
+    db_password: SecretStr = Field(SecretStr(""), description="MySQL password")
+    db_database: str = Field("", description="schema of tables named without one")
+    db_ssl_mode: Literal["disabled", "preferred", "required", "verify_ca", "verify_identity"] = Field(
+        "disabled", description="TLS to MySQL"
+    )
+    db_ssl_ca: str = Field("", description="file of the CA that signed MySQL's certificate")
+    db_connect_timeout_seconds: Seconds = Field(8, description="how long a connection to MySQL may take")
+
+    ssh_bastion_host: str = Field("", description="SSH bastion in front of MySQL; empty: connect directly")
+    ssh_bastion_port: Port = Field(22, description="the bastion's port")
+    ssh_bastion_user: str = Field("", description="user on the bastion")
+    ssh_bastion_key_path: str = Field("", description="private key file for the bastion")
+    ssh_local_port: int = Field(0, ge=0, le=65535, description="local end of the tunnel; 0: any free port")
+
+    # S3
+    s3_bucket_name: str = Field("", description="bucket of the Parquet files, the state and the manifests")
+    s3_access_key: str = Field("", description="access key id; empty: the AWS default credential chain")
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="secret access key")
+    s3_session_token: SecretStr = Field(SecretStr(""), description="session token of temporary credentials")
+    s3_region: str = Field("us-east-1", description="region of the bucket")
+    s3_endpoint_url: str = Field("", description="S3 endpoint; empty: AWS")
+    s3_incremental_path: str = Field("incremental/", description="prefix of the Parquet files")
+    s3_high_watermark_key: str = Field(
+        "watermark/last_run_timestamp.txt", description="key of the old global watermark, read as a fallback"
+    )
+
+    # The warehouse
+    redshift_host: str = Field("", description="Redshift host")
+    redshift_port: Port = Field(5439, description="Redshift port")
+    redshift_user: str = Field("", description="Redshift user")
+    redshift_password: SecretStr = Field(SecretStr(""), description="Redshift password")
+    redshift_database: str = Field("", description="Redshift database")
+    redshift_schema: str = Field("public", description="schema of the target tables")
+    redshift_ssl: bool = Field(True, description="TLS to Redshift, with the certificate verified")
+    redshift_iam_role: str = Field(
+        "", description="role COPY reads S3 with: an ARN or `default`; empty: the S3 keys above"
+    )
+    redshift_connect_timeout_seconds: Seconds = Field(8, description="how long a connection to Redshift may take")
+    redshift_statement_timeout_seconds: Seconds = Field(
+        7200, description="server-side limit for one statement of a load"
+    )
+    redshift_ssh_bastion_host: str = Field("", description="SSH bastion in front of Redshift")
+    redshift_ssh_bastion_port: Port = Field(22, description="that bastion's port")
+    redshift_ssh_bastion_user: str = Field("", description="user on that bastion")
+    redshift_ssh_bastion_key_path: str = Field("", description="private key file for that bastion")
+    redshift_ssh_local_port: int = Field(0, ge=0, le=65535, description="local end of that tunnel; 0: any free port")
+
+    # The run
+    backup_cursor_column: str = Field("update_at", description="column that grows on every insert and update")
+    backup_key_columns: tuple[str, ...] = Field((), description="key columns, comma-separated; empty: the primary key")
+    backup_batch_size: Count = Field(200_000, description="rows per chunk")
+    backup_num_chunks: int = Field(0, ge=0, description="cut a window into about so many chunks; 0: by rows")
+    backup_max_workers: Count = Field(4, description="chunks read at the same time, over all tables")
+    backup_max_tables: Count = Field(4, description="tables worked on at once with --strategy inter-table")
+    backup_retry_attempts: int = Field(3, ge=0, description="how often a failed chunk is tried again")
+    backup_timeout_seconds: Seconds = Field(1800, description="how long one chunk may take")
+    backup_settle_seconds: int = Field(
+        5, ge=0, description="rows younger than this are left for the next run, so that no late commit is missed"
+    )
+    backup_cursor_time_zone: str = Field(
+        "", description="time zone of DATETIME cursors, e.g. +08:00; empty: the server's"
+    )
+    backup_files_per_load: Count = Field(16, description="how many files one COPY takes while chunks still come")
+    backup_retention_days: Count = Field(30, description="how long loaded files are kept by `clean`")
+
+    ray_address: str = Field("", description="a running cluster, e.g. ray://head:10001 or auto; empty: this machine")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
+    debug: bool = Field(False, description="tracebacks and debug logs")
+
+    @field_validator("backup_key_columns", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("s3_incremental_path")
+    @classmethod
+    def _as_prefix(cls, value: str) -> str:
+        cleaned = value.strip("/")
+        if not cleaned:
+            raise ValueError("must name a prefix, e.g. incremental/")
+        return cleaned + "/"
+
+    @classmethod
+    def load(
+        cls,
+        *,
+        config_file: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+        flags: Mapping[str, object] | None = None,
+        dotenv: Path | None = None,
+    ) -> Settings:
+        """The settings of all layers together.
+
+        Args:
+            config_file: YAML or TOML by its suffix; unknown keys in it are errors.
+            environment: the variables; None reads this process's.
+            flags: values from the command line, by field name; None values are not given.
+            dotenv: a ``.env`` file below the environment; missing is fine.
+
+        Raises:
+            ConfigError: naming every unknown key and every wrong value at once.
+        """
+        layered = layers(config_file=config_file, environment=environment, flags=flags, dotenv=dotenv)
+        try:
+            return cls.model_validate({name: value for name, (value, _) in layered.items()})
+        except ValidationError as exc:
+            raise ConfigError(
+                "\n".join(_explain(error, layered) for error in exc.errors(include_url=False, include_input=True)),
+                hint="correct the named settings; `s3rs-ray --help` lists where they come from",
+            ) from exc
+
+    def require(self, *names: str) -> None:
+        """Raises ConfigError naming all of ``names`` (variables) that have no value."""
+        missing = [name for name in names if not _plain(getattr(self, name.lower()))]
+        if missing:
+            raise ConfigError(
+                f"missing settings: {', '.join(missing)}",
+                hint="set them in the environment, in .env, or in the file given with --config-file",
+            )
+
+    def shown(self) -> dict[str, object]:
+        """All settings by variable name, secrets masked; safe to print, log and store."""
+        values: dict[str, object] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = "********" if value.get_secret_value() else ""
+            values[name.upper()] = value
+        return values
+
+
+def _plain(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _explain(error: Mapping[str, object], layered: Mapping[str, tuple[object, str]]) -> str:
+    location = error["loc"]
+    name = str(location[0]) if isinstance(location, tuple) and location else "?"
+    field = Settings.model_fields.get(name)
+    origin = layered.get(name, ("", "settings"))[1]
+    if error["type"] == "extra_forbidden":
+        return f"{name.upper()} ({origin}): no such setting"
+    secret = field is not None and field.annotation is SecretStr
+    value = "" if secret else f" = {error['input']!r}"
+    return f"{name.upper()}{value} ({origin}): {error['msg']}"
+
+
+def layers(
+    *,
+    config_file: Path | None,
+    environment: Mapping[str, str] | None,
+    flags: Mapping[str, object] | None,
+    dotenv: Path | None,
+) -> dict[str, tuple[object, str]]:
+    """Each given setting's value and origin (``file …``, ``.env``, ``environment``, ``flag``), the highest layer's.
+
+    Empty variables count as not given, as a shell's ``DB_PORT=`` means.
+    """
+    result: dict[str, tuple[object, str]] = {}
+    if config_file is not None:
+        for name, value in _read_file(config_file).items():
+            result[name] = (value, f"file {config_file}")
+    named = {field.upper(): field for field in Settings.model_fields}
+    dotenv_layer = dotenv_values(dotenv) if dotenv is not None and dotenv.is_file() else {}
+    variables = os.environ if environment is None else environment
+    for origin, layer in ((".env", dotenv_layer), ("environment", variables)):
+        for variable, field in named.items():
+            if layer.get(variable):
+                result[field] = (layer[variable], origin)
+    for name, flag in (flags or {}).items():
+        if flag is not None:
+            result[name] = (flag, "flag")
+    return result
+
+
+def _read_file(path: Path) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read the settings file {path}: {exc}") from exc
+    try:
+        document = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
+    except (tomllib.TOMLDecodeError, yaml.YAMLError) as exc:
+        raise ConfigError(f"{path} is not valid {'TOML' if path.suffix == '.toml' else 'YAML'}: {exc}") from exc
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path} must hold settings by name, not a {type(document).__name__}")
+    return _flatten(dict(document))
+
+
+def _flatten(document: Mapping[object, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in document.items():
+        name = f"{prefix}{key}".lower()
+        if isinstance(value, dict):
+            flat.update(_flatten(value, prefix=f"{name}_"))
+        else:
+            flat[name] = value
+    return flat

@@ -1,0 +1,68 @@
+"""Files on S3 that the state does not know: how a warehouse is loaded from the backup alone."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from ..errors import IntegrityError
+from ..ledger.document import cursor_text
+from ..ledger.state import MANUAL, Adopt, TableState
+from ..model import DataFile, Position, Watermark
+from ..storage.layout import parse_data_key, table_prefix
+from .context import Hold
+from .tasks import WrittenFile, describe_file
+
+
+def may_adopt(state: TableState) -> bool:
+    """A table that starts anew, or from a watermark set by hand, takes its files from what lies on S3."""
+    anew = state.extracted == Watermark.START and not state.rows_loaded
+    by_hand = state.backup_strategy == MANUAL and state.extracted == state.loaded
+    return state.run is None and state.sealed is None and not state.backlog and (anew or by_hand)
+
+
+def adopt_files(hold: Hold, state: TableState) -> TableState:
+    """Takes every file behind the watermark into the backlog.
+
+    Raises:
+        IntegrityError: a stretch of the update order is on S3 no more, so that loading would lose its rows.
+    """
+    files = gapless(_written_files(hold), state.loaded)
+    return hold.commit(Adopt(files=tuple(files))) if files else state
+
+
+def _written_files(hold: Hold) -> list[WrittenFile]:
+    prefix = hold.run.settings.s3_incremental_path
+    store = hold.run.store
+    keys = [o.key for o in store.list(table_prefix(prefix, hold.table)) if parse_data_key(prefix, o.key)]
+    return [describe_file(store.head(key)) for key in keys]
+
+
+def gapless(written: list[WrittenFile], start: Watermark) -> list[DataFile]:
+    """The files that carry the watermark on from ``start`` without a gap, in the order to load them.
+
+    Runs follow each other: each starts where one before it ended, or further back when the watermark had been
+    moved. Of a run that was not finished, only the first files without a hole among them count.
+    """
+    position = start.position
+    chosen: list[DataFile] = []
+    ordered = sorted(written, key=lambda w: (w.file.run_id, w.file.ordinal))
+    for run_id, group in groupby(ordered, key=lambda w: w.file.run_id):
+        members = list(group)
+        files = [w.file for n, w in enumerate(members) if w.file.ordinal == n]
+        reached = max((f.reaches.position for f in files if f.reaches is not None), default=None)
+        if reached is None or reached <= position:
+            continue
+        _require_joined(run_id, members[0].window_after, position)
+        chosen += [f for f in files if f.reaches is None or f.reaches.position > position]
+        position = reached
+    return chosen
+
+
+def _require_joined(run_id: str, after: Position, position: Position) -> None:
+    if after > position:
+        begin = cursor_text(Watermark(position=position)) or "the beginning"
+        raise IntegrityError(
+            f"the files on S3 leave a gap: run {run_id} starts behind {cursor_text(Watermark(position=after))},"
+            f" and nothing on S3 leads there from {begin}",
+            hint="restore the missing files, or run `sync` without --redshift-only to extract the table anew",
+        )

@@ -1,0 +1,154 @@
+"""Ray: the cluster, the remote tasks, the actor that owns the ledger. ray lives here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from ..config import Settings
+from ..errors import S3rsError, SourceError
+from ..ledger.state import Change, TableState
+from ..ledger.store import Holder, Ledger
+from ..model import DataFile, TableName
+from .executor import ChunkTask, Ticket
+from .tasks import extract_chunk, open_store
+
+log = logging.getLogger(__name__)
+
+NAMESPACE = "s3rs-ray"
+TASK_CPUS = 0.5
+"""A chunk's task waits for the source half of its time; more readers than cores keep the source busy."""
+
+
+@contextmanager
+def open_cluster(settings: Settings) -> Iterator[Cluster]:
+    """A running cluster (``RAY_ADDRESS``), or one on this machine that ends with the block."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    local = not settings.ray_address
+    with tempfile.TemporaryDirectory(prefix="s3rs-", ignore_cleanup_errors=True) as directory:
+        ray.init(
+            address=None if local else settings.ray_address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+            include_dashboard=False if local else None,
+            num_cpus=max(settings.backup_max_workers * TASK_CPUS, 1) if local else None,
+            _temp_dir=directory if local else None,
+        )
+        try:
+            yield Cluster(settings)
+        finally:
+            ray.shutdown()
+
+
+class Cluster:
+    """An Executor over Ray, and the ledger's actor."""
+
+    def __init__(self, settings: Settings) -> None:
+        # The settings hold secrets: as an object of the store they stay out of task and actor metadata.
+        self._settings = ray.put(settings)
+        self._places = threading.BoundedSemaphore(settings.backup_max_workers)
+        self._extract = ray.remote(num_cpus=TASK_CPUS, max_retries=3)(_extract)
+        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)(LedgerActor)
+        self.ledger = RemoteLedger(actor.options(name=f"ledger-{uuid.uuid4().hex[:8]}").remote(), self._settings)
+
+    def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
+        if not self._places.acquire(blocking=False):
+            return None
+        return Ticket(task=task, attempt=attempt, handle=self._extract.remote(task, self._settings))
+
+    def wait(self, tickets: Sequence[Ticket], seconds: float) -> list[Ticket]:
+        if not tickets:
+            return []
+        handles = {t.handle: t for t in tickets}
+        done, _ = ray.wait(list(handles), num_returns=1, timeout=seconds)
+        if len(done) < len(handles):
+            done, _ = ray.wait(list(handles), num_returns=len(handles), timeout=0) if done else (done, None)
+        for _ in done:
+            self._places.release()
+        return [handles[handle] for handle in done]
+
+    def result(self, ticket: Ticket) -> DataFile:
+        file: DataFile = _get(ticket.handle)
+        return file
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            ray.cancel(ticket.handle, force=True)
+            self._places.release()
+
+
+def _extract(task: ChunkTask, settings: Settings) -> DataFile:
+    """The remote task."""
+    return extract_chunk(task.table, task.chunk, settings, order=task.order, server=task.server)
+
+
+class LedgerActor:
+    """The coordinator: one Ledger for all tasks and drivers. Its memory may be lost: the state is what S3 says.
+
+    The settings come with every call, because the arguments of a constructor would have to outlive a restart.
+    """
+
+    def __init__(self) -> None:
+        self._ledger: Ledger | None = None
+
+    def call(self, settings: Settings, method: str, *arguments: Any, **named: Any) -> Any:
+        """One method of the ledger."""
+        if self._ledger is None:
+            self._ledger = Ledger(open_store(settings))
+        return getattr(self._ledger, method)(*arguments, **named)
+
+
+class RemoteLedger:
+    """The ledger's methods, carried out by the actor."""
+
+    def __init__(self, actor: Any, settings: Any) -> None:
+        self._actor = actor
+        self._settings = settings
+
+    def load(self, table: TableName) -> TableState:
+        state: TableState = _get(self._actor.call.remote(self._settings, "load", table))
+        return state
+
+    def acquire(self, table: TableName, holder: Holder) -> TableState:
+        state: TableState = _get(self._actor.call.remote(self._settings, "acquire", table, holder))
+        return state
+
+    def release(self, table: TableName, holder: Holder) -> None:
+        _get(self._actor.call.remote(self._settings, "release", table, holder))
+
+    def commit(
+        self, table: TableName, changes: Sequence[Change], *, holder: str = "", change_id: str = ""
+    ) -> TableState:
+        # The id is made here, so that a call repeated after the actor died finds its own commit.
+        change_id = change_id or uuid.uuid4().hex
+        state: TableState = _get(
+            self._actor.call.remote(self._settings, "commit", table, tuple(changes), holder=holder, change_id=change_id)
+        )
+        return state
+
+
+def _get(handle: Any) -> Any:
+    """The value behind a handle; a task's own error comes out as it was raised."""
+    try:
+        return ray.get(handle)
+    except ray.exceptions.RayTaskError as exc:
+        if isinstance(exc.cause, S3rsError):
+            raise exc.cause from None
+        raise
+    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError) as exc:
+        raise SourceError(
+            f"the worker died: {type(exc).__name__}",
+            hint="the chunk is tried again; if workers run out of memory, lower BACKUP_BATCH_SIZE",
+        ) from None

@@ -1,0 +1,159 @@
+"""What the steps of one table's run share: settings, ledger, executor, store, the lease, and the wish to stop."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..config import Settings
+from ..errors import Interrupted, LedgerError, S3rsError
+from ..ledger.state import LEASE_SECONDS, Change, Renew, TableState
+from ..ledger.store import Holder
+from ..model import Strategy, TableName
+from ..storage.s3 import S3Store
+from .events import Event, EventKind, Report
+from .executor import Executor
+
+log = logging.getLogger(__name__)
+
+
+class TableLedger(Protocol):
+    """The ledger as a run uses it: in this process, or behind its actor."""
+
+    def load(self, table: TableName) -> TableState: ...
+
+    def acquire(self, table: TableName, holder: Holder) -> TableState: ...
+
+    def release(self, table: TableName, holder: Holder) -> None: ...
+
+    def commit(
+        self, table: TableName, changes: Sequence[Change], *, holder: str = "", change_id: str = ""
+    ) -> TableState: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the command asks for.
+
+    Attributes:
+        tables: names and globs.
+        extract, load: the two stages; a backup has only the first, ``--redshift-only`` only the second.
+        limit: at most so many rows are extracted for a table, and about so many are loaded.
+    """
+
+    tables: tuple[str, ...]
+    extract: bool = True
+    load: bool = True
+    limit: int | None = None
+    strategy: Strategy = Strategy.SEQUENTIAL
+    inline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """Where the work is done; opened when the first table has work, because Ray takes seconds to start."""
+
+    executor: Executor
+    ledger: TableLedger
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One command at work on all its tables."""
+
+    settings: Settings
+    request: Request
+    store: S3Store
+    ledger: TableLedger
+    workplace: Callable[[], Workplace]
+    report: Report
+    clock: Callable[[], dt.datetime]
+    stop: threading.Event
+    started: dt.datetime
+    holder: Holder = field(default_factory=Holder.here)
+
+    def say(self, kind: EventKind, table: TableName, run_id: str = "", **facts: str | int | float) -> None:
+        self.report(Event(kind=kind, table=table, run_id=run_id, facts=facts))
+
+    def check_stop(self) -> None:
+        """Raises Interrupted when a signal asked the run to stop."""
+        if self.stop.is_set():
+            raise Interrupted("stopped by a signal; what was finished is kept", hint="run the command again to go on")
+
+
+@dataclass(slots=True, kw_only=True)
+class Hold:
+    """A table held by this run: every change is made under its lease."""
+
+    run: Run
+    ledger: TableLedger
+    table: TableName
+    lost: S3rsError | None = None
+
+    def commit(self, *changes: Change) -> TableState:
+        if self.lost is not None:
+            raise self.lost
+        return self.ledger.commit(self.table, changes, holder=self.run.holder.token)
+
+    def load(self) -> TableState:
+        return self.ledger.load(self.table)
+
+    def check(self) -> None:
+        """Raises when a signal asked to stop or the lease was lost."""
+        self.run.check_stop()
+        if self.lost is not None:
+            raise self.lost
+
+
+@contextmanager
+def hold_table(run: Run, ledger: TableLedger, table: TableName) -> Iterator[Hold]:
+    """Takes the table, renews the lease while the block runs, and gives the table back.
+
+    Raises:
+        TableBusy: somebody else holds it.
+    """
+    ledger.acquire(table, run.holder)
+    hold = Hold(run=run, ledger=ledger, table=table)
+    with _heartbeat(hold):
+        try:
+            yield hold
+        finally:
+            _release(hold)
+
+
+def _release(hold: Hold) -> None:
+    try:
+        hold.ledger.release(hold.table, hold.run.holder)
+    except S3rsError as exc:  # the first error is the one to tell; the lease ends by itself
+        log.warning("%s: the lease could not be given back (%s); it ends in %d s", hold.table, exc, LEASE_SECONDS)
+
+
+def _heartbeat(hold: Hold) -> AbstractContextManager[None]:
+    @contextmanager
+    def beating() -> Iterator[None]:
+        ended = threading.Event()
+        thread = threading.Thread(target=_beat, args=(hold, ended), name=f"heartbeat {hold.table}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    return beating()
+
+
+def _beat(hold: Hold, ended: threading.Event) -> None:
+    while not ended.wait(LEASE_SECONDS / 3):
+        try:
+            hold.ledger.commit(hold.table, [Renew()], holder=hold.run.holder.token)
+        except LedgerError as exc:
+            hold.lost = exc
+            return
+        except S3rsError as exc:
+            log.warning("%s: the lease could not be renewed: %s", hold.table, exc)

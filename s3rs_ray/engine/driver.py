@@ -1,0 +1,155 @@
+"""sync(), backup(), plan(): the story of a command over all its tables."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+
+from ..config import DB_NAMES, REDSHIFT_NAMES, S3_NAMES, Settings
+from ..ledger.store import Ledger, utc_now
+from ..model import TableName
+from ..storage.layout import format_run_id
+from .cluster import open_cluster
+from .context import Request, Run, Workplace
+from .events import Event, Report, RunResult, TableResult
+from .executor import InlineExecutor
+from .loading import authorization, open_session
+from .plan import TablePlan, strategy_limits
+from .table import open_source, plan_table, sync_table
+from .tasks import open_store
+
+log = logging.getLogger(__name__)
+
+
+def ignore(event: Event) -> None:
+    """A report that says nothing."""
+
+
+def sync(
+    settings: Settings, request: Request, *, report: Report = ignore, stop: threading.Event | None = None
+) -> RunResult:
+    """Moves tables from MySQL to S3 and on to Redshift.
+
+    Args:
+        report: called with every event of the run, from several threads.
+        stop: set it to end the run early; what is finished is kept.
+
+    Returns:
+        What happened to every table; a table's failure is in its result, not raised.
+
+    Raises:
+        ConfigError, TableNotFound, SourceUnavailable, StorageUnavailable, WarehouseUnavailable: before any work.
+    """
+    started = utc_now()
+    with _open_run(settings, request, report, stop or threading.Event(), started) as run:
+        names = resolve_tables(run)
+        _check_warehouse(run)
+        results = _all_tables(run, names)
+    return RunResult(
+        execution_id=format_run_id(started, secrets.token_hex(3)),
+        start_time=started,
+        end_time=utc_now(),
+        tables_requested=request.tables,
+        tables=tuple(results),
+    )
+
+
+def backup(
+    settings: Settings, request: Request, *, report: Report = ignore, stop: threading.Event | None = None
+) -> RunResult:
+    """The first stage alone: MySQL to S3."""
+    return sync(settings, replace(request, extract=True, load=False), report=report, stop=stop)
+
+
+def plan(settings: Settings, request: Request) -> tuple[TablePlan, ...]:
+    """What a sync would do with each table, from the same discovery and the same state; changes nothing."""
+    with _open_run(settings, request, ignore, threading.Event(), utc_now()) as run, open_source(run) as catalog:
+        return tuple(
+            plan_table(run, catalog, catalog.discover(name), run.ledger.load(name))
+            for name in catalog.table_names(request.tables)
+        )
+
+
+def require_settings(settings: Settings, request: Request) -> None:
+    """Raises ConfigError naming everything the request's stages need and the settings lack."""
+    settings.require(*(DB_NAMES if request.extract else ()), *S3_NAMES, *(REDSHIFT_NAMES if request.load else ()))
+    if request.load:
+        authorization(settings)
+
+
+@contextmanager
+def _open_run(
+    settings: Settings, request: Request, report: Report, stop: threading.Event, started: dt.datetime
+) -> Iterator[Run]:
+    require_settings(settings, request)
+    store = open_store(settings)
+    store.check()
+    with ExitStack() as stack:
+        place = _LazyWorkplace(settings, request, stack)
+        yield Run(
+            settings=settings,
+            request=request,
+            store=store,
+            ledger=Ledger(store),
+            workplace=place.open,
+            report=report,
+            clock=utc_now,
+            stop=stop,
+            started=started,
+        )
+
+
+@dataclass(slots=True)
+class _LazyWorkplace:
+    """Opens the executor when the first table has work: a run with nothing to do does not start Ray."""
+
+    settings: Settings
+    request: Request
+    stack: ExitStack
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    opened: Workplace | None = None
+
+    def open(self) -> Workplace:
+        with self.lock:
+            if self.opened is None:
+                self.opened = self._open()
+            return self.opened
+
+    def _open(self) -> Workplace:
+        if self.request.inline:
+            executor = InlineExecutor(self.settings)
+            self.stack.callback(executor.close)
+            return Workplace(executor=executor, ledger=Ledger(open_store(self.settings)))
+        cluster = self.stack.enter_context(open_cluster(self.settings))
+        return Workplace(executor=cluster, ledger=cluster.ledger)
+
+
+def resolve_tables(run: Run) -> tuple[TableName, ...]:
+    """The tables the request names. Without the extract stage, the source is not asked: names are exact."""
+    if not run.request.extract:
+        if any("." not in text for text in run.request.tables):
+            run.settings.require("DB_DATABASE")
+        return tuple(TableName.parse(text, run.settings.db_database) for text in run.request.tables)
+    with open_source(run) as catalog:
+        return catalog.table_names(run.request.tables)
+
+
+def _check_warehouse(run: Run) -> None:
+    """Finds a wrong password or host before hours of extraction, not after."""
+    if run.request.load:
+        with open_session(run.settings):
+            pass
+
+
+def _all_tables(run: Run, names: Sequence[TableName]) -> list[TableResult]:
+    limits = strategy_limits(run.request.strategy, run.settings.backup_max_tables)
+    if limits.tables == 1 or len(names) == 1:
+        return [sync_table(run, name) for name in names]
+    with ThreadPoolExecutor(limits.tables, thread_name_prefix="table") as pool:
+        return list(pool.map(lambda name: sync_table(run, name), names))

@@ -1,0 +1,102 @@
+"""What a run says while it goes on, and what it says at the end: values, rendered by the command line."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from ..model import TableName
+
+
+class EventKind(StrEnum):
+    """The moments of a run."""
+
+    TABLE_STARTED = "table processing started"
+    PLANNED = "plan made"
+    CHUNK_DONE = "chunk extracted"
+    CHUNK_RETRIED = "chunk tried again"
+    BACKUP_DONE = "backup operation completed"
+    LOAD_STARTED = "load started"
+    LOAD_DONE = "load completed"
+    WATERMARK = "watermark updated"
+    TABLE_DONE = "table processing completed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One moment of one table's run; ``facts`` are numbers and short texts, never secrets."""
+
+    kind: EventKind
+    table: TableName
+    run_id: str = ""
+    facts: dict[str, str | int | float] = field(default_factory=dict)
+
+
+Report: TypeAlias = Callable[[Event], None]
+
+
+class Status(StrEnum):
+    """How a table or a whole run ended."""
+
+    SUCCESS = "success"
+    NOTHING = "nothing_to_do"
+    PARTIAL = "partial_success"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableResult:
+    """What happened to one table. ``bytes`` counts Parquet; ``watermark`` is the cursor reached, as text."""
+
+    table: TableName
+    status: Status
+    rows_extracted: int = 0
+    rows_loaded: int = 0
+    files_created: int = 0
+    bytes: int = 0
+    duration_seconds: float = 0.0
+    extract_seconds: float = 0.0
+    load_seconds: float = 0.0
+    watermark: str | None = None
+    note: str = ""
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """What happened to all tables of one command."""
+
+    execution_id: str
+    start_time: dt.datetime
+    end_time: dt.datetime
+    tables_requested: tuple[str, ...]
+    tables: tuple[TableResult, ...]
+    interrupted_by: int = 0
+
+    @property
+    def failures(self) -> tuple[TableResult, ...]:
+        return tuple(t for t in self.tables if t.status in (Status.FAILED, Status.INTERRUPTED))
+
+    @property
+    def status(self) -> Status:
+        if not self.failures:
+            return Status.SUCCESS
+        return Status.FAILED if len(self.failures) == len(self.tables) else Status.PARTIAL
+
+    @property
+    def exit_code(self) -> int:
+        """0 done · 3 some tables failed · 130/143 on signals · otherwise the failed table's own."""
+        if self.interrupted_by:
+            return 128 + self.interrupted_by
+        if not self.failures:
+            return 0
+        if self.status is Status.PARTIAL:
+            return 3
+        codes = {t.exit_code for t in self.failures}
+        return codes.pop() if len(codes) == 1 else 1

@@ -1,0 +1,90 @@
+"""Executor: where chunks run. The inline one uses threads of this process, the cluster's uses Ray."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..config import Settings
+from ..model import Chunk, DataFile, RangeOrder, Table
+from .tasks import extract_chunk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkTask:
+    """Everything one chunk's task needs besides the settings."""
+
+    table: Table
+    chunk: Chunk
+    order: RangeOrder
+    server: str
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A task under way. ``handle`` belongs to the executor; ``attempt`` counts from 1."""
+
+    task: ChunkTask
+    attempt: int
+    handle: object = field(repr=False)
+
+
+class Executor(Protocol):
+    """Runs chunks, a bounded number at a time over all tables; thread-safe."""
+
+    def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
+        """Starts a task, or returns None while every place is taken."""
+        ...
+
+    def wait(self, tickets: Sequence[Ticket], seconds: float) -> list[Ticket]:
+        """Those of the tickets that have ended, waiting at most ``seconds`` for the first."""
+        ...
+
+    def result(self, ticket: Ticket) -> DataFile:
+        """What an ended task returned; raises what it raised, as one of our errors."""
+        ...
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        """Stops tasks that nobody waits for any more."""
+        ...
+
+
+class InlineExecutor:
+    """Runs chunks in threads: ConnectorX, the Parquet encoder and the upload all release the GIL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._places = threading.BoundedSemaphore(settings.backup_max_workers)
+        self._pool = ThreadPoolExecutor(settings.backup_max_workers, thread_name_prefix="chunk")
+
+    def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
+        if not self._places.acquire(blocking=False):
+            return None
+        future = self._pool.submit(
+            extract_chunk, task.table, task.chunk, self._settings, order=task.order, server=task.server
+        )
+        future.add_done_callback(lambda _: self._places.release())
+        return Ticket(task=task, attempt=attempt, handle=future)
+
+    def wait(self, tickets: Sequence[Ticket], seconds: float) -> list[Ticket]:
+        done = wait([_future(t) for t in tickets], timeout=seconds, return_when=FIRST_COMPLETED).done
+        return [t for t in tickets if t.handle in done]
+
+    def result(self, ticket: Ticket) -> DataFile:
+        return _future(ticket).result()
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        for ticket in tickets:
+            _future(ticket).cancel()
+
+    def close(self) -> None:
+        """Waits for the running tasks; those not started are dropped."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _future(ticket: Ticket) -> Future[DataFile]:
+    assert isinstance(ticket.handle, Future)
+    return ticket.handle

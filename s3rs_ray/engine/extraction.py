@@ -1,0 +1,176 @@
+"""The extraction of one run: chunks planned a little ahead of the readers, read in parallel, recorded as they come."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from ..errors import IntegrityError, S3rsError, SourceError, StorageError
+from ..ledger.state import AddChunks, AddFiles, Finish, OpenRun, TableState
+from ..model import Chunk, DataFile, RangeOrder, Table
+from .context import Hold
+from .events import EventKind
+from .executor import ChunkTask, Executor, Ticket
+
+log = logging.getLogger(__name__)
+
+AHEAD = 8
+"""How many chunks are made durable in one commit, ahead of the readers."""
+POLL_SECONDS = 0.2
+
+
+@dataclass(slots=True, kw_only=True)
+class Extraction:
+    """One run's extraction, advanced a step at a time so that loads can go on beside it.
+
+    Attributes:
+        planned: yields the chunks that are not in the ledger yet, stepping the source's index.
+        budget: how many rows may still be started; None for all.
+    """
+
+    hold: Hold
+    executor: Executor
+    table: Table
+    state: TableState
+    order: RangeOrder
+    server: str
+    planned: Iterator[Chunk]
+    budget: int | None = None
+    waiting: list[tuple[Chunk, int]] = field(default_factory=list)
+    running: list[Ticket] = field(default_factory=list)
+    retry_at: dict[int, float] = field(default_factory=dict)
+    files: list[DataFile] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        assert self.state.run is not None
+        self.waiting = [(chunk, 1) for chunk in self.state.run.missing]
+
+    @property
+    def run(self) -> OpenRun:
+        assert self.state.run is not None
+        return self.state.run
+
+    @property
+    def ended(self) -> bool:
+        """Nothing runs and nothing more will be started."""
+        return not self.running and not self.waiting and (self.run.planned or self._spent)
+
+    @property
+    def _spent(self) -> bool:
+        return self.budget is not None and self.budget <= 0
+
+    def step(self, seconds: float) -> bool:
+        """Starts what can be started, then records what has ended, waiting at most ``seconds`` for the first.
+
+        Returns:
+            Whether a file was recorded.
+        """
+        self._plan_ahead()
+        self._start()
+        done = self.executor.wait(self.running, seconds) if self.running else []
+        if not self.running and not done:
+            time.sleep(min(seconds, 0.02))
+        files = [file for file in map(self._collect, done) if file is not None]
+        if files:
+            self.state = self.hold.commit(
+                AddFiles(run_id=self.run.run_id, files=tuple(files), at=self.hold.run.clock())
+            )
+            self.files += files
+            for file in files:
+                self._say(EventKind.CHUNK_DONE, chunk=file.ordinal, rows=file.rows, bytes=file.bytes)
+        return bool(files)
+
+    def finish(self) -> TableState:
+        """Closes the run when every chunk of its window has a file; leaves it open otherwise."""
+        if self.run.complete:
+            self.state = self.hold.commit(Finish(run_id=self.run.run_id))
+        return self.state
+
+    def drain(self) -> None:
+        """Waits for the tasks under way and keeps their files; starts nothing more."""
+        self.waiting.clear()
+        self.retry_at.clear()
+        files = []
+        while self.running:
+            for ticket in self.executor.wait(self.running, POLL_SECONDS):
+                self.running.remove(ticket)
+                try:
+                    files.append(self.executor.result(ticket))
+                except S3rsError as exc:
+                    log.info("chunk %d ended with %s while the run stopped", ticket.task.chunk.ordinal, exc)
+        if files:
+            self.state = self.hold.commit(
+                AddFiles(run_id=self.run.run_id, files=tuple(files), at=self.hold.run.clock())
+            )
+            self.files += files
+
+    def _plan_ahead(self) -> None:
+        """Makes the next chunks durable before any of them is read."""
+        if self.run.planned or self._spent or len(self.waiting) >= AHEAD:
+            return
+        chunks = tuple(islice(self.planned, AHEAD))
+        last = len(chunks) < AHEAD
+        if chunks or last:
+            self.state = self.hold.commit(AddChunks(run_id=self.run.run_id, chunks=chunks, planned=last))
+        self.waiting += [(chunk, 1) for chunk in chunks]
+        self._say(EventKind.PLANNED, chunks=len(self.run.chunks), complete=int(last))
+
+    def _start(self) -> None:
+        now = time.monotonic()
+        for entry in list(self.waiting):
+            chunk, attempt = entry
+            if self._spent:
+                self.waiting.clear()
+                return
+            if self.retry_at.get(chunk.ordinal, 0.0) > now:
+                continue
+            ticket = self.executor.submit(
+                ChunkTask(table=self.table, chunk=chunk, order=self.order, server=self.server), attempt
+            )
+            if ticket is None:
+                return
+            if self.budget is not None and attempt == 1:
+                self.budget -= chunk.rows
+            self.waiting.remove(entry)
+            self.running.append(ticket)
+
+    def _collect(self, ticket: Ticket) -> DataFile | None:
+        self.running.remove(ticket)
+        chunk = ticket.task.chunk
+        try:
+            return self.executor.result(ticket)
+        except IntegrityError:
+            raise
+        except (SourceError, StorageError) as exc:
+            most = self.hold.run.settings.backup_retry_attempts
+            if ticket.attempt > most:
+                raise
+            self.retry_at[chunk.ordinal] = time.monotonic() + min(30.0, 0.5 * 2**ticket.attempt)
+            self.waiting.insert(0, (chunk, ticket.attempt + 1))
+            self._say(EventKind.CHUNK_RETRIED, chunk=chunk.ordinal, attempt=ticket.attempt, reason=str(exc))
+            log.warning(
+                "chunk %d of %s failed (%s); try %d follows", chunk.ordinal, self.table.name, exc, ticket.attempt + 1
+            )
+            return None
+
+    def _say(self, kind: EventKind, **facts: str | int | float) -> None:
+        self.hold.run.say(kind, self.table.name, self.run.run_id, **facts)
+
+
+def run_extraction(extraction: Extraction, between: Callable[[TableState], None]) -> TableState:
+    """Steps an extraction to its end; ``between`` is called with the newest state after every step.
+
+    On a signal or an error, what is under way is drained and recorded before the error goes on.
+    """
+    try:
+        while not extraction.ended:
+            extraction.hold.check()
+            extraction.step(POLL_SECONDS)
+            between(extraction.state)
+    except S3rsError:
+        extraction.drain()
+        raise
+    return extraction.finish()

@@ -1,0 +1,212 @@
+"""Seal, load, advance: the files of a table go into the warehouse, one load at a time, in order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..config import Settings
+from ..errors import IntegrityError, PreconditionFailed, SchemaDrift
+from ..ledger.document import cursor_text
+from ..ledger.state import Advance, Seal, Sealed, TableState, next_load
+from ..model import DataFile, Load, Manifest, Mode, Table, TableName
+from ..storage.layout import format_manifest_key, format_run_key
+from ..storage.manifest import copy_manifest, load_id
+from ..tunnel import open_warehouse_tunnel
+from ..warehouse import sql
+from ..warehouse.loader import CopySource, load, prepare
+from ..warehouse.redshift import Warehouse, open_warehouse
+from ..warehouse.sql import Target
+from .context import Hold
+from .contract import parse_contract
+from .events import EventKind
+
+log = logging.getLogger(__name__)
+
+
+def target_of(table: Table, settings: Settings) -> Target:
+    """The Redshift table that a source table goes into."""
+    return Target(
+        schema=settings.redshift_schema,
+        name=table.name.name,
+        columns=table.columns,
+        key=table.key,
+        cursor=table.cursor,
+    )
+
+
+def target_identity(table: TableName, settings: Settings) -> str:
+    """The target as the state knows it: another one is another pair."""
+    return (
+        f"redshift://{settings.redshift_host}:{settings.redshift_port}/{settings.redshift_database}/"
+        f"{settings.redshift_schema.lower()}.{table.name.lower()}"
+    )
+
+
+@contextmanager
+def open_session(settings: Settings) -> Iterator[Warehouse]:
+    """A session with the warehouse, through its bastion where one is set."""
+    with open_warehouse_tunnel(settings) as (host, port), open_warehouse(settings, host, port) as warehouse:
+        yield warehouse
+
+
+def authorization(settings: Settings) -> str:
+    """The clause by which COPY reads S3. A secret when it holds keys."""
+    if settings.redshift_iam_role:
+        return sql.role_sql(settings.redshift_iam_role)
+    settings.require("S3_ACCESS_KEY", "S3_SECRET_KEY")
+    return sql.keys_sql(
+        settings.s3_access_key,
+        settings.s3_secret_key.get_secret_value(),
+        settings.s3_session_token.get_secret_value(),
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Loading:
+    """The loads of one table. Runs in a thread of its own beside the extraction; never two at a time.
+
+    Attributes:
+        contracts: tables by fingerprint; files are loaded under the contract they were written with.
+        budget: about how many rows may still be loaded; None for all. A file is loaded whole.
+    """
+
+    hold: Hold
+    contracts: dict[str, Table] = field(default_factory=dict)
+    budget: int | None = None
+    rows: int = 0
+    seconds: float = 0.0
+    loads: list[Load] = field(default_factory=list)
+    _pool: ThreadPoolExecutor | None = None
+    _under_way: Future[None] | None = None
+    _prepared: set[str] = field(default_factory=set)
+
+    def offer(self, state: TableState) -> None:
+        """Starts a load beside the extraction when enough files wait and none is under way."""
+        if self._under_way is not None:
+            if not self._under_way.done():
+                return
+            self._under_way.result()
+            self._under_way = None
+        files = self._choose(state)
+        if len(files) < self.hold.run.settings.backup_files_per_load:
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"load {self.hold.table}")
+        self._under_way = self._pool.submit(self._load_next, state, files)
+
+    def finish(self) -> TableState:
+        """Loads everything that waits, in order; returns the newest state."""
+        self.join()
+        state = self.hold.load()
+        while state.sealed is not None or (files := self._choose(state)):
+            self.hold.check()
+            self._load_next(state, () if state.sealed is not None else files)
+            state = self.hold.load()
+        return state
+
+    def join(self) -> None:
+        """Waits for the load under way."""
+        if self._under_way is not None:
+            self._under_way.result()
+            self._under_way = None
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    def _choose(self, state: TableState) -> Sequence[DataFile]:
+        files = next_load(state, self.hold.run.settings.backup_files_per_load)
+        if self.budget is None:
+            return files
+        chosen: list[DataFile] = []
+        for file in files:
+            over = self.rows + sum(f.rows for f in chosen) + file.rows > self.budget
+            if over and (chosen or self.rows):
+                break
+            chosen.append(file)
+        return chosen
+
+    def _load_next(self, state: TableState, files: Sequence[DataFile]) -> None:
+        """One load from seal to advance; with a sealed load in the state, that one first."""
+        started = time.perf_counter()
+        if state.sealed is None:
+            state = self._seal(state, files)
+        assert state.sealed is not None
+        manifest = self._manifest(state, state.sealed)
+        self._say(EventKind.LOAD_STARTED, files=len(manifest.files), rows=manifest.rows)
+        settings = self.hold.run.settings
+        source = CopySource(manifest_url=self._write(manifest), authorization=authorization(settings))
+        target = self._prepare(manifest.files[0])
+        done = load(lambda: open_session(settings), manifest, target, source)
+        state = self.hold.commit(Advance(load=done))
+        self.rows += done.rows
+        self.seconds += time.perf_counter() - started
+        self.loads.append(done)
+        self._say(EventKind.LOAD_DONE, files=done.files, rows=done.rows, merged=done.merged, **done.seconds)
+        if manifest.reaches is not None:
+            self._say(EventKind.WATERMARK, watermark=cursor_text(state.loaded) or "")
+
+    def _prepare(self, file: DataFile) -> Target:
+        """The target under the contract that a file was written with, created where it is missing."""
+        if file.fingerprint not in self.contracts:
+            key = format_run_key(self.hold.table, file.run_id, "table.json")
+            written = parse_contract(self.hold.run.store.get(key).body, key)
+            if written.fingerprint != file.fingerprint:
+                raise SchemaDrift(f"{key} does not describe the file {file.key}", hint="extract the table anew")
+            self.contracts[file.fingerprint] = written
+        target = target_of(self.contracts[file.fingerprint], self.hold.run.settings)
+        if file.fingerprint not in self._prepared:
+            with open_session(self.hold.run.settings) as warehouse:
+                prepare(warehouse, target)
+            self._prepared.add(file.fingerprint)
+        return target
+
+    def _seal(self, state: TableState, files: Sequence[DataFile]) -> TableState:
+        sealed = Sealed(
+            load_id=load_id(
+                generation=state.generation,
+                table=state.table,
+                target=target_identity(self.hold.table, self.hold.run.settings),
+                files=files,
+            ),
+            run_id=files[0].run_id,
+            mode=Mode.MERGE,
+            keys=tuple(f.key for f in files),
+            rows=sum(f.rows for f in files),
+            reaches=files[-1].reaches,
+        )
+        return self.hold.commit(Seal(sealed=sealed))
+
+    def _manifest(self, state: TableState, sealed: Sealed) -> Manifest:
+        files = state.loadable[: len(sealed.keys)]
+        if tuple(f.key for f in files) != sealed.keys:
+            raise IntegrityError(f"{state.table}: the sealed load names files the state no longer lists first")
+        return Manifest(
+            load_id=sealed.load_id,
+            run_id=sealed.run_id,
+            table=state.table,
+            target=target_identity(self.hold.table, self.hold.run.settings),
+            mode=sealed.mode,
+            fingerprint=files[0].fingerprint,
+            after=state.loaded,
+            reaches=sealed.reaches,
+            files=files,
+        )
+
+    def _write(self, manifest: Manifest) -> str:
+        store = self.hold.run.store
+        key = format_manifest_key(manifest.table, manifest.run_id, manifest.load_id)
+        body = copy_manifest(manifest.files, store.bucket)
+        try:
+            store.put_new(key, body)
+        except PreconditionFailed:  # an earlier try wrote it: the name holds the digest of the content
+            if store.get(key).body != body:
+                raise IntegrityError(f"{key} is there and says something else") from None
+        return store.url(key)
+
+    def _say(self, kind: EventKind, **facts: str | int | float) -> None:
+        self.hold.run.say(kind, self.hold.table, "", **facts)

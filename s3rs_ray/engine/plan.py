@@ -1,0 +1,143 @@
+"""(Table, TableState, Window, settings) -> TablePlan: what will be done, and why. ``--dry-run`` explains this value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..errors import SchemaDrift
+from ..ledger.state import OpenRun, TableState
+from ..model import Chunk, RangeOrder, Strategy, Table, Watermark, Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a strategy is: how many tables are worked on at once."""
+
+    tables: int
+
+
+def strategy_limits(strategy: Strategy, max_tables: int) -> Limits:
+    """The limits behind a strategy's name."""
+    return {
+        Strategy.SEQUENTIAL: Limits(tables=1),
+        Strategy.INTER_TABLE: Limits(tables=max_tables),
+    }[strategy]
+
+
+class Action(StrEnum):
+    """What a run does with a table."""
+
+    RUN = "run"
+    RESUME = "resume"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePlan:
+    """The work on one table.
+
+    Attributes:
+        window: what the run owes; None when there is nothing to extract.
+        run: the open run that is resumed.
+        null_cursors: rows that no range over the cursor ever sees.
+        reasons: why it is done so, one sentence each.
+    """
+
+    action: Action
+    table: Table
+    window: Window | None
+    order: RangeOrder
+    rows_per_chunk: int
+    run: OpenRun | None = None
+    null_cursors: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+def choose_order(table: Table, after: Watermark) -> RangeOrder:
+    """Chunks by the update order where an index serves it, by the key otherwise."""
+    return RangeOrder.CURSOR if table.cursor_index else RangeOrder.KEY
+
+
+def rows_per_chunk(table: Table, batch_size: int, num_chunks: int) -> int:
+    """BACKUP_NUM_CHUNKS, where set, cuts the table's estimated rows; BACKUP_BATCH_SIZE counts otherwise."""
+    if num_chunks:
+        return max(1, -(-table.estimated_rows // num_chunks))
+    return batch_size
+
+
+def make_plan(
+    table: Table, state: TableState, upto: Watermark | None, *, rows: int, null_cursors: int = 0
+) -> TablePlan:
+    """The plan for a table.
+
+    Args:
+        upto: the high watermark of the next window; None when no row lies behind the watermark.
+        rows: rows per chunk.
+
+    Raises:
+        SchemaDrift: a run is open that was planned for other columns.
+    """
+    order = choose_order(table, state.extracted)
+    reasons = [_why_order(table, order)]
+    if null_cursors:
+        reasons.append(f"{null_cursors} rows have no {table.cursor} and are never seen by a range")
+    if state.run is not None:
+        _require_same_contract(table, state.run)
+        reasons.insert(
+            0, f"run {state.run.run_id} was not finished: {len(state.run.missing)} planned chunks are missing"
+        )
+        return TablePlan(
+            action=Action.RESUME,
+            table=table,
+            window=state.run.window,
+            order=state.run.order,
+            rows_per_chunk=state.run.rows_per_chunk,
+            run=state.run,
+            null_cursors=null_cursors,
+            reasons=tuple(reasons),
+        )
+    if upto is None:
+        reasons.insert(0, "no settled row lies behind the watermark")
+        return TablePlan(
+            action=Action.NOTHING,
+            table=table,
+            window=None,
+            order=order,
+            rows_per_chunk=rows,
+            null_cursors=null_cursors,
+            reasons=tuple(reasons),
+        )
+    return TablePlan(
+        action=Action.RUN,
+        table=table,
+        window=Window(after=state.extracted, upto=upto),
+        order=order,
+        rows_per_chunk=rows,
+        null_cursors=null_cursors,
+        reasons=tuple(reasons),
+    )
+
+
+def _why_order(table: Table, order: RangeOrder) -> str:
+    if order is RangeOrder.CURSOR:
+        return f"chunks are ranges of ({', '.join(table.order_columns)}) through the index {table.cursor_index}"
+    return (
+        f"no index serves ({', '.join(table.order_columns)}): chunks are ranges of ({', '.join(table.key)}), and"
+        f" every run reads the whole table; an index on {table.cursor} would spare that"
+    )
+
+
+def _require_same_contract(table: Table, run: OpenRun) -> None:
+    if run.fingerprint != table.fingerprint:
+        raise SchemaDrift(
+            f"{table.name}: run {run.run_id} is open and was planned for other columns than the table has now",
+            hint="`s3rs-ray watermark reset -t TABLE` starts anew; files already loaded stay in the warehouse",
+        )
+
+
+def reaches(chunk: Chunk, order: RangeOrder) -> Watermark | None:
+    """The watermark that is reached once this chunk and all before it are loaded."""
+    if order is RangeOrder.KEY:
+        return chunk.window.upto if chunk.range.upto is None else None
+    return Watermark(position=chunk.range.upto or ())

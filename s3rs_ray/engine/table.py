@@ -1,0 +1,230 @@
+"""One table from start to end: the eight steps of a sync, one line each."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from ..errors import IntegrityError, S3rsError
+from ..ledger.document import cursor_text
+from ..ledger.state import Begin, Fail, Identify, OpenRun, TableState
+from ..model import Chunk, DataFile, Table, TableName
+from ..source.catalog import Catalog, Endpoint, open_catalog
+from ..storage.layout import format_run_id, format_run_key, parse_run_time
+from ..tunnel import open_source_tunnel
+from .adopt import adopt_files, may_adopt
+from .context import Hold, Run, Workplace, hold_table
+from .contract import format_contract
+from .events import EventKind, Status, TableResult
+from .extraction import Extraction, run_extraction
+from .loading import Loading, target_identity
+from .plan import Action, TablePlan, make_plan, rows_per_chunk
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    """What is counted along the way."""
+
+    files: list[DataFile] = field(default_factory=list)
+    extract_seconds: float = 0.0
+    loading: Loading | None = None
+    note: str = ""
+
+
+def sync_table(run: Run, name: TableName) -> TableResult:
+    """Moves one table; errors become its result, so that other tables go on."""
+    started = time.perf_counter()
+    tally = _Tally()
+    run.say(EventKind.TABLE_STARTED, name)
+    try:
+        state = _sync(run, name, tally)
+    except S3rsError as exc:
+        return _failed(name, exc, tally, time.perf_counter() - started)
+    done = tally.loading
+    moved = tally.files or (done and done.loads)
+    result = TableResult(
+        table=name,
+        status=Status.SUCCESS if moved else Status.NOTHING,
+        rows_extracted=sum(f.rows for f in tally.files),
+        rows_loaded=done.rows if done else 0,
+        files_created=len(tally.files),
+        bytes=sum(f.bytes for f in tally.files),
+        duration_seconds=round(time.perf_counter() - started, 3),
+        extract_seconds=round(tally.extract_seconds, 3),
+        load_seconds=round(done.seconds, 3) if done else 0.0,
+        watermark=cursor_text(state.loaded if run.request.load else state.extracted),
+        note=tally.note,
+    )
+    run.say(EventKind.TABLE_DONE, name, rows_extracted=result.rows_extracted, rows_loaded=result.rows_loaded)
+    return result
+
+
+def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> TableResult:
+    done = tally.loading
+    return TableResult(
+        table=name,
+        status=Status.INTERRUPTED if exc.exit_code in (130, 143) else Status.FAILED,
+        rows_extracted=sum(f.rows for f in tally.files),
+        rows_loaded=done.rows if done else 0,
+        files_created=len(tally.files),
+        bytes=sum(f.bytes for f in tally.files),
+        duration_seconds=round(seconds, 3),
+        error=exc.message,
+        hint=exc.hint,
+        exit_code=exc.exit_code,
+    )
+
+
+def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
+    if not run.request.extract:
+        return _load_only(run, name, tally)
+    with open_source(run) as catalog:
+        table = catalog.discover(name)
+        plan = plan_table(run, catalog, table, run.ledger.load(name))
+        tally.note = "; ".join(plan.reasons)
+        if plan.action is Action.NOTHING and not _waiting(run, run.ledger.load(name)):
+            return run.ledger.load(name)
+        place = run.workplace()
+        with hold_table(run, place.ledger, name) as hold:
+            _identify(hold, extract=True)
+            plan = plan_table(run, catalog, table, hold.load())  # another run may have ended meanwhile
+            tally.note = "; ".join(plan.reasons)
+            if run.request.load:
+                tally.loading = Loading(hold=hold, contracts={table.fingerprint: table}, budget=run.request.limit)
+            if plan.action is not Action.NOTHING:
+                _extract(hold, place, catalog, plan, tally)
+            return tally.loading.finish() if tally.loading else hold.load()
+
+
+@contextmanager
+def open_source(run: Run) -> Iterator[Catalog]:
+    """A catalog of the source, through the bastion where one is set."""
+    with (
+        open_source_tunnel(run.settings) as (host, port),
+        open_catalog(run.settings, Endpoint(host, port)) as catalog,
+    ):
+        yield catalog
+
+
+def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> TablePlan:
+    """Horizon and high watermark -> the plan: run, resume or nothing."""
+    settings = run.settings
+    upto = None
+    if state.run is None:
+        upto = catalog.high_watermark(table, state.extracted, catalog.horizon(table), run.request.limit)
+    rows = rows_per_chunk(table, settings.backup_batch_size, settings.backup_num_chunks)
+    return make_plan(table, state, upto, rows=rows, null_cursors=catalog.null_cursors(table))
+
+
+def _waiting(run: Run, state: TableState) -> bool:
+    """Whether files wait for the load stage."""
+    return run.request.load and (state.sealed is not None or bool(state.loadable))
+
+
+def source_identity(run: Run, name: TableName) -> str:
+    """The source as the state knows it."""
+    return f"mysql://{run.settings.db_host}:{run.settings.db_port}/{name}"
+
+
+def _identify(hold: Hold, *, extract: bool) -> None:
+    """Refuses a state that was made for another source or target."""
+    run = hold.run
+    source = source_identity(run, hold.table) if extract else ""
+    target = target_identity(hold.table, run.settings) if run.request.load else ""
+    state = hold.load()
+    if (source or state.source, target or state.target) != (state.source, state.target):
+        hold.commit(Identify(source=source, target=target))
+
+
+def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, tally: _Tally) -> None:
+    started = time.perf_counter()
+    state = hold.load() if plan.action is Action.RESUME else _begin(hold, plan)
+    assert state.run is not None and plan.window is not None
+    extraction = Extraction(
+        hold=hold,
+        executor=place.executor,
+        table=plan.table,
+        state=state,
+        order=plan.order,
+        server=catalog.server_version(),
+        planned=_remaining_chunks(catalog, plan, state.run),
+        budget=hold.run.request.limit if plan.action is Action.RESUME else None,
+    )
+    try:
+        run_extraction(extraction, tally.loading.offer if tally.loading else lambda state: None)
+    except S3rsError:
+        if tally.loading is not None:
+            tally.loading.join()
+        hold.commit(Fail(stage="extract"))
+        raise
+    finally:
+        tally.files = extraction.files
+        tally.extract_seconds = time.perf_counter() - started
+    rows = sum(f.rows for f in extraction.files)
+    hold.run.say(EventKind.BACKUP_DONE, hold.table, state.run.run_id, rows=rows, files=len(extraction.files))
+
+
+def _remaining_chunks(catalog: Catalog, plan: TablePlan, open_run: OpenRun) -> Iterator[Chunk]:
+    assert plan.window is not None
+    if open_run.planned:
+        return iter(())
+    return catalog.cut(
+        plan.table,
+        plan.window,
+        plan.order,
+        run_id=open_run.run_id,
+        rows=plan.rows_per_chunk,
+        done=open_run.chunks,
+    )
+
+
+def _begin(hold: Hold, plan: TablePlan) -> TableState:
+    """Makes the plan durable before any work: the contract as an object, the window in the state."""
+    assert plan.window is not None
+    run_id = _new_run_id(hold)
+    key = format_run_key(hold.table, run_id, "table.json")
+    hold.run.store.put_new(key, format_contract(plan.table))
+    return hold.commit(
+        Begin(
+            run=OpenRun(
+                run_id=run_id,
+                window=plan.window,
+                order=plan.order,
+                rows_per_chunk=plan.rows_per_chunk,
+                fingerprint=plan.table.fingerprint,
+                strategy=hold.run.request.strategy.value,
+            )
+        )
+    )
+
+
+def _new_run_id(hold: Hold) -> str:
+    """The run's second is in every file name, so no two runs of a table may share one."""
+    last = hold.load().last_run_id
+    while last and hold.run.clock().replace(microsecond=0) <= parse_run_time(last):
+        time.sleep(0.05)
+    return format_run_id(hold.run.clock(), secrets.token_hex(3))
+
+
+def _load_only(run: Run, name: TableName, tally: _Tally) -> TableState:
+    """``--redshift-only``: what lies on S3 and not in the warehouse, without asking the source anything."""
+    state = run.ledger.load(name)
+    if not _waiting(run, state) and not may_adopt(state):
+        tally.note = "no file waits to be loaded"
+        return state
+    with hold_table(run, run.ledger, name) as hold:
+        _identify(hold, extract=False)
+        state = hold.load()
+        if may_adopt(state):
+            state = adopt_files(hold, state)
+        if not _waiting(run, state):
+            tally.note = "no file waits to be loaded"
+            return state
+        loading = tally.loading = Loading(hold=hold, budget=run.request.limit)
+        done = loading.finish()
+        if not loading.loads:
+            raise IntegrityError(f"{name}: files wait to be loaded and none was", hint="run `s3rs-ray status`")
+        return done

@@ -1,0 +1,200 @@
+"""One chunk: read, check, encode, upload. Plain functions; where they run is the executor's business."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import logging
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+import orjson
+
+from ..config import Settings
+from ..errors import IntegrityError, ObjectNotFound, PreconditionFailed
+from ..ledger.document import format_position, parse_position
+from ..model import Chunk, DataFile, KeyRange, Position, RangeOrder, Table, TableName, Watermark
+from ..source.catalog import Endpoint, open_catalog
+from ..source.extract import Extract, read_chunk
+from ..storage.layout import DataKey, format_data_key, parse_run_time
+from ..storage.parquet import write_parquet
+from ..storage.s3 import ObjectStore, S3Store, StoredObject
+from ..tunnel import open_source_tunnel
+from .plan import reaches
+
+log = logging.getLogger(__name__)
+
+READ_ATTEMPTS = 3
+"""How often a chunk is read again when its row count and the server's differ."""
+
+
+@functools.lru_cache(maxsize=4)
+def open_store(settings: Settings) -> S3Store:
+    """The bucket; one client per process, so that connections are reused."""
+    return S3Store(settings)
+
+
+def data_key(settings: Settings, table: TableName, run_id: str, ordinal: int) -> str:
+    """The key of a chunk's file: the same however often the chunk is tried."""
+    return format_data_key(settings.s3_incremental_path, DataKey(table, parse_run_time(run_id), ordinal))
+
+
+def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: RangeOrder, server: str) -> DataFile:
+    """Reads a chunk and writes its file; a chunk whose file is there already is not read again.
+
+    Args:
+        server: the source's version text.
+
+    Returns:
+        The description of *the object that is there*, whoever wrote it.
+
+    Raises:
+        SourceError, StorageError: may be tried again. IntegrityError: may not.
+    """
+    store = open_store(settings)
+    key = data_key(settings, table.name, chunk.run_id, chunk.ordinal)
+    present = _find(store, key)
+    if present is not None:
+        return _own_file(present, table, chunk)
+    with open_source_tunnel(settings) as (host, port):
+        extract = _read_counted(table, chunk, settings, Endpoint(host, port), server=server)
+    metadata = _footer(table, chunk)
+    file = write_parquet(extract.data, metadata)
+    if file.rows != extract.data.num_rows:
+        raise IntegrityError(f"{key}: the Parquet footer counts {file.rows} rows, {extract.data.num_rows} were read")
+    described = DataFile(
+        key=key,
+        rows=file.rows,
+        bytes=file.body.size,
+        digest=file.digest,
+        run_id=chunk.run_id,
+        ordinal=chunk.ordinal,
+        fingerprint=table.fingerprint,
+        reaches=reaches(chunk, order),
+        nulled_dates=extract.nulled_dates,
+    )
+    try:
+        store.put_new(key, file.body, _object_metadata(described, chunk))
+    except PreconditionFailed:  # an earlier attempt got through after all
+        return _own_file(store.head(key), table, chunk)
+    return described
+
+
+def _read_counted(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str) -> Extract:
+    """Reads a chunk whose row count agrees with what the plan promised, or with a count made right after.
+
+    A row updated since the plan was made has left the window, so fewer rows are explained by a new count.
+    """
+    for _ in range(READ_ATTEMPTS):
+        extract = read_chunk(table, chunk, settings, endpoint, server=server)
+        if extract.data.num_rows == chunk.rows:
+            return extract
+        with open_catalog(settings, endpoint) as catalog:
+            counted = catalog.count(table, chunk.window, chunk.range)
+        if extract.data.num_rows == counted:
+            log.info(
+                "chunk %d of %s: %d rows instead of the %d planned; the source counts the same",
+                chunk.ordinal,
+                table.name,
+                counted,
+                chunk.rows,
+            )
+            return extract
+    raise IntegrityError(
+        f"chunk {chunk.ordinal} of {table.name}: read {extract.data.num_rows} rows, the source counts {counted}",
+        hint="rows of the window keep changing: raise BACKUP_SETTLE_SECONDS so that the window ends earlier",
+        context={"chunk": str(chunk.ordinal), "planned": str(chunk.rows)},
+    )
+
+
+def _footer(table: Table, chunk: Chunk) -> dict[str, str]:
+    about = {
+        "table": str(table.name),
+        "run_id": chunk.run_id,
+        "ordinal": chunk.ordinal,
+        "after": None if chunk.range.after is None else format_position(chunk.range.after),
+        "upto": None if chunk.range.upto is None else format_position(chunk.range.upto),
+        "range_columns": list(chunk.range.columns),
+        "fingerprint": table.fingerprint,
+    }
+    return {"s3rs": orjson.dumps(about).decode()}
+
+
+def _range_digest(key_range: KeyRange) -> str:
+    return hashlib.sha256(repr((key_range.columns, key_range.after, key_range.upto)).encode()).hexdigest()[:16]
+
+
+def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
+    """What S3 keeps with the object: enough to describe the file without reading it."""
+    position = None if file.reaches is None else format_position(file.reaches.position)
+    return {
+        "s3rs-run": file.run_id,
+        "s3rs-ordinal": str(file.ordinal),
+        "s3rs-rows": str(file.rows),
+        "s3rs-sha256": file.digest,
+        "s3rs-fingerprint": file.fingerprint,
+        "s3rs-reaches": quote(orjson.dumps(position)),
+        "s3rs-nulled-dates": str(file.nulled_dates),
+        "s3rs-range": _range_digest(chunk.range),
+        "s3rs-window-after": quote(orjson.dumps(format_position(chunk.window.after.position))),
+    }
+
+
+def _find(store: ObjectStore, key: str) -> StoredObject | None:
+    try:
+        return store.head(key)
+    except ObjectNotFound:
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenFile:
+    """What an object's metadata says: the file, its chunk's range, and where its run's window began."""
+
+    file: DataFile
+    range_digest: str
+    window_after: Position
+
+
+def describe_file(stored: StoredObject) -> WrittenFile:
+    """The file an object's metadata describes.
+
+    Raises:
+        IntegrityError: the object was not written by this program.
+    """
+    m = stored.metadata
+    try:
+        position = orjson.loads(unquote(m["s3rs-reaches"]))
+        file = DataFile(
+            key=stored.key,
+            rows=int(m["s3rs-rows"]),
+            bytes=stored.size,
+            digest=m["s3rs-sha256"],
+            run_id=m["s3rs-run"],
+            ordinal=int(m["s3rs-ordinal"]),
+            fingerprint=m["s3rs-fingerprint"],
+            reaches=None if position is None else Watermark(position=parse_position(position)),
+            nulled_dates=int(m["s3rs-nulled-dates"]),
+        )
+        after = parse_position(orjson.loads(unquote(m["s3rs-window-after"])))
+        return WrittenFile(file=file, range_digest=m["s3rs-range"], window_after=after)
+    except (KeyError, TypeError, ValueError) as exc:
+        raise IntegrityError(
+            f"{stored.key} does not say what it holds: {exc!r}",
+            hint="another program wrote it; move it away, or use another S3_INCREMENTAL_PATH",
+            context={"key": stored.key},
+        ) from exc
+
+
+def _own_file(stored: StoredObject, table: Table, chunk: Chunk) -> DataFile:
+    """The file an earlier attempt at this very chunk wrote; refuses one of another chunk, plan or contract."""
+    written = describe_file(stored)
+    file = written.file
+    found = (file.run_id, file.ordinal, file.fingerprint, written.range_digest)
+    if found != (chunk.run_id, chunk.ordinal, table.fingerprint, _range_digest(chunk.range)):
+        raise IntegrityError(
+            f"{file.key} belongs to chunk {file.ordinal} of run {file.run_id}, not to chunk {chunk.ordinal}"
+            f" of run {chunk.run_id}",
+            hint="two runs of one second wrote to one place: run the command again",
+        )
+    return file

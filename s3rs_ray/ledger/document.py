@@ -1,0 +1,351 @@
+"""TableState <-> the JSON object on S3.
+
+The first fields are those people's scripts read; the rest is what the design needs.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TypeAlias, cast
+
+import orjson
+
+from ..errors import LedgerError
+from ..model import (
+    Chunk,
+    DataFile,
+    KeyRange,
+    KeyValue,
+    Load,
+    Mode,
+    Position,
+    RangeOrder,
+    TableName,
+    Watermark,
+    Window,
+)
+from .state import FORMAT_VERSION, Lease, OpenRun, Sealed, TableState
+
+Json: TypeAlias = dict[str, object]
+
+
+def format_state(state: TableState) -> bytes:
+    """The state as indented JSON, times in UTC (ISO 8601)."""
+    document: Json = {
+        "table_name": str(state.table),
+        "last_mysql_extraction_time": _time(state.extracted_at),
+        "last_mysql_data_timestamp": cursor_text(state.extracted),
+        "mysql_rows_extracted": state.rows_extracted,
+        "mysql_status": state.mysql_status,
+        "last_redshift_load_time": _time(state.loaded_at),
+        "redshift_rows_loaded": state.rows_loaded,
+        "redshift_status": state.redshift_status,
+        "backup_strategy": state.backup_strategy,
+        "s3_file_count": state.files_written,
+        "processed_s3_files": list(state.recent_files),
+        "created_at": _time(state.created_at),
+        "updated_at": _time(state.updated_at),
+        "format_version": FORMAT_VERSION,
+        "schema": state.table.schema,
+        "name": state.table.name,
+        "generation": state.generation,
+        "source": state.source,
+        "target": state.target,
+        "extracted": format_position(state.extracted.position),
+        "loaded": format_position(state.loaded.position),
+        "run": _run_json(state.run) if state.run else None,
+        "backlog": [_file_json(f) for f in state.backlog],
+        "sealed": _sealed_json(state.sealed) if state.sealed else None,
+        "lease": _lease_json(state.lease) if state.lease else None,
+        "loads": [_load_json(load) for load in state.loads],
+        "recent_changes": list(state.recent_changes),
+        "last_run_id": state.last_run_id,
+    }
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2)
+
+
+def parse_state(body: bytes, key: str) -> TableState:
+    """The state in an object's body.
+
+    Raises:
+        LedgerError: it is no state, or of a newer version; the object is left as it is.
+    """
+    try:
+        document = orjson.loads(body)
+        version = document["format_version"]
+        if version != FORMAT_VERSION:
+            raise LedgerError(
+                f"{key} has format version {version}; this program reads {FORMAT_VERSION}",
+                hint="use the version of s3rs-ray that wrote it, or a newer one",
+            )
+        return _parse(document)
+    except (KeyError, TypeError, ValueError, IndexError) as exc:
+        raise LedgerError(
+            f"{key} is not the state of a table: {exc!r}",
+            hint="restore the object from the bucket's versions, or delete it to start anew",
+        ) from exc
+
+
+def _parse(d: Json) -> TableState:
+    run, sealed, lease = d["run"], d["sealed"], d["lease"]
+    created, updated = _parse_time(d["created_at"]), _parse_time(d["updated_at"])
+    if created is None or updated is None:
+        raise ValueError("created_at and updated_at must be times")
+    return TableState(
+        table=TableName(_text(d["schema"]), _text(d["name"])),
+        generation=_text(d["generation"]),
+        source=_text(d["source"]),
+        target=_text(d["target"]),
+        extracted=Watermark(position=parse_position(d["extracted"])),
+        loaded=Watermark(position=parse_position(d["loaded"])),
+        run=_parse_run(cast(Json, run)) if run else None,
+        backlog=tuple(_parse_file(f) for f in _objects(d["backlog"])),
+        sealed=_parse_sealed(cast(Json, sealed)) if sealed else None,
+        lease=_parse_lease(cast(Json, lease)) if lease else None,
+        loads=tuple(_parse_load(load) for load in _objects(d["loads"])),
+        backup_strategy=_text(d["backup_strategy"]),
+        extracted_at=_parse_time(d["last_mysql_extraction_time"]),
+        loaded_at=_parse_time(d["last_redshift_load_time"]),
+        mysql_status=_text(d["mysql_status"]),
+        redshift_status=_text(d["redshift_status"]),
+        rows_extracted=_int(d["mysql_rows_extracted"]),
+        rows_loaded=_int(d["redshift_rows_loaded"]),
+        files_written=_int(d["s3_file_count"]),
+        recent_files=_texts(d["processed_s3_files"]),
+        recent_changes=_texts(d["recent_changes"]),
+        last_run_id=_text(d["last_run_id"]),
+        created_at=created,
+        updated_at=updated,
+    )
+
+
+def cursor_text(watermark: Watermark) -> str | None:
+    """The cursor of a watermark as people write it: ``YYYY-MM-DD HH:MM:SS[.ffffff]``."""
+    cursor = watermark.cursor
+    return None if cursor is None else str(cursor)
+
+
+def format_position(position: Position) -> list[object]:
+    """A position as JSON: integers and texts as they are, other kinds named."""
+    return [_value_json(v) for v in position]
+
+
+def _value_json(value: KeyValue) -> object:
+    match value:
+        case int() | str():
+            return value
+        case Decimal():
+            return {"decimal": str(value)}
+        case bytes():
+            return {"bytes": value.hex()}
+        case dt.datetime():
+            return {"datetime": value.isoformat(sep=" ", timespec="microseconds")}
+        case dt.date():
+            return {"date": value.isoformat()}
+    raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def parse_position(values: object) -> Position:
+    if not isinstance(values, list):
+        raise TypeError(f"a position must be a list, not {values!r}")
+    return tuple(_parse_value(v) for v in values)
+
+
+def _parse_value(value: object) -> KeyValue:
+    match value:
+        case int() | str():
+            return value
+        case {"decimal": str(text)}:
+            return Decimal(text)
+        case {"bytes": str(text)}:
+            return bytes.fromhex(text)
+        case {"datetime": str(text)}:
+            return dt.datetime.fromisoformat(text)
+        case {"date": str(text)}:
+            return dt.date.fromisoformat(text)
+    raise ValueError(f"not a key value: {value!r}")
+
+
+def _range_json(key_range: KeyRange) -> list[object]:
+    return [
+        None if key_range.after is None else format_position(key_range.after),
+        None if key_range.upto is None else format_position(key_range.upto),
+    ]
+
+
+def _run_json(run: OpenRun) -> Json:
+    return {
+        "run_id": run.run_id,
+        "window": [format_position(run.window.after.position), format_position(run.window.upto.position)],
+        "order": run.order.value,
+        "columns": list(run.chunks[0].range.columns) if run.chunks else [],
+        "rows_per_chunk": run.rows_per_chunk,
+        "fingerprint": run.fingerprint,
+        "strategy": run.strategy,
+        "chunks": [[*_range_json(c.range), c.rows] for c in run.chunks],
+        "planned": run.planned,
+        "files": [_file_json(f) for f in run.files],
+        "consumed": run.consumed,
+    }
+
+
+def _parse_run(d: Json) -> OpenRun:
+    after, upto = cast(list[object], d["window"])
+    window = Window(after=Watermark(position=parse_position(after)), upto=Watermark(position=parse_position(upto)))
+    run_id, columns = _text(d["run_id"]), _texts(d["columns"])
+    chunks = tuple(
+        Chunk(
+            run_id=run_id,
+            ordinal=ordinal,
+            range=KeyRange(
+                columns=columns,
+                after=None if low is None else parse_position(low),
+                upto=None if high is None else parse_position(high),
+            ),
+            window=window,
+            rows=_int(rows),
+        )
+        for ordinal, (low, high, rows) in enumerate(cast("list[list[object]]", d["chunks"]))
+    )
+    return OpenRun(
+        run_id=run_id,
+        window=window,
+        order=RangeOrder(_text(d["order"])),
+        rows_per_chunk=_int(d["rows_per_chunk"]),
+        fingerprint=_text(d["fingerprint"]),
+        strategy=_text(d["strategy"]),
+        chunks=chunks,
+        planned=bool(d["planned"]),
+        files=tuple(_parse_file(f) for f in _objects(d["files"])),
+        consumed=_int(d["consumed"]),
+    )
+
+
+def _file_json(file: DataFile) -> Json:
+    return {
+        "key": file.key,
+        "rows": file.rows,
+        "bytes": file.bytes,
+        "digest": file.digest,
+        "run_id": file.run_id,
+        "ordinal": file.ordinal,
+        "fingerprint": file.fingerprint,
+        "reaches": None if file.reaches is None else format_position(file.reaches.position),
+        "nulled_dates": file.nulled_dates,
+    }
+
+
+def _parse_file(d: Json) -> DataFile:
+    return DataFile(
+        key=_text(d["key"]),
+        rows=_int(d["rows"]),
+        bytes=_int(d["bytes"]),
+        digest=_text(d["digest"]),
+        run_id=_text(d["run_id"]),
+        ordinal=_int(d["ordinal"]),
+        fingerprint=_text(d["fingerprint"]),
+        reaches=_parse_reaches(d["reaches"]),
+        nulled_dates=_int(d["nulled_dates"]),
+    )
+
+
+def _parse_reaches(value: object) -> Watermark | None:
+    return None if value is None else Watermark(position=parse_position(value))
+
+
+def _sealed_json(sealed: Sealed) -> Json:
+    return {
+        "load_id": sealed.load_id,
+        "run_id": sealed.run_id,
+        "mode": sealed.mode.value,
+        "keys": list(sealed.keys),
+        "rows": sealed.rows,
+        "reaches": None if sealed.reaches is None else format_position(sealed.reaches.position),
+    }
+
+
+def _parse_sealed(d: Json) -> Sealed:
+    return Sealed(
+        load_id=_text(d["load_id"]),
+        run_id=_text(d["run_id"]),
+        mode=Mode(_text(d["mode"])),
+        keys=_texts(d["keys"]),
+        rows=_int(d["rows"]),
+        reaches=_parse_reaches(d["reaches"]),
+    )
+
+
+def _lease_json(lease: Lease) -> Json:
+    return {
+        "holder": lease.holder,
+        "host": lease.host,
+        "pid": lease.pid,
+        "since": lease.since.isoformat(),
+        "renewed": lease.renewed.isoformat(),
+    }
+
+
+def _parse_lease(d: Json) -> Lease:
+    return Lease(
+        holder=_text(d["holder"]),
+        host=_text(d["host"]),
+        pid=_int(d["pid"]),
+        since=dt.datetime.fromisoformat(_text(d["since"])),
+        renewed=dt.datetime.fromisoformat(_text(d["renewed"])),
+    )
+
+
+def _load_json(load: Load) -> Json:
+    return {
+        "load_id": load.load_id,
+        "run_id": load.run_id,
+        "rows": load.rows,
+        "files": load.files,
+        "merged": load.merged,
+        "loaded_at": load.loaded_at.isoformat(),
+        "repeated": load.repeated,
+        "seconds": dict(load.seconds),
+    }
+
+
+def _parse_load(d: Json) -> Load:
+    return Load(
+        load_id=_text(d["load_id"]),
+        run_id=_text(d["run_id"]),
+        rows=_int(d["rows"]),
+        files=_int(d["files"]),
+        merged=_int(d["merged"]),
+        loaded_at=dt.datetime.fromisoformat(_text(d["loaded_at"])),
+        repeated=bool(d["repeated"]),
+        seconds={str(k): float(str(v)) for k, v in cast("Mapping[str, object]", d["seconds"]).items()},
+    )
+
+
+def _time(moment: dt.datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def _parse_time(value: object) -> dt.datetime | None:
+    return None if value is None else dt.datetime.fromisoformat(_text(value))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    return tuple(_text(v) for v in cast("Sequence[object]", values))
+
+
+def _objects(values: object) -> Sequence[Json]:
+    return cast("Sequence[Json]", values)

@@ -1,0 +1,190 @@
+"""Ledger: load -> check -> apply -> put_if; conflict, in-doubt, lease.
+
+Correctness rests on the conditional write alone. Several ledgers over one bucket may work at once; each commit is
+applied to the version that is there, or fails.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tenacity
+
+from ..errors import LedgerError, ObjectNotFound, PreconditionFailed, StorageUnknown
+from ..model import TableName
+from ..storage.layout import STATE_PREFIX, format_state_key, parse_state_key
+from ..storage.s3 import ObjectStore
+from .document import format_state, parse_state
+from .state import Acquire, Change, Commit, Lease, Release, TableState, apply_commit
+
+log = logging.getLogger(__name__)
+
+COMMIT_ATTEMPTS = 12
+
+
+def utc_now() -> dt.datetime:
+    """The clock of the ledger."""
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """One driver process, told apart from every other, also from one that has the same pid later."""
+
+    token: str
+    host: str
+    pid: int
+
+    @classmethod
+    def here(cls) -> Holder:
+        pid = os.getpid()
+        return cls(token=f"{socket.gethostname()}/{pid}/{_start_mark(pid)}", host=socket.gethostname(), pid=pid)
+
+
+def _start_mark(pid: int) -> str:
+    """When the process started, by the kernel's count; random where the kernel does not say."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return uuid.uuid4().hex
+    return f"{boot[:8]}-{text.rpartition(')')[2].split()[19]}"
+
+
+def _known_dead(lease: Lease | None) -> bool:
+    """Whether the holder ran on this host and is certainly gone."""
+    if lease is None or lease.host != socket.gethostname():
+        return False
+    if not Path("/proc/self/stat").exists():
+        return False
+    return lease.holder.rpartition("/")[2] != _start_mark_if_alive(lease.pid)
+
+
+def _start_mark_if_alive(pid: int) -> str:
+    return _start_mark(pid) if Path(f"/proc/{pid}/stat").exists() else ""
+
+
+@dataclass(slots=True)
+class _Cached:
+    state: TableState
+    version: str | None
+
+
+class Ledger:
+    """All tables' states in one bucket.
+
+    Thread-safe. What it remembers between calls is only a guess at the newest version, checked by every write, so a
+    ledger that is lost and made again loses nothing.
+    """
+
+    def __init__(self, store: ObjectStore, clock: Callable[[], dt.datetime] = utc_now) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._cache: dict[TableName, _Cached] = {}
+
+    def load(self, table: TableName) -> TableState:
+        """The state that is on S3 now; a fresh one when there is none."""
+        with self._lock:
+            return self._read(table).state
+
+    def tables(self) -> Iterator[TableName]:
+        """Every table that has a state."""
+        for item in self._store.list(STATE_PREFIX):
+            name = parse_state_key(item.key)
+            if name is not None:
+                yield name
+
+    def acquire(self, table: TableName, holder: Holder) -> TableState:
+        """Takes the table for ``holder``.
+
+        Raises:
+            TableBusy: somebody else holds it and is not known to be dead.
+        """
+        now = self._clock()
+        lease = Lease(holder=holder.token, host=holder.host, pid=holder.pid, since=now, renewed=now)
+        present = self.load(table).lease
+        dead = present.holder if present is not None and _known_dead(present) else ""
+        if dead and dead != holder.token:
+            log.warning("%s: taking the table over from %s, which is gone", table, dead)
+        return self.commit(table, [Acquire(lease=lease, dead=dead)], holder=holder.token)
+
+    def release(self, table: TableName, holder: Holder) -> None:
+        """Gives the table back."""
+        self.commit(table, [Release()], holder=holder.token)
+
+    def commit(
+        self, table: TableName, changes: Sequence[Change], *, holder: str = "", change_id: str = ""
+    ) -> TableState:
+        """Applies changes together and writes the result; returns the state that is then on S3.
+
+        Args:
+            holder: the lease it is made under; empty for a change made by hand, which needs a free table.
+            change_id: names the commit; a second call with the same one changes nothing more.
+
+        Raises:
+            LedgerError: a requirement is not met by the newest state.
+            StorageError: S3 failed, or kept its answer so long that the change is still in doubt.
+        """
+        with self._lock:
+            commit = Commit(
+                change_id=change_id or uuid.uuid4().hex, holder=holder, now=self._clock(), changes=tuple(changes)
+            )
+            return self._settle(table, commit)
+
+    def _settle(self, table: TableName, commit: Commit) -> TableState:
+        cached = self._cache.get(table) or self._read(table)
+        if commit.change_id in cached.state.recent_changes:
+            return cached.state
+        for attempt in tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(COMMIT_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.02, max=2),
+            retry=tenacity.retry_if_exception_type((PreconditionFailed, StorageUnknown)),
+            reraise=True,
+        ):
+            with attempt:
+                if attempt.retry_state.attempt_number > 1:
+                    cached = self._read(table)
+                    if commit.change_id in cached.state.recent_changes:
+                        return cached.state  # the reply was lost, the write was not
+                state = self._apply(table, cached, commit)
+                version = self._write(table, state, cached.version)
+                self._cache[table] = _Cached(state, version)
+                return state
+        raise LedgerError(f"{table}: the state could not be written")  # not reached: the loop returns or raises
+
+    def _apply(self, table: TableName, cached: _Cached, commit: Commit) -> TableState:
+        try:
+            return apply_commit(cached.state, commit)
+        except LedgerError:
+            fresh = self._read(table)  # the guess may be old: judge by what is on S3
+            if fresh.version == cached.version:
+                raise
+            cached.state, cached.version = fresh.state, fresh.version
+            return apply_commit(fresh.state, commit)
+
+    def _write(self, table: TableName, state: TableState, version: str | None) -> str:
+        key, body = format_state_key(table), format_state(state)
+        if version is None:
+            return self._store.put_new(key, body)
+        return self._store.put_if(key, body, version)
+
+    def _read(self, table: TableName) -> _Cached:
+        key = format_state_key(table)
+        try:
+            found = self._store.get(key)
+            cached = _Cached(parse_state(found.body, key), found.version)
+        except ObjectNotFound:
+            now = self._clock()
+            fresh = TableState(table=table, generation=uuid.uuid4().hex[:12], created_at=now, updated_at=now)
+            cached = _Cached(fresh, None)
+        self._cache[table] = cached
+        return cached

@@ -1,0 +1,284 @@
+"""The nouns of the program: frozen values without behaviour that needs a clock, a network or a database.
+
+Positions and ranges
+    A *position* is a tuple of key values, for example ``(update_at, ID)``. A position may be shorter than the
+    columns it speaks of; it then stands before every row that shares the prefix, exactly as Python orders
+    ``(1,) < (1, 0)``. One rule holds everywhere: a range is ``(after, upto]`` and ``None`` is unbounded.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import ClassVar, TypeAlias
+
+KeyValue: TypeAlias = int | str | bytes | Decimal | dt.datetime | dt.date
+"""A value of a key or cursor column, as MySQL gave it. Naive datetimes, in the column's own time zone."""
+
+Position: TypeAlias = tuple[KeyValue, ...]
+
+
+class Treatment(StrEnum):
+    """What becomes of a column's values on the way to Redshift."""
+
+    EXACT = "exact"
+    WIDENED = "widened"
+    AS_TEXT = "as text"
+    AS_NUMBER = "as number"
+
+
+class RangeOrder(StrEnum):
+    """Which columns the chunks of a run are ranges of."""
+
+    CURSOR = "cursor"
+    KEY = "key"
+
+
+class Mode(StrEnum):
+    """How loaded rows meet those already in the target table."""
+
+    MERGE = "merge"
+
+
+class Strategy(StrEnum):
+    """How many tables are worked on at once; the chunks of one table always run in parallel."""
+
+    SEQUENTIAL = "sequential"
+    INTER_TABLE = "inter-table"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column and its whole contract, decided once by ``source.types``.
+
+    Attributes:
+        name: the column's name at the source.
+        source_type: MySQL's full type text, e.g. ``decimal(10,2) unsigned``.
+        select: the SELECT expression that yields the value exactly (no alias).
+        arrow_type: the Arrow type of the file's column, in pyarrow's notation, e.g. ``decimal128(10, 2)``.
+        redshift_type: the Redshift type, e.g. ``DECIMAL(10,2)``.
+        treatment: exact, widened, as text or as number.
+        nullable: whether the source allows NULL.
+        zero_dates: whether a zero date may occur and arrives as NULL (counted).
+    """
+
+    name: str
+    source_type: str
+    select: str
+    arrow_type: str
+    redshift_type: str
+    treatment: Treatment = Treatment.EXACT
+    nullable: bool = True
+    zero_dates: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """An index of the source table: its name and its columns in order."""
+
+    name: str
+    columns: tuple[str, ...]
+    unique: bool
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """``schema.table`` at the source; either part may hold any character MySQL allows."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    @classmethod
+    def parse(cls, text: str, default_schema: str) -> TableName:
+        """``schema.table``, or ``table`` in the default schema. The schema ends at the first dot."""
+        schema, dot, name = text.partition(".")
+        return cls(schema, name) if dot else cls(default_schema, text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A source table as one discovery found it: identity, columns, key, cursor, indexes, estimates.
+
+    Attributes:
+        cursor: the column that grows on every insert and update (``update_at``).
+        key: the columns of the primary or another unique key of NOT NULL columns.
+        cursor_index: the index that serves ranges over ``(cursor, *key)``, or None.
+        key_index: the index that serves ranges over ``key``.
+        estimated_rows, average_row_bytes: the server's guess (2x off is normal); for estimates only.
+        fingerprint: digest of all column contracts; files of two fingerprints never share a COPY.
+    """
+
+    name: TableName
+    columns: tuple[Column, ...]
+    cursor: str
+    key: tuple[str, ...]
+    cursor_index: str | None
+    key_index: str
+    estimated_rows: int
+    average_row_bytes: int
+    fingerprint: str
+
+    @property
+    def order_columns(self) -> tuple[str, ...]:
+        """The columns a watermark speaks of: the cursor, then the key without the cursor."""
+        return (self.cursor, *(k for k in self.key if k != self.cursor))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watermark:
+    """A place in a table's update order: ``(cursor, *key)``; the empty position stands before every row.
+
+    A position that holds the cursor alone stands before every row of that cursor value.
+    """
+
+    position: Position = ()
+
+    START: ClassVar[Watermark]
+
+    @property
+    def cursor(self) -> KeyValue | None:
+        return self.position[0] if self.position else None
+
+    @property
+    def key(self) -> Position:
+        return self.position[1:]
+
+    @property
+    def after(self) -> Position | None:
+        """The watermark as the lower bound of a range."""
+        return self.position or None
+
+
+Watermark.START = Watermark()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What one run owes: the rows in ``(after, upto]`` of the update order; ``upto`` is fixed before any read."""
+
+    after: Watermark
+    upto: Watermark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRange:
+    """``(after, upto]`` over the tuple of ``columns``; ``None`` is unbounded.
+
+    Bounds may be shorter than ``columns`` (see the module's docstring); they are never longer.
+    """
+
+    columns: tuple[str, ...]
+    after: Position | None = None
+    upto: Position | None = None
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError("a key range needs at least one column")
+        for name, bound in (("after", self.after), ("upto", self.upto)):
+            if bound is not None and not 1 <= len(bound) <= len(self.columns):
+                raise ValueError(f"{name} has {len(bound)} values for the columns {', '.join(self.columns)}")
+
+    def split(self, at: Position) -> tuple[KeyRange, KeyRange]:
+        """The range cut behind ``at``: every row is in exactly one of the two pieces.
+
+        Args:
+            at: a position inside the range, in the order of the database.
+        """
+        return (
+            KeyRange(columns=self.columns, after=self.after, upto=at),
+            KeyRange(columns=self.columns, after=at, upto=self.upto),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """One task and one file: a key range of one run.
+
+    Attributes:
+        rows: how many rows the boundaries promised when the plan was made.
+        window: applied besides ``range`` when the range is not over the update order itself.
+    """
+
+    run_id: str
+    ordinal: int
+    range: KeyRange
+    window: Window
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One immutable Parquet object.
+
+    Attributes:
+        key: the object's key in the bucket.
+        rows, bytes: from the Parquet footer and the object's size.
+        digest: sha256 of the object, hex.
+        fingerprint: of the table contract it was written under.
+        reaches: the watermark that is reached once this file and all before it are loaded; None where the
+            chunks of the run are not in update order and this is not the last.
+        nulled_dates: how many zero dates became NULL.
+    """
+
+    key: str
+    rows: int
+    bytes: int
+    digest: str
+    run_id: str
+    ordinal: int
+    fingerprint: str
+    reaches: Watermark | None
+    nulled_dates: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What one COPY loads: its digest is the load id.
+
+    Attributes:
+        after, reaches: the watermark before and after the load.
+    """
+
+    load_id: str
+    run_id: str
+    table: TableName
+    target: str
+    mode: Mode
+    fingerprint: str
+    after: Watermark
+    reaches: Watermark | None
+    files: tuple[DataFile, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(f.rows for f in self.files)
+
+    @property
+    def bytes(self) -> int:
+        return sum(f.bytes for f in self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A row of the warehouse's own load ledger.
+
+    Attributes:
+        rows: rows in the files, equal to the rows staged.
+        merged: rows written to the target; smaller than ``rows`` when the files or the target held newer versions.
+        repeated: the load id was already there and nothing was done.
+        seconds: how long each phase took.
+    """
+
+    load_id: str
+    run_id: str
+    rows: int
+    files: int
+    merged: int
+    loaded_at: dt.datetime
+    repeated: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The source: what a MySQL table is, how it is cut, and how a chunk of it is read."""

@@ -1,0 +1,396 @@
+"""What the source knows of its tables: discovery, horizon, high watermark, boundaries, counts. pymysql lives here."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from fnmatch import fnmatchcase
+from itertools import count
+
+import pymysql
+import pymysql.cursors
+
+from ..config import Settings
+from ..errors import ConfigError, SourceError, SourceUnavailable, TableNotFound, UnsupportedTable, UnsupportedType
+from ..model import (
+    Chunk,
+    Column,
+    Index,
+    KeyRange,
+    KeyValue,
+    Position,
+    RangeOrder,
+    Table,
+    TableName,
+    Watermark,
+    Window,
+)
+from . import chunks
+from .types import CURSOR_TYPES, KEY_TYPES, SourceColumn, contract, fingerprint
+
+log = logging.getLogger(__name__)
+
+SYSTEM_SCHEMAS = frozenset({"information_schema", "mysql", "performance_schema", "sys"})
+UNAVAILABLE = frozenset({1040, 1044, 1045, 1049, 1129, 1130, 1203, 1226, 1251, 2002, 2003, 2005, 2013, 2026})
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the source is reached from here: the address behind a tunnel is the tunnel's local end."""
+
+    host: str
+    port: int
+
+
+@contextmanager
+def open_catalog(settings: Settings, endpoint: Endpoint) -> Iterator[Catalog]:
+    """A connection for discovery and boundaries, in UTC.
+
+    Raises:
+        SourceUnavailable: within ``DB_CONNECT_TIMEOUT_SECONDS``, naming host and reason.
+    """
+    try:
+        connection = pymysql.connect(
+            host=endpoint.host,
+            port=endpoint.port,
+            user=settings.db_user,
+            password=settings.db_password.get_secret_value(),
+            charset="utf8mb4",
+            autocommit=True,
+            connect_timeout=settings.db_connect_timeout_seconds,
+            read_timeout=settings.backup_timeout_seconds,
+            write_timeout=settings.db_connect_timeout_seconds,
+            ssl=tls_context(settings),
+            init_command="SET SESSION time_zone='+00:00'",
+        )
+    except pymysql.err.OperationalError as exc:
+        raise _translated(exc, settings) from exc
+    except (OSError, RuntimeError) as exc:  # RuntimeError: pymysql's word for a missing auth module
+        raise SourceUnavailable(f"cannot reach MySQL at {settings.db_host}:{settings.db_port}: {exc}") from exc
+    try:
+        yield Catalog(connection, settings)
+    finally:
+        if connection.open:
+            connection.close()
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """The TLS context of ``DB_SSL_MODE``; None for a plain connection."""
+    mode = settings.db_ssl_mode
+    if mode in {"disabled", "preferred"}:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.db_ssl_ca or None)
+    except OSError as exc:
+        raise ConfigError(f"cannot read DB_SSL_CA {settings.db_ssl_ca}: {exc}") from exc
+    context.check_hostname = mode == "verify_identity"
+    if mode == "required":
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _translated(exc: pymysql.err.MySQLError, settings: Settings) -> SourceError:
+    code = exc.args[0] if exc.args else 0
+    text = str(exc.args[1]) if len(exc.args) > 1 else str(exc)
+    where = f"{settings.db_host}:{settings.db_port}"
+    if code in {1044, 1045}:
+        return SourceUnavailable(
+            f"MySQL at {where} refused user {settings.db_user}: {text}", hint="check DB_USER and DB_PASSWORD"
+        )
+    if code in UNAVAILABLE:
+        return SourceUnavailable(
+            f"cannot reach MySQL at {where}: {text}", hint="check DB_HOST, DB_PORT and the network or bastion"
+        )
+    return SourceError(f"MySQL error {code}: {text}", context={"code": str(code)})
+
+
+class Catalog:
+    """One connection to the source and the questions asked of it."""
+
+    def __init__(self, connection: pymysql.connections.Connection[pymysql.cursors.Cursor], settings: Settings) -> None:
+        self._connection = connection
+        self._settings = settings
+
+    def query(self, sql: str, arguments: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query.
+
+        Raises:
+            SourceError: the server refused it; SourceUnavailable: the connection was lost.
+        """
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(sql, tuple(arguments) or None)
+                return list(cursor.fetchall())
+        except pymysql.err.MySQLError as exc:
+            raise _translated(exc, self._settings) from exc
+
+    def server_version(self) -> str:
+        return str(self.query("SELECT VERSION()")[0][0])
+
+    def table_names(self, patterns: Sequence[str]) -> tuple[TableName, ...]:
+        """The tables that the patterns name, each once, in the order of the patterns.
+
+        Args:
+            patterns: ``schema.table``, ``table`` (in ``DB_DATABASE``), or globs such as ``settlement.*``.
+
+        Raises:
+            TableNotFound: a pattern names no table.
+        """
+        found: dict[TableName, None] = {}
+        rows = self.query(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE',"
+            " 'SYSTEM VERSIONED') ORDER BY 1, 2"
+        )
+        known = [TableName(str(s), str(t)) for s, t in rows if str(s).lower() not in SYSTEM_SCHEMAS]
+        for pattern in patterns:
+            if "." not in pattern:
+                self._settings.require("DB_DATABASE")
+            wanted = TableName.parse(pattern, self._settings.db_database)
+            matching = [name for name in known if name == wanted] or [
+                name
+                for name in known
+                if fnmatchcase(name.schema, wanted.schema) and fnmatchcase(name.name, wanted.name)
+            ]
+            if not matching:
+                raise TableNotFound(
+                    f"the source has no table {wanted}",
+                    hint="check the name, DB_DATABASE, and that DB_USER may SELECT from it",
+                    context={"table": str(wanted)},
+                )
+            found.update(dict.fromkeys(matching))
+        return tuple(found)
+
+    def discover(self, name: TableName) -> Table:
+        """The table as it is now, with the contract of every column.
+
+        Raises:
+            TableNotFound, UnsupportedType, UnsupportedTable: with the column or key that is missing or unfit.
+        """
+        source_columns = self._columns(name)
+        columns = _contracts(name, source_columns)
+        indexes = self._indexes(name)
+        by_name = {c.name: c for c in source_columns}
+        cursor = _match_name(self._settings.backup_cursor_column, by_name)
+        if cursor is None:
+            raise UnsupportedTable(
+                f"{name} has no column {self._settings.backup_cursor_column} to follow its changes by",
+                hint="name another column that grows on every insert and update in BACKUP_CURSOR_COLUMN",
+            )
+        if by_name[cursor].data_type not in CURSOR_TYPES:
+            raise UnsupportedTable(
+                f"{name}: the cursor column {cursor} has the type {by_name[cursor].column_type}",
+                hint=f"a cursor must be one of {', '.join(sorted(CURSOR_TYPES))}; name another in BACKUP_CURSOR_COLUMN",
+            )
+        key = self._key(name, by_name, indexes)
+        order_columns = (cursor, *(k for k in key if k != cursor))
+        rows, row_bytes = self._estimates(name)
+        return Table(
+            name=name,
+            columns=columns,
+            cursor=cursor,
+            key=key,
+            cursor_index=_serving_index(indexes, order_columns, key),
+            key_index=next((i.name for i in indexes if i.columns[: len(key)] == key), ""),
+            estimated_rows=rows,
+            average_row_bytes=row_bytes,
+            fingerprint=fingerprint(columns, order_columns),
+        )
+
+    def _columns(self, name: TableName) -> list[SourceColumn]:
+        rows = self.query(
+            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH, CHARACTER_SET_NAME,"
+            " NUMERIC_PRECISION, NUMERIC_SCALE FROM information_schema.COLUMNS"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION",
+            (name.schema, name.name),
+        )
+        if not rows:
+            raise TableNotFound(f"the source has no table {name}", hint="check the name and the grants of DB_USER")
+        return [
+            SourceColumn(
+                name=str(column),
+                data_type=str(data_type).lower(),
+                column_type=str(column_type),
+                nullable=nullable == "YES",
+                characters=_whole(characters),
+                character_set=None if character_set is None else str(character_set),
+                precision=_whole(precision),
+                scale=_whole(scale),
+            )
+            for column, data_type, column_type, nullable, characters, character_set, precision, scale in rows
+        ]
+
+    def _indexes(self, name: TableName) -> list[Index]:
+        """Usable B-tree indexes over whole columns; the primary key first, then unique ones."""
+        rows = self.query(
+            "SELECT INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE FROM information_schema.STATISTICS"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND INDEX_TYPE = 'BTREE'"
+            " ORDER BY INDEX_NAME <> 'PRIMARY', NON_UNIQUE, INDEX_NAME, SEQ_IN_INDEX",
+            (name.schema, name.name),
+        )
+        columns: dict[str, list[str]] = {}
+        unfit: set[str] = set()
+        unique: set[str] = set()
+        for index, column, part, non_unique in rows:
+            columns.setdefault(str(index), []).append(str(column))
+            if column is None or part is not None:  # an expression, or a prefix of a column
+                unfit.add(str(index))
+            if not _whole(non_unique):
+                unique.add(str(index))
+        return [
+            Index(name=index, columns=tuple(names), unique=index in unique)
+            for index, names in columns.items()
+            if index not in unfit
+        ]
+
+    def _key(self, name: TableName, by_name: dict[str, SourceColumn], indexes: Sequence[Index]) -> tuple[str, ...]:
+        wanted = tuple(_match_name(k, by_name) or k for k in self._settings.backup_key_columns)
+        if wanted and not any(i.unique and set(i.columns) <= set(wanted) for i in indexes):
+            raise UnsupportedTable(
+                f"{name}: no unique index covers the key columns {', '.join(wanted)}",
+                hint="name the columns of a primary or unique key in BACKUP_KEY_COLUMNS, or leave it empty",
+            )
+        candidates = [wanted] if wanted else [i.columns for i in indexes if i.unique]
+        for key in candidates:
+            if all(by_name[k].data_type in KEY_TYPES and not by_name[k].nullable for k in key):
+                return key
+        raise UnsupportedTable(
+            f"{name} has no primary or unique key of NOT NULL columns that can be ordered",
+            hint="add a primary key: without one a row cannot be told from its copy",
+        )
+
+    def _estimates(self, name: TableName) -> tuple[int, int]:
+        rows = self.query(
+            "SELECT TABLE_ROWS, AVG_ROW_LENGTH FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s",
+            (name.schema, name.name),
+        )
+        return (_whole(rows[0][0]) or 0, _whole(rows[0][1]) or 0) if rows else (0, 0)
+
+    def horizon(self, table: Table) -> KeyValue:
+        """The largest cursor value that no open or later transaction can still write, by the server's clock.
+
+        A value ``c`` of resolution ``r`` may be written until the clock passes ``c + r``; BACKUP_SETTLE_SECONDS is
+        added for commits that take their time. A DATETIME holds the time of whoever wrote it: the server's time
+        zone unless BACKUP_CURSOR_TIME_ZONE names another.
+        """
+        source_type = next(c.source_type for c in table.columns if c.name == table.cursor)
+        zone = "+00:00"
+        if not source_type.startswith("timestamp"):
+            zone = self._settings.backup_cursor_time_zone or "SYSTEM"
+            if zone == "SYSTEM":
+                zone = str(self.query("SELECT @@global.time_zone")[0][0])
+        rows = self.query(f"SELECT CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', {chunks.literal_sql(zone)})")
+        now = rows[0][0]
+        if not isinstance(now, dt.datetime):
+            raise ConfigError(
+                f"MySQL does not know the time zone {zone}",
+                hint="give BACKUP_CURSOR_TIME_ZONE as an offset such as +08:00",
+            )
+        settled = now - dt.timedelta(seconds=self._settings.backup_settle_seconds)
+        if source_type == "date":
+            return settled.date() - dt.timedelta(days=1)
+        return _floor(settled - _resolution(source_type), source_type)
+
+    def high_watermark(self, table: Table, after: Watermark, horizon: KeyValue, limit: int | None) -> Watermark | None:
+        """The last row of the next window, or None when it is empty. ``limit`` bounds the window's rows."""
+        if limit is not None:
+            limited = self._position(chunks.high_watermark_sql(table, after, horizon, limit))
+            if limited is not None:
+                return Watermark(position=limited)
+        position = self._position(chunks.high_watermark_sql(table, after, horizon, None))
+        return None if position is None else Watermark(position=position)
+
+    def null_cursors(self, table: Table) -> int:
+        """How many rows have no cursor value."""
+        nullable = next(c.nullable for c in table.columns if c.name == table.cursor)
+        return self._number(chunks.null_cursors_sql(table)) if nullable else 0
+
+    def count(self, table: Table, window: Window, key_range: KeyRange) -> int:
+        """How many rows a range holds now."""
+        return self._number(chunks.count_sql(table, window, key_range))
+
+    def cut(
+        self, table: Table, window: Window, order: RangeOrder, *, run_id: str, rows: int, done: Sequence[Chunk] = ()
+    ) -> Iterator[Chunk]:
+        """Cuts a run into chunks of ``rows`` rows, stepping the index as it goes, from behind the last of ``done``."""
+        rest = chunks.run_range(table, window, order)
+        if done:
+            if done[-1].range.upto == rest.upto:
+                return
+            rest = replace(rest, after=done[-1].range.upto)
+        for ordinal in count(len(done)):
+            boundary = self._position(chunks.boundary_sql(table, window, rest, rows))
+            if boundary is None or boundary == rest.upto:
+                expected = self.count(table, window, rest)
+                yield Chunk(run_id=run_id, ordinal=ordinal, range=rest, window=window, rows=expected)
+                return
+            piece, rest = rest.split(boundary)
+            yield Chunk(run_id=run_id, ordinal=ordinal, range=piece, window=window, rows=rows)
+
+    def _position(self, sql: str) -> Position | None:
+        rows = self.query(sql)
+        return tuple(_key_value(v) for v in rows[0]) if rows else None
+
+    def _number(self, sql: str) -> int:
+        return _whole(self.query(sql)[0][0]) or 0
+
+
+def _contracts(name: TableName, source_columns: Sequence[SourceColumn]) -> tuple[Column, ...]:
+    columns, refused = [], []
+    for column in source_columns:
+        try:
+            columns.append(contract(column))
+        except UnsupportedType as exc:
+            refused.append(exc)
+    if refused:
+        raise UnsupportedType(f"{name}: " + "; ".join(e.message for e in refused), hint=refused[0].hint)
+    return tuple(columns)
+
+
+def _serving_index(indexes: Sequence[Index], order_columns: Sequence[str], key: Sequence[str]) -> str | None:
+    """The index whose order is ``(cursor, *key)``; a secondary index ends in the primary key without saying so."""
+    primary = next((i.columns for i in indexes if i.name == "PRIMARY"), ())
+    wanted = tuple(order_columns)
+    for index in indexes:
+        columns = index.columns if index.name == "PRIMARY" else _extended(index.columns, primary)
+        if columns[: len(wanted)] == wanted:
+            return index.name
+    return next((i.name for i in indexes if i.columns[0] == wanted[0] and tuple(key) != primary), None)
+
+
+def _extended(columns: tuple[str, ...], primary: tuple[str, ...]) -> tuple[str, ...]:
+    return columns + tuple(c for c in primary if c not in columns)
+
+
+def _match_name(wanted: str, names: dict[str, SourceColumn]) -> str | None:
+    """MySQL column names compare without regard to case."""
+    return wanted if wanted in names else next((n for n in names if n.lower() == wanted.lower()), None)
+
+
+def _resolution(source_type: str) -> dt.timedelta:
+    digits = source_type.partition("(")[2].rstrip(")")
+    return dt.timedelta(microseconds=10 ** (6 - int(digits or 0)))
+
+
+def _floor(moment: dt.datetime, source_type: str) -> dt.datetime:
+    step = _resolution(source_type) // dt.timedelta(microseconds=1)
+    return (
+        moment.replace(microsecond=moment.microsecond // step * step)
+        if step < 1_000_000
+        else moment.replace(microsecond=0)
+    )
+
+
+def _whole(value: object) -> int | None:
+    return None if value is None else int(str(value))
+
+
+def _key_value(value: object) -> KeyValue:
+    if isinstance(value, (int, str, bytes, Decimal, dt.date)):
+        return value
+    raise SourceError(f"a key value of the type {type(value).__name__} cannot be carried")

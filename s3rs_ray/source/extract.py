@@ -1,0 +1,132 @@
+"""Chunk -> pyarrow.Table, exact. connectorx lives here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+import connectorx
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ..config import Settings
+from ..errors import IntegrityError, SourceError
+from ..model import Chunk, Column, Table
+from .catalog import Endpoint
+from .chunks import ZERO_DATES_ALIAS, select_sql
+from .types import MAX_VARCHAR, arrow_schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extract:
+    """A chunk in memory: its rows under the table's contract, and how many zero dates became NULL."""
+
+    data: pa.Table
+    nulled_dates: int
+
+
+def read_chunk(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str) -> Extract:
+    """Reads the rows of one chunk with one query.
+
+    Args:
+        server: the server's version text; MariaDB and MySQL name the statement time limit differently.
+
+    Raises:
+        SourceError: the query failed, was killed or timed out, or ConnectorX panicked on a value.
+        IntegrityError: a value does not fit the contract.
+    """
+    raw = _read(source_url(settings, endpoint), select_sql(table, chunk), session_sql(settings, server))
+    nulled = 0
+    if ZERO_DATES_ALIAS in raw.column_names:
+        nulled = pc.sum(raw.column(ZERO_DATES_ALIAS)).as_py() or 0
+        raw = raw.drop_columns([ZERO_DATES_ALIAS])
+    return Extract(data=conform(raw, table.columns), nulled_dates=nulled)
+
+
+def source_url(settings: Settings, endpoint: Endpoint) -> str:
+    """The ConnectorX URL. Holds the password: never log it.
+
+    ``prefer_socket=false`` is mandatory: otherwise the driver asks a server on 127.0.0.1 for its socket path and
+    reconnects there, behind a tunnel to the wrong server.
+    """
+    user = quote(settings.db_user, safe="")
+    password = quote(settings.db_password.get_secret_value(), safe="")
+    options = {
+        "prefer_socket": "false",
+        "tcp_keepalive_time_ms": "30000",
+        "tcp_keepalive_probe_interval_secs": "10",
+        "tcp_keepalive_probe_count": "3",
+    }
+    if settings.db_ssl_mode != "disabled":
+        options["ssl-mode"] = settings.db_ssl_mode.upper()
+        if settings.db_ssl_ca:
+            options["ssl-ca"] = settings.db_ssl_ca
+    database = quote(settings.db_database or "information_schema", safe="")
+    return f"mysql://{user}:{password}@{endpoint.host}:{endpoint.port}/{database}?{urlencode(options)}"
+
+
+def session_sql(settings: Settings, server: str) -> list[str]:
+    """What is set on the connection before the query: UTC, and a time limit on the server's side."""
+    seconds = settings.backup_timeout_seconds
+    limit = (
+        f"SET SESSION max_statement_time={seconds}"
+        if "mariadb" in server.lower()
+        else f"SET SESSION max_execution_time={seconds * 1000}"
+    )
+    return ["SET SESSION time_zone='+00:00'", limit]
+
+
+def _read(url: str, query: str, session: list[str]) -> pa.Table:
+    try:
+        return connectorx.read_sql(url, query, return_type="arrow", protocol="binary", pre_execution_query=session)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as exc:  # noqa: BLE001  a panic in ConnectorX is a BaseException of its own
+        reason = str(exc).replace(url, "mysql://…").strip() or type(exc).__name__
+        raise SourceError(
+            f"reading from MySQL failed: {reason}",
+            hint="the chunk is tried again; if it fails each time, look at the server's error log",
+        ) from None  # the driver's exception may hold the URL, and with it the password
+
+
+def conform(raw: pa.Table, columns: Sequence[Column]) -> pa.Table:
+    """Casts what the driver returned to the contract, refusing any cast that would lose something.
+
+    Raises:
+        IntegrityError: naming the column.
+    """
+    schema = arrow_schema(columns)
+    arrays = []
+    for column, field in zip(columns, schema, strict=True):
+        values = raw.column(column.name)
+        try:
+            arrays.append(_cast(values, field.type))
+        except pa.ArrowInvalid as exc:
+            raise IntegrityError(
+                f"column {column.name} ({column.source_type}) holds a value that does not fit"
+                f" {column.redshift_type}: {exc}",
+                hint="exclude the column, or change its type at the source",
+                context={"column": column.name},
+            ) from exc
+        if column.redshift_type == f"VARCHAR({MAX_VARCHAR})":
+            _check_length(column, arrays[-1])
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    if values.type == target:
+        return values
+    if pa.types.is_timestamp(values.type) and values.type.tz is not None:
+        values = values.cast(pa.timestamp(values.type.unit))  # the session is in UTC: the naive value is UTC
+    return values.cast(target, safe=True)
+
+
+def _check_length(column: Column, values: pa.ChunkedArray) -> None:
+    longest = pc.max(pc.binary_length(values)).as_py() or 0
+    if longest > MAX_VARCHAR:
+        raise IntegrityError(
+            f"column {column.name} holds a text of {longest} bytes; Redshift's VARCHAR ends at {MAX_VARCHAR}",
+            hint="exclude the column, or shorten the text at the source",
+            context={"column": column.name, "bytes": str(longest)},
+        )

@@ -1,0 +1,233 @@
+"""ObjectStore: the few operations everything rests on, and S3 as one of them. boto3 lives here."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+import boto3
+import botocore.exceptions as boto_errors
+import pyarrow as pa
+import tenacity
+from botocore.config import Config
+
+from ..config import Settings
+from ..errors import (
+    ConditionalConflict,
+    ObjectNotFound,
+    PreconditionFailed,
+    S3rsError,
+    StorageError,
+    StorageUnavailable,
+    StorageUnknown,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredObject:
+    """An object's description, and its body where it was asked for.
+
+    Attributes:
+        version: the ETag; what ``put_if`` compares.
+        size: bytes.
+    """
+
+    key: str
+    version: str
+    size: int
+    modified: dt.datetime
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class ObjectStore(Protocol):
+    """Strongly consistent storage with conditional writes (Amazon S3 User Guide, "Conditional requests")."""
+
+    def get(self, key: str) -> StoredObject:
+        """The object with its body. Raises ObjectNotFound."""
+        ...
+
+    def head(self, key: str) -> StoredObject:
+        """The object without its body. Raises ObjectNotFound."""
+        ...
+
+    def put_new(self, key: str, body: bytes | pa.Buffer, metadata: Mapping[str, str] | None = None) -> str:
+        """Writes an object that must not exist yet; returns its version. Raises PreconditionFailed."""
+        ...
+
+    def put_if(self, key: str, body: bytes, version: str) -> str:
+        """Replaces exactly that version of an object; returns the new one. Raises PreconditionFailed."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """All objects below a prefix in key order, however many pages they take."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> int:
+        """Deletes objects; returns how many. A key that is not there counts too, as S3 answers."""
+        ...
+
+    def url(self, key: str) -> str:
+        """The ``s3://`` address of a key."""
+        ...
+
+
+DELETE_PAGE = 1000
+RETRYABLE_CODES = frozenset({"ConditionalRequestConflict", "OperationAborted"})
+UNAVAILABLE_CODES = {
+    "NoSuchBucket": "check S3_BUCKET_NAME, or create the bucket",
+    "InvalidAccessKeyId": "check S3_ACCESS_KEY",
+    "SignatureDoesNotMatch": "check S3_SECRET_KEY",
+    "ExpiredToken": "renew S3_SESSION_TOKEN",
+    "AccessDenied": "the credentials need s3:GetObject, s3:PutObject, s3:ListBucket and s3:DeleteObject",
+    "403": "check S3_ACCESS_KEY, S3_SECRET_KEY and the rights on S3_BUCKET_NAME",
+    "PermanentRedirect": "check S3_REGION",
+}
+
+
+class S3Store:
+    """ObjectStore over one bucket."""
+
+    def __init__(self, settings: Settings) -> None:
+        settings.require("S3_BUCKET_NAME")
+        self.bucket = settings.s3_bucket_name
+        self._where = settings.s3_endpoint_url or "S3"
+        try:
+            self._client = _client(settings)
+        except (boto_errors.BotoCoreError, ValueError) as exc:
+            raise StorageUnavailable(f"cannot use the S3 settings: {exc}", hint="check the S3_… settings") from exc
+
+    def check(self) -> None:
+        """Raises StorageUnavailable unless the bucket is there and lets us in."""
+        with self._translated("", write=False):
+            self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+
+    def get(self, key: str) -> StoredObject:
+        with self._translated(key, write=False):
+            answer = self._client.get_object(Bucket=self.bucket, Key=key)
+            body = answer["Body"].read()
+        return StoredObject(
+            key=key,
+            version=answer["ETag"],
+            size=len(body),
+            modified=answer["LastModified"],
+            metadata=answer["Metadata"],
+            body=body,
+        )
+
+    def head(self, key: str) -> StoredObject:
+        with self._translated(key, write=False):
+            answer = self._client.head_object(Bucket=self.bucket, Key=key)
+        return StoredObject(
+            key=key,
+            version=answer["ETag"],
+            size=answer["ContentLength"],
+            modified=answer["LastModified"],
+            metadata=answer["Metadata"],
+        )
+
+    def put_new(self, key: str, body: bytes | pa.Buffer, metadata: Mapping[str, str] | None = None) -> str:
+        return self._put(key, body, {"IfNoneMatch": "*", "Metadata": dict(metadata or {})})
+
+    def put_if(self, key: str, body: bytes, version: str) -> str:
+        return self._put(key, body, {"IfMatch": version})
+
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type(ConditionalConflict),
+        wait=tenacity.wait_random_exponential(multiplier=0.05, max=2),
+        stop=tenacity.stop_after_attempt(8),
+        reraise=True,
+    )
+    def _put(self, key: str, body: bytes | pa.Buffer, condition: dict[str, Any]) -> str:
+        content: bytes | IO[bytes] = pa.BufferReader(body) if isinstance(body, pa.Buffer) else body
+        with self._translated(key, write=True):
+            answer = self._client.put_object(Bucket=self.bucket, Key=key, Body=content, **condition)
+        return answer["ETag"]
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        with self._translated(prefix, write=False):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for item in page.get("Contents", ()):
+                    yield StoredObject(
+                        key=item["Key"], version=item["ETag"], size=item["Size"], modified=item["LastModified"]
+                    )
+
+    def delete(self, keys: Iterable[str]) -> int:
+        count = 0
+        rest = iter(keys)
+        while page := tuple(islice(rest, DELETE_PAGE)):
+            with self._translated(page[0], write=True):
+                answer = self._client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": [{"Key": k} for k in page], "Quiet": True}
+                )
+            for error in answer.get("Errors", ()):
+                raise StorageError(f"cannot delete s3://{self.bucket}/{error.get('Key')}: {error.get('Message')}")
+            count += len(page)
+        return count
+
+    def url(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    @contextmanager
+    def _translated(self, key: str, *, write: bool) -> Iterator[None]:
+        """Turns boto's errors into ours; tells *failed* from *unknown* for writes."""
+        url = self.url(key)
+        try:
+            yield
+        except boto_errors.ClientError as exc:
+            raise self._client_error(exc, url, write=write) from exc
+        except (boto_errors.EndpointConnectionError, boto_errors.ConnectTimeoutError) as exc:
+            raise StorageUnavailable(
+                f"cannot reach {self._where}: {exc}", hint="check S3_ENDPOINT_URL, S3_REGION and the network"
+            ) from exc
+        except (boto_errors.NoCredentialsError, boto_errors.PartialCredentialsError) as exc:
+            raise StorageUnavailable(
+                f"no credentials for S3: {exc}", hint="set S3_ACCESS_KEY and S3_SECRET_KEY, or an AWS profile or role"
+            ) from exc
+        except (boto_errors.BotoCoreError, boto_errors.HTTPClientError) as exc:
+            kind = StorageUnknown if write else StorageUnavailable
+            raise kind(f"the connection to {self._where} failed on {url}: {exc}") from exc
+
+    def _client_error(self, exc: boto_errors.ClientError, url: str, *, write: bool) -> S3rsError:
+        error = exc.response.get("Error", {})
+        code, text = error.get("Code", ""), error.get("Message", "")
+        status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in {"NoSuchKey", "404"}:
+            return ObjectNotFound(f"no object {url}")
+        if code in {"PreconditionFailed", "412"}:
+            return PreconditionFailed(f"{url} was written by somebody else first")
+        if code in RETRYABLE_CODES or status == 409:
+            return ConditionalConflict(f"a conditional write to {url} met another")
+        if code in UNAVAILABLE_CODES:
+            return StorageUnavailable(f"{url}: {code}: {text}", hint=UNAVAILABLE_CODES[code], context={"code": code})
+        kind = StorageUnknown if write and status >= 500 else StorageError
+        return kind(f"{url}: {code or status}: {text}", context={"code": code})
+
+
+def _client(settings: Settings) -> S3Client:
+    given = bool(settings.s3_access_key)
+    return boto3.session.Session().client(
+        "s3",
+        region_name=settings.s3_region,
+        endpoint_url=settings.s3_endpoint_url or None,
+        aws_access_key_id=settings.s3_access_key if given else None,
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value() if given else None,
+        aws_session_token=settings.s3_session_token.get_secret_value() or None if given else None,
+        config=Config(
+            connect_timeout=4,
+            read_timeout=60,
+            max_pool_connections=16,
+            retries={"mode": "standard", "max_attempts": 4},
+            s3={"addressing_style": "path"} if settings.s3_endpoint_url else {},
+        ),
+    )

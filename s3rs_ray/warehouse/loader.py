@@ -1,0 +1,190 @@
+"""load(manifest): exactly once.
+
+The COPY goes into a temporary table of the session, before the transaction that counts: nobody else sees it, a
+retry of the transaction needs no second COPY, and the lock on the load ledger is held only for the merge. That
+transaction locks the ledger, looks the load id up, merges, and inserts the ledger's row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+
+import tenacity
+
+from ..errors import CommitUnknown, IntegrityError, LoadConflict, SchemaDrift, WarehouseError, WarehouseUnavailable
+from ..model import Load, Manifest
+from . import sql
+from .redshift import Warehouse
+from .sql import Target
+
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+LARGE_LOAD = 100_000
+"""Rows from which a load is followed by ANALYZE."""
+
+
+def prepare(warehouse: Warehouse, target: Target) -> bool:
+    """Creates ledger and target where they are missing; returns whether the target was made.
+
+    Raises:
+        SchemaDrift: the target is there and does not fit the contract.
+    """
+    warehouse.execute(sql.create_schema_sql(target.schema))
+    warehouse.execute(sql.create_ledger_sql(target.schema))
+    present = warehouse.query(sql.columns_sql(), (target.schema.lower(), target.name.lower()))
+    if not present:
+        warehouse.execute(sql.create_target_sql(target))
+        return True
+    known = {str(row[0]).lower() for row in present}
+    missing = [c.name for c in target.columns if c.name.lower() not in known]
+    if missing:
+        raise SchemaDrift(
+            f"{target.qualified} lacks the columns {', '.join(missing)}",
+            hint="add them with ALTER TABLE … ADD COLUMN, or load into another table",
+        )
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopySource:
+    """Where COPY reads from, and as whom.
+
+    Attributes:
+        manifest_url: ``s3://`` address of the COPY manifest.
+        authorization: the clause of :func:`~s3rs_ray.warehouse.sql.role_sql` or ``keys_sql``; a secret.
+    """
+
+    manifest_url: str
+    authorization: str = field(repr=False)
+
+
+Session = Callable[[], AbstractContextManager[Warehouse]]
+
+
+def load(open_session: Session, manifest: Manifest, target: Target, source: CopySource) -> Load:
+    """Loads a manifest exactly once, however often it is called and wherever it was interrupted.
+
+    Args:
+        open_session: opens a new connection; called again after one is lost.
+
+    Raises:
+        IntegrityError: staging does not hold the rows the manifest promises; nothing was committed.
+        WarehouseError: Redshift refused, or stayed away for all attempts.
+    """
+    for attempt in tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
+        retry=tenacity.retry_if_exception_type((WarehouseUnavailable, CommitUnknown)),
+        before_sleep=_say_retry,
+        reraise=True,
+    ):
+        with attempt, open_session() as warehouse:
+            return _load_in(warehouse, manifest, target, source)
+    raise WarehouseError("the load was not tried")  # not reached: the loop returns or raises
+
+
+def _load_in(warehouse: Warehouse, manifest: Manifest, target: Target, source: CopySource) -> Load:
+    done = find_load(warehouse, target.schema, manifest.load_id)
+    if done is not None:
+        log.info("load %s is in the warehouse already", manifest.load_id[:12])
+        return done
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "copy"):
+        _stage(warehouse, manifest, target, source)
+    with _timed(seconds, "merge"):
+        done = _merge_with_retries(warehouse, manifest, target)
+    warehouse.execute(sql.drop_staging_sql(target))
+    if done.rows >= LARGE_LOAD:
+        with _timed(seconds, "analyze"):
+            warehouse.execute(sql.analyze_sql(target))
+    return replace(done, seconds=seconds)
+
+
+def _stage(warehouse: Warehouse, manifest: Manifest, target: Target, source: CopySource) -> None:
+    """COPY into the session's staging table, and count what arrived."""
+    warehouse.execute(sql.drop_staging_sql(target))
+    warehouse.execute(sql.create_staging_sql(target))
+    if manifest.rows:
+        text = sql.copy_sql(target, source.manifest_url, source.authorization)
+        warehouse.execute(text, shown=sql.copy_sql(target, source.manifest_url, "<credentials>"))
+    staged = warehouse.number(sql.count_sql(target.staging))
+    if staged != manifest.rows:
+        raise IntegrityError(
+            f"COPY staged {staged} rows for {target.qualified}, the files hold {manifest.rows}; nothing was merged",
+            hint="run the command again; if it stays so, compare the manifest with the objects on S3",
+            context={"load_id": manifest.load_id, "manifest": source.manifest_url},
+        )
+
+
+@tenacity.retry(
+    retry=tenacity.retry_if_exception_type(LoadConflict),
+    wait=tenacity.wait_random_exponential(multiplier=0.1, max=5),
+    stop=tenacity.stop_after_attempt(8),
+    reraise=True,
+)
+def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target) -> Load:
+    """The transaction that counts; a conflict rolls it back whole, so it may be tried again whole."""
+    with warehouse.transaction():
+        warehouse.execute(sql.lock_ledger_sql(target.schema))
+        done = find_load(warehouse, target.schema, manifest.load_id)
+        if done is not None:
+            return done
+        repeated = bool(warehouse.query(sql.repeated_keys_sql(target)))
+        warehouse.execute(sql.delete_older_sql(target))
+        merged = warehouse.execute(sql.insert_newer_sql(target, repeated=repeated))
+        if not 0 <= merged <= manifest.rows:
+            raise IntegrityError(f"the merge into {target.qualified} wrote {merged} rows of {manifest.rows} staged")
+        warehouse.execute(
+            sql.record_load_sql(target.schema),
+            (
+                manifest.load_id,
+                manifest.run_id,
+                str(manifest.table),
+                manifest.target,
+                len(manifest.files),
+                manifest.rows,
+                merged,
+                None if manifest.reaches is None else repr(manifest.reaches.position),
+            ),
+        )
+        recorded = find_load(warehouse, target.schema, manifest.load_id)
+    if recorded is None:
+        raise WarehouseError(f"the load ledger of {target.qualified} lost the row just written")
+    return replace(recorded, repeated=False)
+
+
+def find_load(warehouse: Warehouse, schema: str, load_id: str) -> Load | None:
+    """The load as the warehouse's ledger records it; None when it never happened."""
+    rows = warehouse.query(sql.find_load_sql(schema), (load_id,))
+    if not rows:
+        return None
+    found, run_id, row_count, files, merged, loaded_at = rows[0]
+    if not isinstance(loaded_at, dt.datetime):
+        raise WarehouseError(f"the load ledger holds no time for load {load_id}: {loaded_at!r}")
+    return Load(
+        load_id=str(found),
+        run_id=str(run_id),
+        rows=int(str(row_count)),
+        files=int(str(files)),
+        merged=int(str(merged)),
+        loaded_at=loaded_at.replace(tzinfo=dt.UTC),
+        repeated=True,
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[phase] = round(time.perf_counter() - started, 3)
+
+
+def _say_retry(state: tenacity.RetryCallState) -> None:
+    outcome = state.outcome.exception() if state.outcome else None
+    log.warning("attempt %d of the load failed (%s); it is tried again", state.attempt_number, outcome)

@@ -1,0 +1,201 @@
+"""Every statement sent to Redshift, as text.
+
+Only what the Amazon Redshift Database Developer Guide documents is used: no ON CONFLICT, RETURNING, DISTINCT ON or
+other PostgreSQL forms that Redshift lacks. Values go in as bind parameters, except in COPY, which takes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import ConfigError
+from ..model import Column
+
+LEDGER_TABLE = "s3rs_load_ledger"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The table in Redshift: where rows go and by which columns they are matched.
+
+    Attributes:
+        columns: in file order; COPY matches by position.
+        key: names of the key columns.
+        cursor: name of the column that tells the newer of two versions.
+    """
+
+    schema: str
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    cursor: str
+
+    @property
+    def qualified(self) -> str:
+        return f"{quote_name(self.schema)}.{quote_name(self.name)}"
+
+    @property
+    def staging(self) -> str:
+        return quote_name(f"s3rs_stage_{self.name}"[:127])
+
+
+def quote_name(name: str) -> str:
+    """A Redshift identifier in double quotes, folded as Redshift folds it (quoted names too)."""
+    return '"' + name.lower().replace('"', '""') + '"'
+
+
+def quote_text(text: str) -> str:
+    """A Redshift string literal; the backslash is an escape character inside it."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def names(columns: Sequence[Column], prefix: str = "") -> str:
+    return ", ".join(prefix + quote_name(c.name) for c in columns)
+
+
+def create_schema_sql(schema: str) -> str:
+    return f"CREATE SCHEMA IF NOT EXISTS {quote_name(schema)}"
+
+
+def create_ledger_sql(schema: str) -> str:
+    """The warehouse's own load ledger: a row here and the rows of the load are one transaction."""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {ledger_name(schema)} ("
+        "load_id VARCHAR(64) NOT NULL, run_id VARCHAR(64) NOT NULL, source_table VARCHAR(1024) NOT NULL,"
+        " target VARCHAR(512) NOT NULL, file_count INTEGER NOT NULL, row_count BIGINT NOT NULL,"
+        " merged_count BIGINT NOT NULL, reaches VARCHAR(4096), loaded_at TIMESTAMP NOT NULL)"
+    )
+
+
+def ledger_name(schema: str) -> str:
+    return f"{quote_name(schema)}.{quote_name(LEDGER_TABLE)}"
+
+
+def create_target_sql(target: Target) -> str:
+    """The target table: every column nullable, because Redshift enforces no key and a source may loosen NOT NULL."""
+    return f"CREATE TABLE IF NOT EXISTS {target.qualified} ({_definitions(target.columns)})"
+
+
+def create_staging_sql(target: Target) -> str:
+    return f"CREATE TEMP TABLE {target.staging} ({_definitions(target.columns)})"
+
+
+def _definitions(columns: Sequence[Column]) -> str:
+    return ", ".join(f"{quote_name(c.name)} {c.redshift_type}" for c in columns)
+
+
+def drop_staging_sql(target: Target) -> str:
+    return f"DROP TABLE IF EXISTS {target.staging}"
+
+
+def columns_sql() -> str:
+    """Name and type of a table's columns in order; parameters: schema, table."""
+    return (
+        "SELECT column_name, data_type, character_maximum_length, numeric_precision, numeric_scale"
+        " FROM svv_columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position"
+    )
+
+
+def copy_sql(target: Target, manifest_url: str, authorization: str) -> str:
+    """COPY of a Parquet manifest into staging.
+
+    Args:
+        authorization: from :func:`role_sql` or :func:`keys_sql`; a secret in the second case, so the text is never
+            logged nor put into an error.
+    """
+    return (
+        f"COPY {target.staging} ({names(target.columns)}) FROM {quote_text(manifest_url)}"
+        f" {authorization} FORMAT AS PARQUET MANIFEST"
+    )
+
+
+def role_sql(role: str) -> str:
+    """``IAM_ROLE default`` or ``IAM_ROLE '<arn>'``."""
+    if role.lower() == "default":
+        return "IAM_ROLE default"
+    if not role.startswith("arn:"):
+        raise ConfigError(
+            f"REDSHIFT_IAM_ROLE = {role!r} is neither an ARN nor `default`",
+            hint="give the ARN of the role attached to the cluster or workgroup",
+        )
+    return f"IAM_ROLE {quote_text(role)}"
+
+
+def keys_sql(access_key: str, secret_key: str, session_token: str) -> str:
+    """``ACCESS_KEY_ID … SECRET_ACCESS_KEY … [SESSION_TOKEN …]``. Secret."""
+    text = f"ACCESS_KEY_ID {quote_text(access_key)} SECRET_ACCESS_KEY {quote_text(secret_key)}"
+    return text + (f" SESSION_TOKEN {quote_text(session_token)}" if session_token else "")
+
+
+def count_sql(name: str) -> str:
+    return f"SELECT count(*) FROM {name}"
+
+
+def repeated_keys_sql(target: Target) -> str:
+    """One row when staging holds a key twice."""
+    key = ", ".join(quote_name(k) for k in target.key)
+    return f"SELECT 1 FROM {target.staging} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
+
+
+def lock_ledger_sql(schema: str) -> str:
+    """Serialises loads. LOCK before the first read: the snapshot of the transaction is taken after it."""
+    return f"LOCK {ledger_name(schema)}"
+
+
+def find_load_sql(schema: str) -> str:
+    """The ledger's row of a load; parameter: load id."""
+    return (
+        "SELECT load_id, run_id, row_count, file_count, merged_count, loaded_at"
+        f" FROM {ledger_name(schema)} WHERE load_id = %s"
+    )
+
+
+def record_load_sql(schema: str) -> str:
+    """Parameters: load id, run id, source table, target, files, rows, merged, reaches."""
+    return (
+        f"INSERT INTO {ledger_name(schema)} (load_id, run_id, source_table, target, file_count, row_count,"
+        " merged_count, reaches, loaded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
+    )
+
+
+def delete_older_sql(target: Target) -> str:
+    """Removes the versions that staging replaces: those that are not newer than staging's."""
+    stage, cursor = target.staging, quote_name(target.cursor)
+    return (
+        f"DELETE FROM {target.qualified} USING {stage} WHERE {_same_key(target, target.qualified, stage)}"
+        f" AND ({target.qualified}.{cursor} IS NULL OR {target.qualified}.{cursor} <= {stage}.{cursor})"
+    )
+
+
+def insert_newer_sql(target: Target, *, repeated: bool) -> str:
+    """Inserts staging's newest version of each key, unless the target still holds a newer one.
+
+    Args:
+        repeated: staging holds a key twice, so the newest version has to be picked.
+    """
+    cursor = quote_name(target.cursor)
+    source = f"{target.staging} AS x"
+    where = f"NOT EXISTS (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
+    if repeated:
+        key = ", ".join(quote_name(k) for k in target.key)
+        ranked = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {cursor} DESC) AS s3rs_rank"
+        source = f"(SELECT s.*, {ranked} FROM {target.staging} AS s) AS x"
+        where = f"x.s3rs_rank = 1 AND {where}"
+    return (
+        f"INSERT INTO {target.qualified} ({names(target.columns)})"
+        f" SELECT {names(target.columns, 'x.')} FROM {source} WHERE {where}"
+    )
+
+
+def _same_key(target: Target, left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{quote_name(k)} = {right}.{quote_name(k)}" for k in target.key)
+
+
+def statement_timeout_sql(seconds: int) -> str:
+    """Limits every later statement of the session on the server's side; milliseconds."""
+    return f"SET statement_timeout TO {seconds * 1000}"
+
+
+def analyze_sql(target: Target) -> str:
+    return f"ANALYZE {target.qualified}"
