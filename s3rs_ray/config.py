@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from dotenv import dotenv_values
@@ -231,10 +231,10 @@ def _read_file(path: Path) -> dict[str, object]:
         return {}
     if not isinstance(document, dict):
         raise ConfigError(f"{path} must hold settings by name, not a {type(document).__name__}")
-    return _flatten(dict(document))
+    return _flatten(document)
 
 
-def _flatten(document: Mapping[object, object], prefix: str = "") -> dict[str, object]:
+def _flatten(document: Mapping[Any, object], prefix: str = "") -> dict[str, object]:
     flat: dict[str, object] = {}
     for key, value in document.items():
         name = f"{prefix}{key}".lower()

@@ -35,13 +35,14 @@ class Session:
         """
         given = {**flags, "debug": True if self.debug else None}
         settings = Settings.load(config_file=self.config_file, dotenv=Path(".env"), flags=given)
-        self._set_up_logging(settings)
+        self.set_up_logging(settings)
         return settings
 
     def open_progress(self) -> Progress:
         return open_progress(self.progress)
 
-    def _set_up_logging(self, settings: Settings) -> None:
+    def set_up_logging(self, settings: Settings) -> None:
+        """Log lines on stderr or into the log file, at the settings' level; the libraries' only from WARNING."""
         level = "DEBUG" if settings.debug else settings.log_level
         handler: logging.Handler
         if self.log_file is not None:
