@@ -1,0 +1,223 @@
+"""The grammar of SELECT.
+
+Source: AWS documentation, "SELECT". Redshift has no DISTINCT ON, no LATERAL, no VALUES outside INSERT, no table
+functions and no row locks; SELECT INTO, QUALIFY, PIVOT, GROUPING SETS and CONNECT BY exist there but are not modelled.
+"""
+
+from __future__ import annotations
+
+from s3rs_ray.local.redshift.expressions import Expressions
+from s3rs_ray.local.redshift.names import RESERVED
+from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
+from s3rs_ray.local.redshift.tokens import Kind, quote_name
+
+__all__ = ["Queries"]
+
+# Words that end a FROM item, so that they are not read as its alias.
+_CLAUSE_WORDS = frozenset({"set", "qualify", "fetch", "values", "start", "connect", "lateral", "tablesample", "remove"})
+_SET_OPERATORS = {"union": "UNION", "intersect": "INTERSECT", "except": "EXCEPT", "minus": "EXCEPT"}
+
+
+class Queries(Expressions):
+    """SELECT statements and everything that may hold one."""
+
+    def subquery(self) -> str:
+        """Consumes a query inside parentheses that are already open."""
+        return self.query()
+
+    def query(self) -> str:
+        """Consumes ``[WITH ...] SELECT ... [ORDER BY] [LIMIT] [OFFSET]``."""
+        outer = set(self.common_tables)
+        text = self.with_clause() + self._set_expression()
+        if self.accept("order", "by"):
+            text += " ORDER BY " + self.sort_keys()
+        text += self._limits()
+        self.common_tables = outer
+        return text
+
+    def with_clause(self) -> str:
+        """Consumes ``WITH name [(columns)] AS (query), ...`` if it comes next; else the empty text."""
+        if not self.accept("with"):
+            return ""
+        if self.peek_word("recursive"):
+            raise not_supported("WITH RECURSIVE is not modelled")
+        parts: list[str] = []
+        while True:
+            name = self.name()
+            columns = ""
+            if self.peek_operator("("):
+                columns = f" ({', '.join(quote_name(c) for c in self.names())})"
+            self.expect("as")
+            self.expect_operator("(")
+            parts.append(f"{quote_name(name)}{columns} AS ({self.query()})")
+            self.expect_operator(")")
+            self.common_tables.add(name)
+            if not self.accept_operator(","):
+                return f"WITH {', '.join(parts)} "
+
+    def _set_expression(self) -> str:
+        text = self._set_operand()
+        while self.peek_word(*_SET_OPERATORS):
+            word = self.take().value
+            every = ""
+            if self.accept("all"):
+                if word != "union":
+                    raise not_supported(f"{word.upper()} ALL is not supported")
+                every = " ALL"
+            else:
+                self.accept("distinct")
+            text = f"{text} {_SET_OPERATORS[word]}{every} {self._set_operand()}"
+        return text
+
+    def _set_operand(self) -> str:
+        if self.accept_operator("("):
+            inner = self.query()
+            self.expect_operator(")")
+            return f"({inner})"
+        return self._select()
+
+    def _select(self) -> str:
+        self.expect("select")
+        limit = f" LIMIT {self.integer()}" if self.accept("top") else ""
+        if limit:
+            raise not_supported("TOP is not modelled, use LIMIT")
+        text = "SELECT "
+        if self.accept("distinct"):
+            if self.peek_word("on"):
+                raise not_supported("SELECT DISTINCT ON is not supported")
+            text += "DISTINCT "
+        else:
+            self.accept("all")
+        text += self._items()
+        if self.peek_word("into"):
+            raise not_supported("SELECT INTO is not modelled")
+        if self.accept("from"):
+            text += " FROM " + self.from_items()
+        if self.accept("where"):
+            text += " WHERE " + self.expression()
+        if self.accept("group", "by"):
+            if self.accept("all"):
+                raise not_supported("GROUP BY ALL is not modelled")
+            text += " GROUP BY " + self.expressions()
+        if self.accept("having"):
+            text += " HAVING " + self.expression()
+        if self.peek_word("qualify"):
+            raise not_supported("QUALIFY is not modelled")
+        return text
+
+    def _items(self) -> str:
+        items = [self._item()]
+        while self.accept_operator(","):
+            items.append(self._item())
+        return ", ".join(items)
+
+    def _item(self) -> str:
+        if self.accept_operator("*"):
+            return "*"
+        if self.peek_operator(".", ahead=1) and self.peek_operator("*", ahead=2):
+            table = self.name()
+            self.at += 2
+            return f"{quote_name(table)}.*"
+        item = self.expression()
+        alias = self._alias()
+        return f"{item} AS {quote_name(alias)}" if alias else item
+
+    def _alias(self) -> str | None:
+        if self.accept("as"):
+            # After AS any word is a name, reserved or not.
+            if self.token.kind not in {Kind.WORD, Kind.NAME}:
+                raise self.unexpected()
+            return self.take().value
+        token = self.token
+        if token.kind is Kind.NAME:
+            return self.take().value
+        if token.kind is Kind.WORD and token.value not in RESERVED and token.value not in _CLAUSE_WORDS:
+            return self.take().value
+        return None
+
+    def from_items(self) -> str:
+        """Consumes the list of a FROM or USING clause."""
+        items = [self._joined()]
+        while self.accept_operator(","):
+            items.append(self._joined())
+        return ", ".join(items)
+
+    def _joined(self) -> str:
+        text = self._from_item()
+        while True:
+            if self.accept("cross", "join"):
+                text += f" CROSS JOIN {self._from_item()}"
+                continue
+            join = self._join_words()
+            if not join:
+                return text
+            text += f" {join} {self._from_item()}"
+            if self.accept("on"):
+                text += " ON " + self.expression()
+            else:
+                self.expect("using")
+                text += f" USING ({', '.join(quote_name(c) for c in self.names())})"
+
+    def _join_words(self) -> str:
+        if self.peek_word("natural"):
+            raise not_supported("NATURAL JOIN is not modelled")
+        if self.accept("join") or self.accept("inner", "join"):
+            return "JOIN"
+        for side in ("left", "right", "full"):
+            if self.accept(side):
+                self.accept("outer")
+                self.expect("join")
+                return f"{side.upper()} JOIN"
+        return ""
+
+    def _from_item(self) -> str:
+        if self.accept_operator("("):
+            if not self.peek_word("select", "with"):
+                raise not_supported("parentheses around joins and VALUES lists are not supported in FROM")
+            inner = f"({self.query()})"
+            self.expect_operator(")")
+            alias = self._alias()
+            if alias is None:
+                raise SqlError("42601", "subquery in FROM must have an alias")
+        else:
+            if self.peek_word("lateral", "only", "unnest"):
+                raise not_supported(f"{self.token.value.upper()} is not supported in FROM")
+            inner = self.relation()
+            if self.peek_operator("("):
+                raise not_supported("table functions are not supported in FROM")
+            alias = self._alias()
+        if alias is None:
+            return inner
+        columns = ""
+        if self.peek_operator("("):
+            columns = f" ({', '.join(quote_name(c) for c in self.names())})"
+        return f"{inner} AS {quote_name(alias)}{columns}"
+
+    def _limits(self) -> str:
+        text = ""
+        for _ in range(2):
+            if self.accept("limit"):
+                text += " LIMIT " + ("ALL" if self.accept("all") else self._count())
+            elif self.accept("offset"):
+                text += " OFFSET " + self._count()
+        if self.peek_word("for", "fetch"):
+            raise not_supported(f"{self.token.value.upper()} is not supported in SELECT")
+        return text
+
+    def _count(self) -> str:
+        if self.token.kind is Kind.PARAMETER:
+            return self.take().value
+        return str(self.integer())
+
+    def check_relations(self) -> None:
+        """Refuses a statement that mixes system relations with user tables.
+
+        Raises:
+            SqlError: 0A000 with Redshift's text.
+        """
+        if self.system_relations and self.user_relations:
+            raise SqlError(
+                "0A000",
+                "Specified types or functions (one per INFO message) not supported on Redshift tables.",
+                detail=f"{', '.join(sorted(self.system_relations))} cannot be used together with user tables.",
+            )
