@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -100,7 +101,7 @@ def hoist(arguments: list[str]) -> list[str]:
         elif equals:
             front.append(word)
         else:
-            front += [word, *(w for w, _ in zip(words, range(COMMON[name]), strict=False))]
+            front += [word, *islice(words, COMMON[name])]
     return front + rest
 
 

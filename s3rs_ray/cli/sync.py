@@ -201,7 +201,8 @@ def show_result(output: Output, result: RunResult) -> None:
             if table.status is Status.NOTHING and table.note:
                 output.line(f"{table.table}: nothing to do: {table.note}")
     for table in result.failures:
-        click.echo(f"error: {table.table}: {table.error}", err=True)
+        named = "" if str(table.table) in table.error else f"{table.table}: "
+        click.echo(f"error: {named}{table.error}", err=True)
         if table.hint:
             click.echo(f"hint: {table.hint}", err=True)
 

@@ -63,7 +63,7 @@ def open_catalog(settings: Settings, endpoint: Endpoint) -> Iterator[Catalog]:
             charset="utf8mb4",
             autocommit=True,
             connect_timeout=settings.db_connect_timeout_seconds,
-            read_timeout=settings.backup_timeout_seconds,
+            read_timeout=settings.db_connect_timeout_seconds,
             write_timeout=settings.db_connect_timeout_seconds,
             ssl=tls_context(settings),
             init_command="SET SESSION time_zone='+00:00'",
@@ -72,6 +72,8 @@ def open_catalog(settings: Settings, endpoint: Endpoint) -> Iterator[Catalog]:
         raise _translated(exc, settings) from exc
     except (OSError, RuntimeError) as exc:  # RuntimeError: pymysql's word for a missing auth module
         raise SourceUnavailable(f"cannot reach MySQL at {settings.db_host}:{settings.db_port}: {exc}") from exc
+    # The login must answer as fast as the connection; a count or a boundary over a large range may take longer.
+    connection._read_timeout = settings.backup_timeout_seconds
     try:
         yield Catalog(connection, settings)
     finally:

@@ -101,6 +101,7 @@ class S3Store:
     def __init__(self, settings: Settings) -> None:
         settings.require("S3_BUCKET_NAME")
         self.bucket = settings.s3_bucket_name
+        self._settings = settings
         self._where = settings.s3_endpoint_url or "S3"
         try:
             self._client = _client(settings)
@@ -110,7 +111,7 @@ class S3Store:
     def check(self) -> None:
         """Raises StorageUnavailable unless the bucket is there and lets us in."""
         with self._translated("", write=False):
-            self._client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+            _client(self._settings, attempts=2, patience=4).list_objects_v2(Bucket=self.bucket, MaxKeys=1)
 
     def get(self, key: str) -> StoredObject:
         with self._translated(key, write=False):
@@ -214,7 +215,7 @@ class S3Store:
         return kind(f"{url}: {code or status}: {text}", context={"code": code})
 
 
-def _client(settings: Settings) -> S3Client:
+def _client(settings: Settings, *, attempts: int = 4, patience: int = 60) -> S3Client:
     given = bool(settings.s3_access_key)
     return boto3.session.Session().client(
         "s3",
@@ -225,9 +226,9 @@ def _client(settings: Settings) -> S3Client:
         aws_session_token=settings.s3_session_token.get_secret_value() or None if given else None,
         config=Config(
             connect_timeout=4,
-            read_timeout=60,
+            read_timeout=patience,
             max_pool_connections=16,
-            retries={"mode": "standard", "max_attempts": 4},
+            retries={"mode": "standard", "max_attempts": attempts},
             s3={"addressing_style": "path"} if settings.s3_endpoint_url else {},
         ),
     )

@@ -70,7 +70,7 @@ def _connect(settings: Settings, host: str, port: int) -> redshift_connector.Con
                 hint="check REDSHIFT_USER and REDSHIFT_PASSWORD",
             ) from exc
         raise WarehouseUnavailable(
-            f"cannot use Redshift at {where}: {fields.get('M') or exc}",
+            f"cannot use Redshift at {where}: {fields.get('M') or ', '.join(map(str, exc.args))}",
             hint="check REDSHIFT_HOST, REDSHIFT_PORT, REDSHIFT_DATABASE and the network or bastion",
         ) from exc
     except (OSError, ssl.SSLError, struct.error) as exc:
