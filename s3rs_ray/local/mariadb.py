@@ -11,6 +11,7 @@ import functools
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -107,16 +108,20 @@ class MariaDB(Server):
         Raises:
             pymysql.Error: as pymysql does.
         """
-        return self._connect(self.port)
+        return self._connect()
+
+    @property
+    def _socket(self) -> Path:
+        return self._directory / "sock"
 
     @property
     def _init_file(self) -> Path:
         return self._directory / "account.sql"
 
-    def _connect(self, port: int) -> pymysql.Connection[pymysql.cursors.Cursor]:
-        return pymysql.connect(
+    def _connect(self, client: socket.socket | None = None) -> pymysql.Connection[pymysql.cursors.Cursor]:
+        connection = pymysql.connect(
             host=self.host,
-            port=port,
+            port=self.port,
             user=self.account.user,
             password=self.account.password,
             database=self.account.database,
@@ -125,17 +130,23 @@ class MariaDB(Server):
             connect_timeout=5,
             local_infile=True,
             init_command="SET time_zone = '+00:00'",
+            defer_connect=True,
         )
+        connection.connect(client)
+        return connection
 
     def _start_on(self, server: Path, account: Account | None, port: int) -> Startup:
         self._spawn(self._launch(server, account, port))
-        yield from self._await(functools.partial(self._lets_in, port))
+        yield from self._await(self._lets_in)
 
-    def _lets_in(self, port: int) -> bool:
-        try:
-            self._connect(port).close()
-        except pymysql.Error:
-            return False
+    def _lets_in(self) -> bool:
+        # Over the socket, which can only be this server's: another one may listen on the port.
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(str(self._socket))
+                self._connect(client).close()
+            except (OSError, pymysql.Error):
+                return False
         return True
 
     def _initialize(self, server: Path, account: Account | None) -> Startup:
@@ -177,7 +188,7 @@ class MariaDB(Server):
             *self._base_arguments(server, self._data),
             f"--bind-address={self.host}",
             f"--port={port}",
-            f"--socket={self._directory / 'sock'}",
+            f"--socket={self._socket}",
             f"--pid-file={self._directory / 'pid'}",
             "--skip-name-resolve",
             "--local-infile=1",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 import pymysql
 
@@ -29,6 +29,7 @@ __all__ = [
     "DELIVERY_TABLE",
     "PARTNER_TABLE",
     "Change",
+    "Connection",
     "change",
     "create_schema",
     "fill",
@@ -40,8 +41,7 @@ _FILL_AGE = datetime.timedelta(minutes=10)
 _CHANGE_AGE = datetime.timedelta(seconds=20)
 _CHANGE_SPAN = datetime.timedelta(seconds=10)
 
-if TYPE_CHECKING:  # the class takes no argument at run time
-    Connection = pymysql.Connection[pymysql.cursors.Cursor]
+Connection: TypeAlias = "pymysql.Connection[pymysql.cursors.Cursor]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

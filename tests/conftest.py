@@ -1,0 +1,45 @@
+"""Shared fixtures: one embedded stack for the whole session, and a MariaDB database of its own for a test."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from s3rs_ray.config import Settings
+from s3rs_ray.local.settlement import Connection
+from s3rs_ray.local.stack import LocalStack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """All servers, started once; a test that kills or freezes one starts a stack of its own."""
+    with LocalStack() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def settings(stack: LocalStack) -> Settings:
+    """The settings that lead the product to ``stack``."""
+    return stack.settings
+
+
+@pytest.fixture
+def connection(stack: LocalStack) -> Iterator[Connection]:
+    """A MariaDB connection of the stack's user: autocommit, UTC, utf8mb4."""
+    with stack.mariadb.connect() as opened:
+        yield opened
+
+
+@pytest.fixture
+def source_schema(connection: Connection) -> Iterator[str]:
+    """The name of an empty MariaDB database, dropped after the test."""
+    name = f"test_{secrets.token_hex(6)}"
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE `{name}`")
+        try:
+            yield name
+        finally:
+            connection.ping()  # the test may have lost or blocked the connection
+            cursor.execute(f"DROP DATABASE `{name}`")
