@@ -65,10 +65,7 @@ class Copying:
         objects = self.s3.open(load.credentials)
         entries = self._entries(objects, load)
         history.plan(entries)
-        count = LoadCount()
-        for progress in load_files(backend, load, target, objects, entries):
-            count = progress
-        return count
+        return load_files(backend, load, target, objects, entries)
 
     def _entries(self, objects: Objects, load: Load) -> list[ManifestEntry]:
         if load.manifest:

@@ -7,7 +7,7 @@ PostgreSQL's binary COPY and streamed: memory holds a few batches, whatever the 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ from s3rs_ray.local.redshift.manifest import ManifestEntry
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
 from s3rs_ray.local.redshift.objects import Objects
 from s3rs_ray.local.redshift.parquet import TargetColumn, arrow_type, check_file
+from s3rs_ray.local.redshift.readahead import read_ahead
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
 from s3rs_ray.local.redshift.tokens import quote_literal, quote_name
 
@@ -34,7 +35,8 @@ __all__ = ["MAX_ROW_BYTES", "LoadCount", "find_target", "load_files"]
 
 MAX_ROW_BYTES = 4 * 1024 * 1024
 _MAX_SUPER_STRING = 65535
-_BATCH_ROWS = 16384
+_BATCH_ROWS = 8192
+_PIECES_AHEAD = 4
 
 
 @dataclass(slots=True)
@@ -101,8 +103,8 @@ def _target_column(name: str, row: tuple[str | None, ...]) -> TargetColumn:
 
 def load_files(
     backend: Backend, load: Load, target: Target, objects: Objects, entries: list[ManifestEntry]
-) -> Iterator[LoadCount]:
-    """Loads the files into the open transaction of ``backend``; yields the running count after each file.
+) -> LoadCount:
+    """Loads the files into the open transaction of ``backend``.
 
     Raises:
         LoadError: a file or a value is not what Redshift takes.
@@ -113,24 +115,31 @@ def load_files(
     backend.start_copy(f"COPY {load.table.sql} ({names}) FROM STDIN (FORMAT binary)")
     finished = False
     try:
-        encoder = _encoder(target.columns)
-        backend.send_copy_data(encoder.write_header())
-        for entry, file in _fetched(objects, entries):
-            with closing(file):
-                url = objects.url(entry)
-                for batch in _batches(file, target.columns, url):
-                    backend.send_copy_data(encoder.write_batch(batch))
-                    count.rows += batch.num_rows
-            count.files += 1
-            count.bytes += entry.content_length
-            yield count
-        backend.send_copy_data(encoder.finish())
+        for data in read_ahead(_encoded(target.columns, objects, entries, count), _PIECES_AHEAD):
+            backend.send_copy_data(data)
         finished = True
     finally:
-        # Also when the consumer gives up: the session must leave the COPY before anything else.
+        # Whatever happened, the session must leave the COPY before anything else.
         if not finished:
             backend.fail_copy()
     backend.finish_copy()
+    return count
+
+
+def _encoded(
+    columns: list[TargetColumn], objects: Objects, entries: list[ManifestEntry], count: LoadCount
+) -> Generator[bytes, None, None]:
+    """The rows of all files as PostgreSQL's binary COPY; ``count`` follows."""
+    encoder = _encoder(columns)
+    yield encoder.write_header()
+    for entry, file in _fetched(objects, entries):
+        with closing(file):
+            for batch in _batches(file, columns, objects.url(entry)):
+                yield encoder.write_batch(batch)
+                count.rows += batch.num_rows
+        count.files += 1
+        count.bytes += entry.content_length
+    yield encoder.finish()
 
 
 def _fetched(objects: Objects, entries: list[ManifestEntry]) -> Iterator[tuple[ManifestEntry, BinaryIO]]:
