@@ -103,9 +103,9 @@ def test_one_that_somebody_else_killed_is_started_again(server_directory: Path) 
     with MariaDB(server_directory) as server:
         os.kill(server.pid, signal.SIGKILL)
         os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
-        assert not server.ready
+        ready = [server.ready]
         server.start()
-        assert server.ready
+        assert [*ready, server.ready] == [False, True]
         with pytest.raises(LocalStackError, match="is running already"):
             server.start()
 

@@ -4,7 +4,7 @@ import os
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,18 +57,19 @@ def test_any_key_can_be_written_read_listed_and_deleted(server: S3, key: str) ->
 
 def test_wrong_keys_are_refused_whatever_is_asked(server: S3) -> None:
     bucket = server.account.bucket
+    calls: list[Callable[[S3Client], object]] = [
+        lambda s3: s3.put_object(Bucket=bucket, Key="refused", Body=b"x" * 3_000_000),
+        lambda s3: s3.get_object(Bucket=bucket, Key="refused"),
+        lambda s3: s3.list_objects_v2(Bucket=bucket),
+        lambda s3: s3.delete_object(Bucket=bucket, Key="refused"),
+        lambda s3: s3.create_bucket(Bucket="mine"),
+    ]
     for access_key, secret_key, code in (
         ("AKIAWRONG", "", "InvalidAccessKeyId"),
         ("", "wrong", "SignatureDoesNotMatch"),
     ):
         s3 = client(server, access_key, secret_key)
-        for call in (
-            lambda s3: s3.put_object(Bucket=bucket, Key="refused", Body=b"x" * 3_000_000),
-            lambda s3: s3.get_object(Bucket=bucket, Key="refused"),
-            lambda s3: s3.list_objects_v2(Bucket=bucket),
-            lambda s3: s3.delete_object(Bucket=bucket, Key="refused"),
-            lambda s3: s3.create_bucket(Bucket="mine"),
-        ):
+        for call in calls:
             with pytest.raises(ClientError) as refused:
                 call(s3)
             assert refused.value.response["Error"]["Code"] == code

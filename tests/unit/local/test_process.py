@@ -60,11 +60,12 @@ def test_a_server_that_never_gets_ready_is_given_up(sleeper: Process) -> None:
 
 
 def test_startups_run_side_by_side_and_the_first_error_ends_them(tmp_path: Path) -> None:
+    before = set(children_of(os.getpid()))
     slow = run_tool(python("import time; time.sleep(60)", tmp_path))
     bad = run_tool(python("raise SystemExit(3)", tmp_path))
     with pytest.raises(LocalStackError, match="failed with status 3"):
         bring_up(slow, bad)
-    assert not [pid for pid in children_of(os.getpid()) if is_alive(pid)]
+    assert set(children_of(os.getpid())) == before
 
 
 def test_a_tool_that_takes_too_long_is_ended(tmp_path: Path) -> None:
