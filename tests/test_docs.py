@@ -1,0 +1,69 @@
+"""The documentation is kept true: every command, setting, exit code and public name is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+
+import s3rs_ray
+from s3rs_ray.cli.app import cli
+from s3rs_ray.config import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands(group: click.Group, path: str = "") -> list[tuple[str, click.Command]]:
+    """Every command with its full name."""
+    found: list[tuple[str, click.Command]] = []
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += commands(command, f"{path}{name} ")
+        else:
+            found.append((f"{path}{name}", command))
+    return found
+
+
+def setting_row(name: str) -> str:
+    """A setting's row in the README's table."""
+    field = Settings.model_fields[name]
+    default = field.get_default()
+    shown = default.get_secret_value() if hasattr(default, "get_secret_value") else default
+    if isinstance(shown, tuple):
+        shown = ",".join(shown)
+    if isinstance(shown, bool):
+        shown = str(shown).lower()
+    return f"| `{name.upper()}` | {f'`{shown}`' if shown not in ('', None) else ''} | {field.description} |"
+
+
+@pytest.mark.parametrize("name", [n for n, c in commands(cli) if not c.hidden])
+def test_every_command_is_in_the_readme_and_its_help_ends_in_an_example(name: str) -> None:
+    command = dict(commands(cli))[name]
+    family, _, last = name.partition(" ")
+    row = next(line for line in README.splitlines() if line.startswith(f"| `{family}"))
+    assert last in row
+    assert command.epilog
+    assert command.epilog.startswith(f"Example:  s3rs-ray {name}")
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_every_setting_is_in_the_readme_with_its_default(name: str) -> None:
+    assert setting_row(name) in README
+
+
+def test_public_names_are_exact() -> None:
+    assert sorted(s3rs_ray.__all__) == s3rs_ray.__all__
+    assert all(hasattr(s3rs_ray, name) for name in s3rs_ray.__all__)
+
+
+def test_every_dependency_has_its_reason() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    extras = project["optional-dependencies"]
+    for requirement in [*project["dependencies"], *extras["local"]]:
+        name = requirement.partition(">")[0].partition("=")[0].partition("[")[0]
+        assert name in contributing, name
