@@ -10,7 +10,7 @@ from s3rs_ray.local.redshift.definitions import Definitions, Layout
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA, SYSTEM_SCHEMAS
 from s3rs_ray.local.redshift.parser import TableName
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
-from s3rs_ray.local.redshift.tokens import quote_literal, quote_name
+from s3rs_ray.local.redshift.tokens import name_literal, quote_literal, quote_name
 
 __all__ = ["Alterations"]
 
@@ -65,7 +65,7 @@ class Alterations(Definitions):
         exists = "true" if self.accept("if", "exists") else "false"
         name = self.name()
         self.expect_end()
-        return Script(statements=(_call("drop_role", quote_literal(name), exists),), tag=f"DROP {kind}")
+        return Script(statements=(_call("drop_role", name_literal(name), exists),), tag=f"DROP {kind}")
 
     def alter(self) -> Script:
         """Consumes ``ALTER TABLE ...`` or ``ALTER GROUP ...``."""
@@ -98,7 +98,7 @@ class Alterations(Definitions):
             how = " CASCADE" if self.accept("cascade") else ""
             if not how:
                 self.accept("restrict")
-            checked = _call("check_droppable", quoted, quote_literal(column))
+            checked = _call("check_droppable", quoted, name_literal(column))
             return _altered(checked, f"{head} DROP COLUMN {quote_name(column)}{how}")
         if self.accept("rename", "to"):
             return _altered(f"{head} RENAME TO {quote_name(self.name())}")
@@ -106,7 +106,7 @@ class Alterations(Definitions):
             old = self.name()
             self.expect("to")
             new = self.new_column_name()
-            noted = _call("note_rename", quoted, quote_literal(old), quote_literal(new))
+            noted = _call("note_rename", quoted, name_literal(old), name_literal(new))
             return _altered(f"{head} RENAME COLUMN {quote_name(old)} TO {quote_name(new)}", noted)
         if self.accept("owner", "to"):
             return _altered(f"{head} OWNER TO {quote_name(self.name())}")
@@ -130,7 +130,7 @@ class Alterations(Definitions):
         if column.not_null and not column.default:
             raise not_supported("ALTER TABLE ADD COLUMN defined as NOT NULL must have a non-null default expression")
         encoding = quote_literal(column.encoding or "auto")
-        noted = _call("note_encoding", quote_literal(table.sql), quote_literal(column.name), encoding)
+        noted = _call("note_encoding", quote_literal(table.sql), name_literal(column.name), encoding)
         return _altered(f"{head} ADD COLUMN {column.sql}", noted)
 
     def _append(self, table: TableName) -> Script:
@@ -150,10 +150,10 @@ class Alterations(Definitions):
             if style == "key":
                 self.expect("distkey")
                 key = self.name()
-            noted = _call("note_distribution", quoted, quote_literal(style), quote_literal(key))
+            noted = _call("note_distribution", quoted, quote_literal(style), name_literal(key))
             return _altered(noted, alone="ALTER TABLE ALTER DISTSTYLE")
         if self.accept("distkey"):
-            noted = _call("note_distribution", quoted, "'key'", quote_literal(self.name()))
+            noted = _call("note_distribution", quoted, "'key'", name_literal(self.name()))
             return _altered(noted, alone="ALTER TABLE ALTER DISTKEY")
         if self.peek_word("sortkey", "compound", "interleaved"):
             layout = Layout()
@@ -172,13 +172,13 @@ class Alterations(Definitions):
         quoted = quote_literal(table.sql)
         if self.accept("encode"):
             encoding = self.take().value
-            return _altered(_call("note_encoding", quoted, quote_literal(column), quote_literal(encoding)))
+            return _altered(_call("note_encoding", quoted, name_literal(column), quote_literal(encoding)))
         if not self.accept("type"):
             raise not_supported("ALTER TABLE ALTER COLUMN knows TYPE and ENCODE only")
         kind = self.type_name(column=True)
         if kind.name != "character varying":
             raise not_supported("the type of a column can only be changed to another size of VARCHAR")
-        checked = _call("check_resizable", quoted, quote_literal(column))
+        checked = _call("check_resizable", quoted, name_literal(column))
         change = f"ALTER TABLE {table.sql} ALTER COLUMN {quote_name(column)} TYPE {kind.postgres}"
         return _altered(checked, change, alone="ALTER TABLE ALTER COLUMN")
 
@@ -204,9 +204,9 @@ class Alterations(Definitions):
             raise SqlError(
                 "0A000", f'"{unqualified[0]}" must be qualified with a schema in a view WITH NO SCHEMA BINDING'
             )
-        schema = quote_literal(view.schema) if view.schema else "current_schema()"
+        schema = name_literal(view.schema) if view.schema else "current_schema()"
         made = _call(
-            "create_late_view", schema, quote_literal(view.name), quote_literal(query), "true" if replace else "false"
+            "create_late_view", schema, name_literal(view.name), quote_literal(query), "true" if replace else "false"
         )
         return Script(statements=(made,), tag="CREATE VIEW")
 
@@ -258,4 +258,4 @@ def _altered(*statements: str, alone: str = "") -> Script:
 
 
 def _text_array(names: list[str]) -> str:
-    return f"ARRAY[{', '.join(quote_literal(n) for n in names)}]::text[]"
+    return f"ARRAY[{', '.join(name_literal(n) for n in names)}]::text[]"

@@ -208,6 +208,10 @@ END $$;
 
 # Notes about tables: declared and shown, never enforced.
 _NOTES = """
+CREATE TABLE {s}.long_names (short text PRIMARY KEY, long text);
+GRANT SELECT ON {s}.long_names TO PUBLIC;
+CREATE FUNCTION {s}.long_name(text) RETURNS text LANGUAGE sql STABLE AS
+    $$ SELECT coalesce((SELECT long FROM {s}.long_names WHERE short = $1), $1) $$;
 CREATE TABLE {s}.passwords (name text PRIMARY KEY, secret text);
 CREATE TABLE {s}.tables (relid oid PRIMARY KEY, diststyle text, distkey text, sortstyle text, sortkeys text[],
     primary_key text[], other_keys text[], created timestamp DEFAULT transaction_timestamp());

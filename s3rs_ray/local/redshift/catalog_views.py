@@ -46,7 +46,8 @@ BEGIN
     RETURN n;
 END $$;
 CREATE VIEW {s}.relations AS
-    SELECT c.oid AS relid, n.nspname::text AS schema, c.relname::text AS name, c.relkind, c.relowner,
+    SELECT c.oid AS relid, {s}.long_name(n.nspname::text) AS schema,
+        {s}.long_name(c.relname::text) AS name, c.relkind, c.relowner,
         c.relpersistence = 't' AS temporary
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'v') AND n.nspname NOT IN ('pg_catalog', 'information_schema', '{s}', 'pg_toast')
@@ -56,7 +57,7 @@ CREATE VIEW {s}.visible_relations AS SELECT * FROM {s}.relations
         OR pg_has_role(relowner, 'USAGE');
 CREATE VIEW {s}.svv_columns AS
     SELECT current_database()::text AS table_catalog, r.schema AS table_schema, r.name AS table_name,
-        a.attname::text AS column_name, a.attnum::int AS ordinal_position,
+        {s}.long_name(a.attname::text) AS column_name, a.attnum::int AS ordinal_position,
         pg_get_expr(d.adbin, d.adrelid) AS column_default,
         CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable, {s}.type_name(a.atttypid) AS data_type,
         {s}.type_length(a.atttypid, a.atttypmod) AS character_maximum_length,
@@ -80,7 +81,8 @@ CREATE VIEW {s}.svv_tables AS
         obj_description(relid, 'pg_class') AS remarks FROM {s}.visible_relations;
 CREATE VIEW {s}.information_schema_tables AS SELECT table_catalog, table_schema, table_name, table_type
     FROM {s}.svv_tables;
-CREATE VIEW {s}.pg_namespace AS SELECT oid, nspname::text AS nspname, nspowner FROM pg_catalog.pg_namespace
+CREATE VIEW {s}.pg_namespace AS SELECT oid, {s}.long_name(nspname::text) AS nspname, nspowner
+    FROM pg_catalog.pg_namespace
     WHERE nspname NOT IN ('{s}', 'pg_toast') AND nspname NOT LIKE 'pg_temp%' AND nspname NOT LIKE 'pg_toast_temp%';
 CREATE VIEW {s}.information_schema_schemata AS SELECT current_database()::text AS catalog_name,
     nspname AS schema_name, pg_get_userbyid(nspowner)::text AS schema_owner FROM {s}.pg_namespace;
@@ -98,7 +100,7 @@ CREATE VIEW {s}.information_schema_table_constraints AS
         'PRIMARY KEY'::text AS constraint_type
     FROM {s}.visible_relations r JOIN {s}.tables t ON t.relid = r.relid WHERE cardinality(t.primary_key) > 0;
 CREATE VIEW {s}.pg_table_def AS
-    SELECT r.schema AS schemaname, r.name AS tablename, a.attname::text AS "column",
+    SELECT r.schema AS schemaname, r.name AS tablename, {s}.long_name(a.attname::text) AS "column",
         {s}.full_type(a.atttypid, a.atttypmod) AS type, coalesce(e.encoding, 'none') AS encoding,
         coalesce(t.distkey = a.attname, false) AS distkey,
         coalesce(array_position(t.sortkeys, a.attname::text), 0) AS sortkey, a.attnotnull AS "notnull"
@@ -108,9 +110,11 @@ CREATE VIEW {s}.pg_table_def AS
     WHERE a.attnum > 0 AND NOT a.attisdropped AND r.relkind = 'r' AND r.schema = ANY (current_schemas(true));
 CREATE VIEW {s}.svv_table_info AS
     SELECT current_database()::text AS database, r.schema, r.relid::int AS table_id, r.name AS "table",
-        'Y'::text AS encoded, CASE coalesce(t.diststyle, 'auto') WHEN 'key' THEN 'KEY(' || t.distkey || ')'
+        'Y'::text AS encoded, CASE coalesce(t.diststyle, 'auto')
+            WHEN 'key' THEN 'KEY(' || {s}.long_name(t.distkey) || ')'
             WHEN 'all' THEN 'ALL' WHEN 'even' THEN 'EVEN' ELSE 'AUTO(ALL)' END AS diststyle,
-        coalesce(t.sortkeys[1], 'AUTO(SORTKEY)') AS sortkey1, NULL::int AS max_varchar, NULL::text AS sortkey1_enc,
+        coalesce({s}.long_name(t.sortkeys[1]), 'AUTO(SORTKEY)') AS sortkey1, NULL::int AS max_varchar,
+        NULL::text AS sortkey1_enc,
         cardinality(t.sortkeys) AS sortkey_num, (pg_total_relation_size(r.relid) / 1048576)::bigint AS size,
         NULL::numeric AS pct_used, 0::bigint AS empty, 0::numeric AS unsorted, 0::numeric AS stats_off,
         {s}.count_rows(r.relid) AS tbl_rows, NULL::numeric AS skew_sortkey1, NULL::numeric AS skew_rows,

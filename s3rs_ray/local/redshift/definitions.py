@@ -12,7 +12,7 @@ from s3rs_ray.local.redshift.datatypes import DataType
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
 from s3rs_ray.local.redshift.queries import Queries
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
-from s3rs_ray.local.redshift.tokens import quote_literal, quote_name
+from s3rs_ray.local.redshift.tokens import name_literal, quote_literal, quote_name
 
 __all__ = ["Definitions"]
 
@@ -285,7 +285,7 @@ def _check_layout(columns: list[Column], layout: Layout) -> None:
 
 
 def _array(names: list[str]) -> str:
-    return f"ARRAY[{', '.join(quote_literal(n) for n in names)}]::text[]"
+    return f"ARRAY[{', '.join(name_literal(n) for n in names)}]::text[]"
 
 
 def _note_sql(table: str, columns: list[Column], layout: Layout) -> str:
@@ -293,7 +293,7 @@ def _note_sql(table: str, columns: list[Column], layout: Layout) -> str:
     values = [
         quote_literal(table),
         quote_literal("key" if layout.distkey else layout.diststyle or "auto"),
-        quote_literal(layout.distkey),
+        name_literal(layout.distkey),
         quote_literal(layout.sortstyle or "auto"),
         _array(layout.sortkeys),
         _array(layout.primary_key),

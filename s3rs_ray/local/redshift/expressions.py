@@ -149,8 +149,22 @@ class Expressions(Parser):
 
     def _parenthesis(self) -> str:
         self.expect_operator("(")
-        inner = self.subquery() if self.peek_word("select", "with") else self.expressions()
+        if self.peek_word("select", "with"):
+            inner = self.subquery()
+        else:
+            inner = self.expression()
+            if self.peek_operator(","):
+                self.take()
+                inner += ", " + self.expressions()
+                return self._row_in(inner)
         self.expect_operator(")")
+        return f"({inner})"
+
+    def _row_in(self, inner: str) -> str:
+        self.expect_operator(")")
+        if not (self.peek_word("in") or (self.peek_word("not") and self.peek_word("in", ahead=1))):
+            # PostgreSQL compares rows with every operator; that Redshift does is confirmed for IN only.
+            raise not_supported("a list in parentheses is supported before IN only")
         return f"({inner})"
 
     def _keyword(self, word: str) -> str | None:

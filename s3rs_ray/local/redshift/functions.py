@@ -61,7 +61,7 @@ _FUNCTIONS: dict[str, Function] = {
     **_own("strpos charindex", 2),
     **_own("split_part", 3),
     **_own("concat", 2),
-    **_own("md5 func_sha1 sha1 sha crc32", 1),
+    **_own("md5", 1),
     **_own("sha2", 2),
     **_own("strtol", 2),
     **_own("to_hex", 1),

@@ -62,9 +62,10 @@ def find_target(backend: Backend, load: Load) -> Target:
     Raises:
         SqlError: 42P01 for no such table, 42703 for no such column, 0A000 for a column COPY cannot load.
     """
+    own = INTERNAL_SCHEMA
     rows = backend.query(
-        f"SELECT c.oid, c.relkind, a.attname, {INTERNAL_SCHEMA}.type_name(a.atttypid), a.atttypmod, a.attnotnull, "
-        "a.attidentity FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
+        f"SELECT c.oid, c.relkind, {own}.long_name(a.attname), {own}.type_name(a.atttypid), a.atttypmod, "
+        "a.attnotnull, a.attidentity FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid "
         f"WHERE c.oid = to_regclass({quote_literal(load.table.sql)}) AND a.attnum > 0 AND NOT a.attisdropped "
         "ORDER BY a.attnum"
     )

@@ -183,7 +183,10 @@ class Parser:
         if plain in SYSTEM_RELATIONS:
             self.system_relations.add(plain)
             return f"{INTERNAL_SCHEMA}.{SYSTEM_RELATIONS[plain]}"
-        if schema in SYSTEM_SCHEMAS or first.startswith(("pg_", "svv_", "stl_", "stv_", "sys_", "svl_", "svcs_")):
+        if schema is None and first.startswith(("stl_", "svl_", "stv_")):
+            # Serverless and ordinary users may not read these; what reads them must cope.
+            raise SqlError("42501", f"permission denied for relation {first}")
+        if schema in SYSTEM_SCHEMAS or first.startswith(("pg_", "svv_", "sys_", "svcs_")):
             raise SqlError("42P01", f'relation "{plain}" does not exist', hint="The stand-in does not model it.")
         self.at = start
         return self.table_name().sql

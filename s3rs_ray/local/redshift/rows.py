@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from s3rs_ray.local.redshift.longnames import LongNames
+
 __all__ = ["Codes", "Columns"]
 
 _VARBYTE = 6551
@@ -37,9 +39,15 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Type codes of PostgreSQL for the stand-in's own types -> those of Redshift."""
+    """What must be told differently: type codes of the stand-in's own types, names PostgreSQL had to cut.
+
+    Attributes:
+        known: type code in PostgreSQL -> type code of Redshift.
+        names: the names that were too long.
+    """
 
     known: dict[int, int]
+    names: LongNames
 
     def columns(self, body: bytes) -> Columns:
         """Reads and rewrites a RowDescription."""
@@ -52,7 +60,11 @@ class Codes:
             code = self.known.get(code, code)
             if code == _VARBYTE:
                 varbytes.add(index)
-            out += body[at:end] + _AFTER_NAME.pack(table, number, code, size, modifier, form)
+            out += (
+                self.names.label(body[at : end - 1])
+                + b"\0"
+                + _AFTER_NAME.pack(table, number, code, size, modifier, form)
+            )
             at = end + _AFTER_NAME.size
         return Columns(bytes(out), frozenset(varbytes))
 

@@ -14,6 +14,7 @@ from s3rs_ray.local.redshift.backend import Backend, BackendAddress, send_cancel
 from s3rs_ray.local.redshift.catalog import create_catalog, create_users, load_type_codes
 from s3rs_ray.local.redshift.copying import Copying
 from s3rs_ray.local.redshift.faults import Faults
+from s3rs_ray.local.redshift.longnames import LongNames
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
 from s3rs_ray.local.redshift.objects import S3Access
 from s3rs_ray.local.redshift.rows import Codes
@@ -102,7 +103,7 @@ class RedshiftServer:
         try:
             create_catalog(admin, settings.backend.database)
             create_users(admin, settings.users)
-            self._codes = Codes(load_type_codes(admin))
+            self._codes = Codes(load_type_codes(admin), LongNames(self._open_admin))
         finally:
             admin.close()
         self._tls = _tls_context(settings)

@@ -91,6 +91,7 @@ class Session:
 
     def _decide(self, tokens: list[Token], sql: str) -> Action:
         action = judge(tokens)
+        self.codes.names.note(tokens)
         if not isinstance(action, Forward) and any(token.kind is Kind.PARAMETER for token in tokens):
             raise SqlError("42P02", "there is no parameter $1", detail="This statement takes no bind parameters.")
         return action
@@ -141,13 +142,23 @@ class Session:
             assert isinstance(action, Script)
             self._run_script(action)
             tag = action.tag
-        if isinstance(action, Load) or self.backend.status != "T":
-            self._end_own_transaction()
         self.client.write(b"C", cstrings(tag))
 
     def _run_script(self, script: Script) -> None:
         if script.alone and self.backend.status == "T":
             raise SqlError("25001", f"{script.alone} cannot run inside a transaction block")
+        try:
+            self._run_statements(script)
+        except SqlError as error:
+            # Two sessions that create the same thing at once: Redshift makes the second wait, PostgreSQL fails it.
+            if error.sqlstate not in _CREATED_MEANWHILE or self.backend.status != "I":
+                raise
+            self._run_statements(script)
+        if script.commits and self.backend.status == "T":
+            self.backend.query("COMMIT")
+            self._own_transaction = False
+
+    def _run_statements(self, script: Script) -> None:
         opened = self.backend.status == "I" and not script.single and len(script.statements) > 1
         if opened:
             self.backend.query("BEGIN")
@@ -158,9 +169,8 @@ class Session:
             if opened:
                 self.backend.query("ROLLBACK")
             raise
-        if opened or (script.commits and self.backend.status == "T"):
+        if opened:
             self.backend.query("COMMIT")
-            self._own_transaction = False
 
     def _ready(self) -> None:
         if self.backend.status != "T":
@@ -170,7 +180,7 @@ class Session:
         self.client.write(b"Z", self.backend.status.encode())
 
     def _tell(self, error: SqlError) -> None:
-        self.client.write(b"E", error.fields())
+        self.client.write(b"E", error.fields(self.codes.names.restore))
         if error.severity == "FATAL":
             self.client.flush()
             raise ConnectionLost(error.message)
@@ -352,6 +362,8 @@ class Session:
         return self._portals[name]
 
 
+# unique_violation on a catalog, duplicate_schema, duplicate_table.
+_CREATED_MEANWHILE = frozenset({"23505", "42P06", "42P07"})
 _UNNAMED = "stand-in: unnamed"
 _TRANSACTION_WORDS = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "vacuum"})
 

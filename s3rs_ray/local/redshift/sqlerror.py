@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = ["SqlError", "not_supported", "syntax_error"]
 
 
@@ -26,9 +28,14 @@ class SqlError(Exception):
         self.hint = hint
         self.severity = severity
 
-    def fields(self) -> bytes:
-        """The body of an ErrorResponse: one letter and a text for each field, then a zero byte."""
-        pairs = [("S", self.severity), ("C", self.sqlstate), ("M", self.message), ("D", self.detail), ("H", self.hint)]
+    def fields(self, restore: Callable[[str], str] = str) -> bytes:
+        """The body of an ErrorResponse: one letter and a text for each field, then a zero byte.
+
+        Args:
+            restore: applied to the texts, for names that are kept under shorter ones.
+        """
+        texts = [("M", restore(self.message)), ("D", restore(self.detail)), ("H", restore(self.hint))]
+        pairs = [("S", self.severity), ("C", self.sqlstate), *texts]
         return b"".join(k.encode() + v.encode() + b"\0" for k, v in pairs if v) + b"\0"
 
 

@@ -8,13 +8,26 @@ Dollar quotes, ``E''``, ``U&''``, ``B''`` and ``X''`` literals are not on the al
 from __future__ import annotations
 
 import enum
+import hashlib
 from dataclasses import dataclass
 
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported, syntax_error
 
-__all__ = ["MAX_NAME_BYTES", "Kind", "Token", "quote_literal", "quote_name", "split_statements", "tokenize"]
+__all__ = [
+    "MAX_NAME_BYTES",
+    "Kind",
+    "Token",
+    "name_literal",
+    "quote_literal",
+    "quote_name",
+    "split_statements",
+    "stored_name",
+    "tokenize",
+]
 
 MAX_NAME_BYTES = 127
+# What PostgreSQL keeps of a name.
+_STORED_BYTES = 63
 _OPERATORS = ("::", "<=", ">=", "<>", "!=", "||", "!~", "~*")
 _SINGLES = frozenset("+-*/%^<>=(),.;~|&#@[]{}:?!")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -45,9 +58,23 @@ class Token:
     end: int
 
 
+def stored_name(name: str) -> str:
+    """The name under which PostgreSQL keeps an object: itself, or its start and a digest when it is too long."""
+    data = name.encode()
+    if len(data) <= _STORED_BYTES:
+        return name
+    digest = hashlib.md5(data, usedforsecurity=False).hexdigest()[:16]
+    return data[: _STORED_BYTES - 17].decode("utf-8", "ignore") + "~" + digest
+
+
 def quote_name(name: str) -> str:
     """A name for PostgreSQL, quoted."""
-    return '"' + name.replace('"', '""') + '"'
+    return '"' + stored_name(name).replace('"', '""') + '"'
+
+
+def name_literal(name: str) -> str:
+    """A string literal for PostgreSQL that holds the stored form of a name."""
+    return quote_literal(stored_name(name))
 
 
 def quote_literal(text: str) -> str:
