@@ -24,7 +24,7 @@ Third-party exceptions are translated at the one seam where their driver lives, 
     │   └── CommitUnknown        the connection died at COMMIT: look the load id up
     ├── LedgerError              the state of a table does not allow the change
     │   ├── TableBusy            another run holds the table                                   exit 5
-    │   └── LeaseLost            this run no longer holds the table
+    │   └── LeaseLost            this run no longer holds the table                          exit 5
     ├── IntegrityError           two counts that must be equal are not                         exit 4
     ├── LocalStackError          the embedded stack could not be brought up
     └── Interrupted              a signal asked the run to stop                                exit 130 / 143
