@@ -15,7 +15,10 @@ from ..errors import IntegrityError, SourceError
 from ..model import Chunk, Column, Table
 from .catalog import Endpoint
 from .chunks import ZERO_DATES_ALIAS, select_sql
-from .types import MAX_VARCHAR, arrow_schema
+from .types import MAX_VARBYTE, MAX_VARCHAR, arrow_schema
+
+LONGEST = {f"VARCHAR({MAX_VARCHAR})": MAX_VARCHAR, f"VARBYTE({MAX_VARBYTE})": MAX_VARBYTE}
+"""The types that hold less than some MySQL types do, and how many bytes that is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +112,7 @@ def conform(raw: pa.Table, columns: Sequence[Column]) -> pa.Table:
                 hint="exclude the column, or change its type at the source",
                 context={"column": column.name},
             ) from exc
-        if column.redshift_type == f"VARCHAR({MAX_VARCHAR})":
+        if column.redshift_type in LONGEST:
             _check_length(column, arrays[-1])
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -124,9 +127,9 @@ def _cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
 
 def _check_length(column: Column, values: pa.ChunkedArray) -> None:
     longest = pc.max(pc.binary_length(values)).as_py() or 0
-    if longest > MAX_VARCHAR:
+    if longest > LONGEST[column.redshift_type]:
         raise IntegrityError(
-            f"column {column.name} holds a text of {longest} bytes; Redshift's VARCHAR ends at {MAX_VARCHAR}",
-            hint="exclude the column, or shorten the text at the source",
+            f"column {column.name} holds a value of {longest} bytes; Redshift's longest is {column.redshift_type}",
+            hint="exclude the column, or shorten the value at the source",
             context={"column": column.name, "bytes": str(longest)},
         )

@@ -181,7 +181,7 @@ UTF8MB3 = frozenset({"utf8", "utf8mb3"})
 
 
 def _binary(column: SourceColumn) -> Column:
-    size = max(1, column.characters or MAX_VARBYTE)
+    size = MAX_VARBYTE if column.characters is None else max(1, column.characters)
     return _column(column, "binary", f"VARBYTE({min(size, MAX_VARBYTE)})")
 
 

@@ -1,0 +1,173 @@
+"""The seam of ConnectorX: its URL and session, and that no cast loses anything."""
+
+from __future__ import annotations
+
+import datetime as dt
+from decimal import Decimal
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3rs_ray.config import Settings
+from s3rs_ray.errors import IntegrityError, SourceError
+from s3rs_ray.source.catalog import Endpoint
+from s3rs_ray.source.extract import conform, read_chunk, session_sql, source_url
+from s3rs_ray.source.types import MAX_VARBYTE, MAX_VARCHAR, contract
+from tests.support import build
+from tests.support.build import source_column
+
+HERE = Endpoint("127.0.0.1", 3306)
+
+
+def settings(**values: Any) -> Settings:
+    return Settings.load(environment={}, flags=values)
+
+
+@given(user=st.text(min_size=1), password=st.text(), database=st.text())
+def test_any_user_password_and_database_comes_through_the_url(user: str, password: str, database: str) -> None:
+    url = source_url(settings(db_user=user, db_password=password, db_database=database), HERE)
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.hostname, parts.port) == ("mysql", "127.0.0.1", 3306)
+    assert unquote(parts.username or "") == user
+    assert unquote(parts.password or "") == password
+    assert unquote(parts.path[1:]) == (database or "information_schema")
+
+
+def test_reserved_characters_in_user_and_password_are_quoted() -> None:
+    url = source_url(settings(db_user="a@b:c", db_password="p@s%s:w/o#r?d &+"), HERE)
+    assert url.startswith("mysql://a%40b%3Ac:p%40s%25s%3Aw%2Fo%23r%3Fd%20%26%2B@127.0.0.1:3306/information_schema?")
+
+
+def test_the_driver_is_kept_from_the_servers_socket_and_the_connection_alive() -> None:
+    options = parse_qs(urlsplit(source_url(settings(), HERE)).query)
+    assert options == {
+        "prefer_socket": ["false"],
+        "tcp_keepalive_time_ms": ["30000"],
+        "tcp_keepalive_probe_interval_secs": ["10"],
+        "tcp_keepalive_probe_count": ["3"],
+    }
+
+
+def test_tls_is_asked_for_in_the_drivers_words() -> None:
+    options = parse_qs(
+        urlsplit(source_url(settings(db_ssl_mode="verify_ca", db_ssl_ca="/etc/my ca&co.pem"), HERE)).query
+    )
+    assert (options["ssl-mode"], options["ssl-ca"]) == (["VERIFY_CA"], ["/etc/my ca&co.pem"])
+
+
+@pytest.mark.parametrize(
+    ("server", "limit"),
+    [
+        ("10.11.6-MariaDB-0+deb12u1", "SET SESSION max_statement_time=90"),
+        ("8.0.36", "SET SESSION max_execution_time=90000"),
+    ],
+)
+def test_the_session_is_in_utc_and_bounded_in_the_servers_own_words(server: str, limit: str) -> None:
+    assert session_sql(settings(backup_timeout_seconds=90), server) == ["SET SESSION time_zone='+00:00'", limit]
+
+
+@pytest.mark.parametrize("host", ["not a host", "127.0.0.1:99999"])
+def test_what_the_driver_says_is_told_without_the_password(host: str) -> None:
+    of = build.window((), (dt.datetime(2026, 1, 1), 1))
+    chunk = build.run_chunks("r", [None, None], of=of, columns=("update_at", "ID"))[0]
+    secret = settings(db_user="me", db_password="s@cret")
+    with pytest.raises(SourceError) as failed:
+        read_chunk(build.table(), chunk, secret, Endpoint(host, 3306), server="8.0")
+    told = f"{failed.value!r} {failed.value.hint} {failed.value.context} {failed.value.__cause__}"
+    assert "reading from MySQL failed" in told
+    assert "s@cret" not in told
+    assert "s%40cret" not in told
+
+
+def cast(column_type: str, values: list[Any], arrow: pa.DataType | None = None, **sizes: Any) -> list[Any]:
+    """What a column of the driver's values becomes under its contract."""
+    column = contract(source_column("c", column_type, **sizes))
+    made = conform(pa.table({"c": pa.chunked_array([pa.array(values, arrow)])}), [column])
+    values_back: list[Any] = made.column("c").to_pylist()
+    return values_back
+
+
+def refusal(column_type: str, values: list[Any], arrow: pa.DataType | None = None, **sizes: Any) -> IntegrityError:
+    with pytest.raises(IntegrityError) as refused:
+        cast(column_type, values, arrow, **sizes)
+    return refused.value
+
+
+def test_values_that_fit_come_through_unchanged() -> None:
+    assert cast("tinyint(1)", [2, -128, None], pa.int8()) == [2, -128, None]
+    assert cast("bigint(20) unsigned", [0, 2**64 - 1, None], pa.uint64()) == [Decimal(0), Decimal(2**64 - 1), None]
+    assert cast("decimal(38,10)", ["9" * 28 + "." + "9" * 10, "-0.0000000001", None], precision=38, scale=10) == [
+        Decimal("9" * 28 + "." + "9" * 10),
+        Decimal("-0.0000000001"),
+        None,
+    ]
+    assert cast("decimal(65,2)", ["1" * 63 + ".10"], precision=65, scale=2) == ["1" * 63 + ".10"]
+    moment = dt.datetime(2026, 1, 31, 23, 59, 59, 999999)
+    assert cast("datetime(6)", [moment, None], pa.timestamp("us")) == [moment, None]
+    assert cast("json", ['{"b": 1.10, "a": 2}']) == ['{"b": 1.10, "a": 2}']
+
+
+def test_a_timestamp_in_utc_becomes_the_same_naive_time() -> None:
+    moment = dt.datetime(2026, 1, 31, 23, 59, 59, 1)
+    assert cast("timestamp(6)", [moment], pa.timestamp("us", tz="UTC")) == [moment]
+
+
+@pytest.mark.parametrize(
+    ("column_type", "values", "arrow", "sizes"),
+    [
+        ("decimal(10,1)", ["1.15"], None, {"precision": 10, "scale": 1}),
+        ("decimal(10,1)", ["12345678901.5"], None, {"precision": 10, "scale": 1}),
+        ("decimal(10,1)", ["many"], None, {"precision": 10, "scale": 1}),
+        ("smallint(6)", [40_000], pa.int32(), {}),
+        ("int(11)", [2**31], pa.int64(), {}),
+        ("datetime(6)", [1], pa.timestamp("ns"), {}),
+        ("float", [16_777_217], pa.int64(), {}),
+    ],
+)
+def test_a_cast_that_would_lose_something_is_refused_naming_the_column(
+    column_type: str, values: list[Any], arrow: pa.DataType | None, sizes: dict[str, Any]
+) -> None:
+    refused = refusal(column_type, values, arrow, **sizes)
+    assert f"column c ({column_type})" in refused.message
+    assert refused.context == {"column": "c"}
+    assert refused.hint
+
+
+@pytest.mark.parametrize("text", ["x" * MAX_VARCHAR, "包" * (MAX_VARCHAR // 3)])
+def test_a_text_of_as_many_bytes_as_redshift_holds_comes_through(text: str) -> None:
+    assert cast("longtext", [text, None], characters=2**32 - 1, character_set="utf8mb4") == [text, None]
+
+
+@pytest.mark.parametrize("text", ["x" * (MAX_VARCHAR + 1), "包" * (MAX_VARCHAR // 3) + "é"])
+def test_a_text_of_more_bytes_is_refused_with_its_length(text: str) -> None:
+    refused = refusal("longtext", ["short", text], characters=2**32 - 1, character_set="utf8mb4")
+    assert "column c" in refused.message
+    assert refused.context == {"column": "c", "bytes": str(len(text.encode()))}
+
+
+def test_binary_values_longer_than_redshift_holds_are_refused_with_their_length() -> None:
+    assert cast("longblob", [b"x" * MAX_VARBYTE], pa.binary(), characters=2**32 - 1) == [b"x" * MAX_VARBYTE]
+    refused = refusal("longblob", [b"x" * (MAX_VARBYTE + 1)], pa.binary(), characters=2**32 - 1)
+    assert refused.context == {"column": "c", "bytes": str(MAX_VARBYTE + 1)}
+
+
+def test_the_columns_are_put_into_the_contracts_order_by_name() -> None:
+    columns = [contract(source_column(n, "int(11)")) for n in ("a", "b")]
+    made = conform(pa.table({"b": pa.array([2], pa.int32()), "a": pa.array([1], pa.int32())}), columns)
+    assert made.to_pylist() == [{"a": 1, "b": 2}]
+    assert made.column_names == ["a", "b"]
+
+
+def test_a_chunk_without_rows_has_the_contracts_schema() -> None:
+    column = contract(source_column("c", "decimal(10,2)", precision=10, scale=2))
+    made = conform(pa.table({"c": pa.array([], pa.string())}), [column])
+    assert made.schema == pa.schema([pa.field("c", pa.decimal128(10, 2))])
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**15), max_value=10**15))
+def test_every_decimal_that_fits_is_the_decimal_that_was_printed(value: Decimal) -> None:
+    assert cast("decimal(20,4)", [format(value, "f")], precision=20, scale=4) == [value]
