@@ -33,13 +33,12 @@ def connection(stack: LocalStack) -> Iterator[Connection]:
 
 
 @pytest.fixture
-def source_schema(connection: Connection) -> Iterator[str]:
+def source_schema(stack: LocalStack) -> Iterator[str]:
     """The name of an empty MariaDB database, dropped after the test."""
     name = f"test_{secrets.token_hex(6)}"
-    with connection.cursor() as cursor:
+    with stack.mariadb.connect() as connection, connection.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE `{name}`")
-        try:
-            yield name
-        finally:
-            connection.ping()  # the test may have lost or blocked the connection
-            cursor.execute(f"DROP DATABASE `{name}`")
+    yield name
+    with stack.mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SET lock_wait_timeout = 10")  # a test that left a transaction open is told so
+        cursor.execute(f"DROP DATABASE `{name}`")
