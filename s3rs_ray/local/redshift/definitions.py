@@ -6,6 +6,7 @@ Source: AWS documentation, "CREATE TABLE" (attributes, constraints, usage notes)
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from s3rs_ray.local.redshift.actions import Script
 from s3rs_ray.local.redshift.datatypes import DataType
@@ -17,6 +18,7 @@ from s3rs_ray.local.redshift.tokens import name_literal, quote_literal, quote_na
 __all__ = ["Definitions"]
 
 MAX_COLUMNS = 1600
+_MOST_IN_8_BYTES = 2**63 - 1
 _ENCODING_WORDS = "raw az64 bytedict delta delta32k lzo mostly8 mostly16 mostly32 runlength text255 text32k zstd auto"
 _ENCODINGS = frozenset(_ENCODING_WORDS.split())
 # AZ64 is for numbers, dates and times only.
@@ -48,8 +50,8 @@ class Column:
         if self.type.precision == 19:
             # DECIMAL(19,s) is kept in 8 bytes and overflows at 2^63-1 (redshift.md, "Types and names").
             name = quote_name(f"decimal19_{len(self.name.encode())}_{abs(hash_name(self.name))}")
-            limit = f"9223372036854775807 / 1{'0' * (self.type.scale or 0)}.0"
-            text += f" CONSTRAINT {name} CHECK (abs({quote_name(self.name)}) <= {limit})"
+            limit = Decimal(_MOST_IN_8_BYTES).scaleb(-(self.type.scale or 0))
+            text += f" CONSTRAINT {name} CHECK (abs({quote_name(self.name)}) <= {limit:f})"
         return text
 
 

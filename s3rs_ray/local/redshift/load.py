@@ -26,7 +26,7 @@ from s3rs_ray.local.redshift.loaderror import LoadError, scan_error
 from s3rs_ray.local.redshift.manifest import ManifestEntry
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
 from s3rs_ray.local.redshift.objects import Objects
-from s3rs_ray.local.redshift.parquet import TargetColumn, arrow_type, check_file
+from s3rs_ray.local.redshift.parquet import LOADABLE, TargetColumn, arrow_type, check_file
 from s3rs_ray.local.redshift.readahead import read_ahead
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
 from s3rs_ray.local.redshift.tokens import quote_literal, quote_name
@@ -94,6 +94,8 @@ def _target_column(name: str, row: tuple[str | None, ...]) -> TargetColumn:
     modifier = int(str(row[4]))
     types = {"timestamp without time zone": "timestamp", "binary varying": "varbyte"}
     kind = types.get(str(row[3]), str(row[3]))
+    if kind not in LOADABLE:
+        raise not_supported(f'column "{name}" of type {kind} cannot be loaded from Parquet')
     not_null = row[5] == "t"
     if kind == "numeric":
         precision, scale = ((modifier - 4) >> 16) & 0xFFFF, (modifier - 4) & 0xFFFF

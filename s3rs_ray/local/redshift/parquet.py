@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from s3rs_ray.local.redshift.loaderror import LoadError, scan_error
 
-__all__ = ["MAX_ROW_GROUP_BYTES", "TargetColumn", "arrow_type", "check_file"]
+__all__ = ["LOADABLE", "MAX_ROW_GROUP_BYTES", "TargetColumn", "arrow_type", "check_file"]
 
 MAX_ROW_GROUP_BYTES = 128 * 1024 * 1024
 _DATA_PAGE_V1 = b"\x15\x00"
@@ -81,6 +81,9 @@ _EXACT: dict[str, set[tuple[str, str]]] = {
     "varbyte": {("BYTE_ARRAY", "")},
     "numeric": {("FIXED_LEN_BYTE_ARRAY", "Decimal"), ("INT64", "Decimal")},
 }
+
+# What the table may have: TIME, TIMESTAMPTZ and CHAR are not confirmed.
+LOADABLE = frozenset(_EXACT)
 
 
 def arrow_type(column: TargetColumn) -> pa.DataType:
