@@ -200,6 +200,9 @@ def show_result(output: Output, result: RunResult) -> None:
         for table in result.tables:
             if table.status is Status.NOTHING and table.note:
                 output.line(f"{table.table}: nothing to do: {table.note}")
+    for table in result.tables:
+        for warning in table.warnings:
+            click.echo(f"warning: {table.table}: {warning}", err=True)
     for table in result.failures:
         named = "" if str(table.table) in table.error else f"{table.table}: "
         click.echo(f"error: {named}{table.error}", err=True)
@@ -237,6 +240,7 @@ def _table_json(table: TableResult) -> dict[str, Any]:
         "extract_seconds": table.extract_seconds,
         "load_seconds": table.load_seconds,
         "watermark": table.watermark,
+        "warnings": list(table.warnings),
         "error": table.error or None,
         "hint": table.hint or None,
     }

@@ -15,7 +15,6 @@ from ..config import DB_NAMES, REDSHIFT_NAMES, S3_NAMES, Settings
 from ..ledger.store import Ledger, utc_now
 from ..model import TableName
 from ..storage.layout import format_run_id
-from .cluster import open_cluster
 from .context import Request, Run, Workplace
 from .events import Event, Report, RunResult, TableResult
 from .executor import InlineExecutor
@@ -126,6 +125,8 @@ class _LazyWorkplace:
             executor = InlineExecutor(self.settings)
             self.stack.callback(executor.close)
             return Workplace(executor=executor, ledger=Ledger(open_store(self.settings)))
+        from .cluster import open_cluster  # imports Ray, half a second that a run with nothing to do need not pay
+
         cluster = self.stack.enter_context(open_cluster(self.settings))
         return Workplace(executor=cluster, ledger=cluster.ledger)
 

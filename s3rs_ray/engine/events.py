@@ -50,7 +50,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableResult:
-    """What happened to one table. ``bytes`` counts Parquet; ``watermark`` is the cursor reached, as text."""
+    """What happened to one table.
+
+    Attributes:
+        bytes: size of the Parquet files.
+        watermark: the cursor reached, as text.
+        note: why it was done so, or why nothing was.
+        warnings: what somebody should know of, one sentence each; the run is a success all the same.
+    """
 
     table: TableName
     status: Status
@@ -63,6 +70,7 @@ class TableResult:
     load_seconds: float = 0.0
     watermark: str | None = None
     note: str = ""
+    warnings: tuple[str, ...] = ()
     error: str = ""
     hint: str = ""
     exit_code: int = 0

@@ -18,7 +18,7 @@ from ..storage.layout import format_manifest_key, format_run_key
 from ..storage.manifest import copy_manifest, load_id
 from ..tunnel import open_warehouse_tunnel
 from ..warehouse import sql
-from ..warehouse.loader import CopySource, load, prepare
+from ..warehouse.loader import CopySource, Prepared, load, prepare
 from ..warehouse.redshift import Warehouse, open_warehouse
 from ..warehouse.sql import Target
 from .context import Hold
@@ -140,8 +140,9 @@ class Loading:
         self._say(EventKind.LOAD_STARTED, files=len(manifest.files), rows=manifest.rows)
         settings = self.hold.run.settings
         source = CopySource(manifest_url=self._write(manifest), authorization=authorization(settings))
-        target = self._prepare(manifest.files[0])
-        done = load(lambda: open_session(settings), manifest, target, source)
+        table = self._contract(manifest.files[0])
+        self.prepare(table)
+        done = load(lambda: open_session(settings), manifest, target_of(table, settings), source)
         state = self.hold.commit(Advance(load=done))
         self.rows += done.rows
         self.seconds += time.perf_counter() - started
@@ -150,20 +151,24 @@ class Loading:
         if manifest.reaches is not None:
             self._say(EventKind.WATERMARK, watermark=cursor_text(state.loaded) or "")
 
-    def _prepare(self, file: DataFile) -> Target:
-        """The target under the contract that a file was written with, created where it is missing."""
+    def prepare(self, table: Table) -> Prepared:
+        """The target made or altered to fit a contract; a second call for the same contract does nothing."""
+        if table.fingerprint in self._prepared:
+            return Prepared()
+        with open_session(self.hold.run.settings) as warehouse:
+            done = prepare(warehouse, target_of(table, self.hold.run.settings))
+        self._prepared.add(table.fingerprint)
+        return done
+
+    def _contract(self, file: DataFile) -> Table:
+        """The table as it was when the file was written."""
         if file.fingerprint not in self.contracts:
             key = format_run_key(self.hold.table, file.run_id, "table.json")
             written = parse_contract(self.hold.run.store.get(key).body, key)
             if written.fingerprint != file.fingerprint:
                 raise SchemaDrift(f"{key} does not describe the file {file.key}", hint="extract the table anew")
             self.contracts[file.fingerprint] = written
-        target = target_of(self.contracts[file.fingerprint], self.hold.run.settings)
-        if file.fingerprint not in self._prepared:
-            with open_session(self.hold.run.settings) as warehouse:
-                prepare(warehouse, target)
-            self._prepared.add(file.fingerprint)
-        return target
+        return self.contracts[file.fingerprint]
 
     def _seal(self, state: TableState, files: Sequence[DataFile]) -> TableState:
         sealed = Sealed(

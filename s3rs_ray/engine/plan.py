@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..errors import SchemaDrift
-from ..ledger.state import OpenRun, TableState
+from ..ledger.state import Abandon, OpenRun, TableState, apply
 from ..model import Chunk, RangeOrder, Strategy, Table, Watermark, Window
 
 
@@ -40,6 +39,7 @@ class TablePlan:
     Attributes:
         window: what the run owes; None when there is nothing to extract.
         run: the open run that is resumed.
+        drops: the open run whose plan no longer holds.
         null_cursors: rows that no range over the cursor ever sees.
         reasons: why it is done so, one sentence each.
     """
@@ -50,6 +50,7 @@ class TablePlan:
     order: RangeOrder
     rows_per_chunk: int
     run: OpenRun | None = None
+    drops: str = ""
     null_cursors: int = 0
     reasons: tuple[str, ...] = ()
 
@@ -67,23 +68,22 @@ def rows_per_chunk(table: Table, batch_size: int, num_chunks: int) -> int:
 
 
 def make_plan(
-    table: Table, state: TableState, upto: Watermark | None, *, rows: int, null_cursors: int = 0
+    table: Table, state: TableState, upto: Watermark | None, *, rows: int, null_cursors: int = 0, dropped: str = ""
 ) -> TablePlan:
     """The plan for a table.
 
     Args:
         upto: the high watermark of the next window; None when no row lies behind the watermark.
         rows: rows per chunk.
-
-    Raises:
-        SchemaDrift: a run is open that was planned for other columns.
+        dropped: an open run that :func:`drop_stale_run` took out of ``state``.
     """
     order = choose_order(table, state.extracted)
     reasons = [_why_order(table, order)]
+    if dropped:
+        reasons.append(f"run {dropped} was planned for other columns: its last files are read again")
     if null_cursors:
         reasons.append(f"{null_cursors} rows have no {table.cursor} and are never seen by a range")
     if state.run is not None:
-        _require_same_contract(table, state.run)
         reasons.insert(
             0, f"run {state.run.run_id} was not finished: {len(state.run.missing)} planned chunks are missing"
         )
@@ -106,6 +106,7 @@ def make_plan(
             order=order,
             rows_per_chunk=rows,
             null_cursors=null_cursors,
+            drops=dropped,
             reasons=tuple(reasons),
         )
     return TablePlan(
@@ -115,6 +116,7 @@ def make_plan(
         order=order,
         rows_per_chunk=rows,
         null_cursors=null_cursors,
+        drops=dropped,
         reasons=tuple(reasons),
     )
 
@@ -128,12 +130,12 @@ def _why_order(table: Table, order: RangeOrder) -> str:
     )
 
 
-def _require_same_contract(table: Table, run: OpenRun) -> None:
-    if run.fingerprint != table.fingerprint:
-        raise SchemaDrift(
-            f"{table.name}: run {run.run_id} is open and was planned for other columns than the table has now",
-            hint="`s3rs-ray watermark reset -t TABLE` starts anew; files already loaded stay in the warehouse",
-        )
+def drop_stale_run(state: TableState, table: Table) -> tuple[TableState, str]:
+    """The state without an open run that was planned for other columns, and that run's id; pure."""
+    run = state.run
+    if run is None or run.fingerprint == table.fingerprint or state.sealed is not None:
+        return state, ""
+    return apply(state, Abandon(run_id=run.run_id), state.updated_at), run.run_id
 
 
 def reaches(chunk: Chunk, order: RangeOrder) -> Watermark | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from ..errors import IntegrityError, S3rsError
 from ..ledger.document import cursor_text
-from ..ledger.state import Begin, Fail, Identify, OpenRun, TableState
-from ..model import Chunk, DataFile, Table, TableName
+from ..ledger.state import Abandon, Begin, Fail, Identify, OpenRun, TableState
+from ..model import Chunk, DataFile, Table, TableName, Watermark
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..storage.layout import format_run_id, format_run_key, parse_run_time
 from ..tunnel import open_source_tunnel
@@ -21,7 +21,7 @@ from .contract import format_contract
 from .events import EventKind, Status, TableResult
 from .extraction import Extraction, run_extraction
 from .loading import Loading, target_identity
-from .plan import Action, TablePlan, make_plan, rows_per_chunk
+from .plan import Action, TablePlan, drop_stale_run, make_plan, rows_per_chunk
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class _Tally:
     extract_seconds: float = 0.0
     loading: Loading | None = None
     note: str = ""
+    warnings: list[str] = field(default_factory=list)
 
 
 def sync_table(run: Run, name: TableName) -> TableResult:
@@ -57,6 +58,7 @@ def sync_table(run: Run, name: TableName) -> TableResult:
         load_seconds=round(done.seconds, 3) if done else 0.0,
         watermark=cursor_text(state.loaded if run.request.load else state.extracted),
         note=tally.note,
+        warnings=tuple(tally.warnings),
     )
     run.say(EventKind.TABLE_DONE, name, rows_extracted=result.rows_extracted, rows_loaded=result.rows_loaded)
     return result
@@ -72,6 +74,7 @@ def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> T
         files_created=len(tally.files),
         bytes=sum(f.bytes for f in tally.files),
         duration_seconds=round(seconds, 3),
+        warnings=tuple(tally.warnings),
         error=exc.message,
         hint=exc.hint,
         exit_code=exc.exit_code,
@@ -85,15 +88,18 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
         table = catalog.discover(name)
         plan = plan_table(run, catalog, table, run.ledger.load(name))
         tally.note = "; ".join(plan.reasons)
-        if plan.action is Action.NOTHING and not _waiting(run, run.ledger.load(name)):
+        if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, run.ledger.load(name)):
             return run.ledger.load(name)
         place = run.workplace()
         with hold_table(run, place.ledger, name) as hold:
             _identify(hold, extract=True)
             plan = plan_table(run, catalog, table, hold.load())  # another run may have ended meanwhile
             tally.note = "; ".join(plan.reasons)
+            if plan.drops:
+                hold.commit(Abandon(run_id=plan.drops))
             if run.request.load:
                 tally.loading = Loading(hold=hold, contracts={table.fingerprint: table}, budget=run.request.limit)
+                tally.warnings += _prepare(tally.loading, catalog, table)
             if plan.action is not Action.NOTHING:
                 _extract(hold, place, catalog, plan, tally)
             return tally.loading.finish() if tally.loading else hold.load()
@@ -112,11 +118,23 @@ def open_source(run: Run) -> Iterator[Catalog]:
 def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> TablePlan:
     """Horizon and high watermark -> the plan: run, resume or nothing."""
     settings = run.settings
+    state, dropped = drop_stale_run(state, table)
     upto = None
     if state.run is None:
         upto = catalog.high_watermark(table, state.extracted, catalog.horizon(table), run.request.limit)
     rows = rows_per_chunk(table, settings.backup_batch_size, settings.backup_num_chunks)
-    return make_plan(table, state, upto, rows=rows, null_cursors=catalog.null_cursors(table))
+    return make_plan(table, state, upto, rows=rows, null_cursors=catalog.null_cursors(table), dropped=dropped)
+
+
+def _prepare(loading: Loading, catalog: Catalog, table: Table) -> list[str]:
+    """Makes the target fit before anything is read; says where rows loaded earlier lack what a new column holds."""
+    state = loading.hold.load()
+    return [
+        f"{column} was added: rows loaded earlier hold NULL there, the source holds values;"
+        " `watermark reset` and another sync carry them"
+        for column in loading.prepare(table).added
+        if state.loaded != Watermark.START and catalog.has_value(table, column, state.loaded)
+    ]
 
 
 def _waiting(run: Run, state: TableState) -> bool:

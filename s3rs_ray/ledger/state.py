@@ -208,7 +208,11 @@ class Finish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Abandon:
-    """Drops an open run whose plan no longer holds; what it extracted beyond the loaded files is not kept."""
+    """Drops an open run whose plan no longer holds.
+
+    Its first files without a hole among them are kept, and the watermark stands behind them; of a run that is not in
+    update order nothing is kept. What is dropped is read again by the next run.
+    """
 
     run_id: str
 
@@ -356,8 +360,7 @@ def apply(state: TableState, change: Change, now: dt.datetime) -> TableState:
         case Finish():
             return _finish(state, change)
         case Abandon():
-            _open_run(state, change.run_id)
-            return replace(state, run=None)
+            return _abandon(state, change)
         case Seal():
             return _seal(state, change)
         case Advance():
@@ -459,6 +462,21 @@ def _finish(state: TableState, change: Finish) -> TableState:
         backlog=state.backlog + run.ready,
         extracted=run.window.upto,
         mysql_status="success",
+    )
+
+
+def _abandon(state: TableState, change: Abandon) -> TableState:
+    run = _open_run(state, change.run_id)
+    _require(state.sealed is None, state, "a load of its files is under way or in doubt")
+    if run.order is not RangeOrder.CURSOR:
+        return replace(state, run=None)
+    done = run.chunks[: run.consumed + len(run.ready)]
+    reached = done[-1].range.upto if done else None
+    return replace(
+        state,
+        run=None,
+        backlog=state.backlog + run.ready,
+        extracted=Watermark(position=reached) if reached else state.extracted,
     )
 
 

@@ -140,6 +140,8 @@ def _aggregates(column: str, kind: str) -> Iterator[tuple[str, str, str]]:
         mysql = f"{text} COLLATE utf8mb4_nopad_bin"
     if kind in NUMBERS:
         exact = f"CAST(sum({redshift}) AS DOUBLE PRECISION)" if kind in INEXACT else f"sum({redshift})"
+        if kind == "bigint":  # a sum of BIGINTs may leave BIGINT
+            exact = f"sum(CAST({redshift} AS DECIMAL(38,0)))"
         yield "sum", f"SUM({mysql})", exact
     yield "minimum", f"MIN({mysql})", f"min({redshift})"
     yield "maximum", f"MAX({mysql})", f"max({redshift})"

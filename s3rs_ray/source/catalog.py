@@ -73,7 +73,7 @@ def open_catalog(settings: Settings, endpoint: Endpoint) -> Iterator[Catalog]:
     except (OSError, RuntimeError) as exc:  # RuntimeError: pymysql's word for a missing auth module
         raise SourceUnavailable(f"cannot reach MySQL at {settings.db_host}:{settings.db_port}: {exc}") from exc
     # The login must answer as fast as the connection; a count or a boundary over a large range may take longer.
-    connection._read_timeout = settings.backup_timeout_seconds
+    vars(connection)["_read_timeout"] = settings.backup_timeout_seconds
     try:
         yield Catalog(connection, settings)
     finally:
@@ -311,6 +311,10 @@ class Catalog:
         """How many rows have no cursor value."""
         nullable = next(c.nullable for c in table.columns if c.name == table.cursor)
         return self._number(chunks.null_cursors_sql(table)) if nullable else 0
+
+    def has_value(self, table: Table, column: str, upto: Watermark) -> bool:
+        """Whether a row up to the watermark holds a value in a column."""
+        return bool(self.query(chunks.has_value_sql(table, column, upto)))
 
     def count(self, table: Table, window: Window, key_range: KeyRange) -> int:
         """How many rows a range holds now."""

@@ -152,3 +152,11 @@ def high_watermark_sql(table: Table, after: Watermark, horizon: KeyValue, limit:
 def null_cursors_sql(table: Table) -> str:
     """Counts the rows no range over the cursor ever sees."""
     return f"SELECT COUNT(*) FROM {from_sql(table, table.order_columns)} WHERE {quote_name(table.cursor)} IS NULL"
+
+
+def has_value_sql(table: Table, column: str, upto: Watermark) -> str:
+    """One row when any row up to the watermark holds a value in a column."""
+    where = f"{quote_name(column)} IS NOT NULL"
+    if upto.after is not None:
+        where += f" AND {upto_sql(table.order_columns, upto.after)}"
+    return f"SELECT 1 FROM {quote_name(table.name.schema)}.{quote_name(table.name.name)} WHERE {where} LIMIT 1"

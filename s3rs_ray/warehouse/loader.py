@@ -11,14 +11,15 @@ import datetime as dt
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import tenacity
 
-from ..errors import CommitUnknown, IntegrityError, LoadConflict, SchemaDrift, WarehouseError, WarehouseUnavailable
+from ..errors import CommitUnknown, IntegrityError, LoadConflict, WarehouseError, WarehouseUnavailable
 from ..model import Load, Manifest
 from . import sql
+from .drift import RedshiftType, alterations, catalog_type, only_in_target
 from .redshift import Warehouse
 from .sql import Target
 
@@ -29,26 +30,51 @@ LARGE_LOAD = 100_000
 """Rows from which a load is followed by ANALYZE."""
 
 
-def prepare(warehouse: Warehouse, target: Target) -> bool:
-    """Creates ledger and target where they are missing; returns whether the target was made.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A target that is ready for loads.
+
+    Attributes:
+        altered: what was done to it, for people.
+        added: columns that rows loaded before hold NULL in.
+    """
+
+    altered: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+
+
+def prepare(warehouse: Warehouse, target: Target) -> Prepared:
+    """Creates ledger and target where they are missing, and alters a target that the source outgrew.
 
     Raises:
-        SchemaDrift: the target is there and does not fit the contract.
+        SchemaDrift: the target is there and cannot be made to fit the contract.
     """
     warehouse.execute(sql.create_schema_sql(target.schema))
     warehouse.execute(sql.create_ledger_sql(target.schema))
-    present = warehouse.query(sql.columns_sql(), (target.schema.lower(), target.name.lower()))
+    present = target_columns(warehouse, target)
     if not present:
         warehouse.execute(sql.create_target_sql(target))
-        return True
-    known = {str(row[0]).lower() for row in present}
-    missing = [c.name for c in target.columns if c.name.lower() not in known]
-    if missing:
-        raise SchemaDrift(
-            f"{target.qualified} lacks the columns {', '.join(missing)}",
-            hint="add them with ALTER TABLE … ADD COLUMN, or load into another table",
-        )
-    return False
+        return Prepared(altered=(f"creates {target.qualified}",))
+    changes = alterations(target, present)
+    for change in changes:
+        log.warning("%s: %s", target.qualified, change.says)
+        with warehouse.transaction() if change.atomic else nullcontext():
+            for statement in change.statements:
+                warehouse.execute(statement)
+    return Prepared(altered=tuple(c.says for c in changes), added=tuple(c.added for c in changes if c.added))
+
+
+def target_columns(warehouse: Warehouse, target: Target) -> dict[str, RedshiftType]:
+    """The target's columns by folded name, in order; empty when it is not there."""
+    rows = warehouse.query(sql.columns_sql(), (target.schema.lower(), target.name.lower()))
+    return {
+        str(name).lower(): catalog_type(str(kind), _number(length), _number(precision), _number(scale))
+        for name, kind, length, precision, scale in rows
+    }
+
+
+def _number(value: object) -> int | None:
+    return None if value is None else int(str(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +125,8 @@ def _load_in(warehouse: Warehouse, manifest: Manifest, target: Target, source: C
         _stage(warehouse, manifest, target, source)
     with _timed(seconds, "merge"):
         done = _merge_with_retries(warehouse, manifest, target)
-    warehouse.execute(sql.drop_staging_sql(target))
+    warehouse.execute(sql.drop_sql(target.staging))
+    warehouse.execute(sql.drop_sql(target.newest))
     if done.rows >= LARGE_LOAD:
         with _timed(seconds, "analyze"):
             warehouse.execute(sql.analyze_sql(target))
@@ -108,8 +135,8 @@ def _load_in(warehouse: Warehouse, manifest: Manifest, target: Target, source: C
 
 def _stage(warehouse: Warehouse, manifest: Manifest, target: Target, source: CopySource) -> None:
     """COPY into the session's staging table, and count what arrived."""
-    warehouse.execute(sql.drop_staging_sql(target))
-    warehouse.execute(sql.create_staging_sql(target))
+    warehouse.execute(sql.drop_sql(target.staging))
+    warehouse.execute(sql.create_staging_sql(target, target.staging))
     if manifest.rows:
         text = sql.copy_sql(target, source.manifest_url, source.authorization)
         warehouse.execute(text, shown=sql.copy_sql(target, source.manifest_url, "<credentials>"))
@@ -135,9 +162,7 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
         done = find_load(warehouse, target.schema, manifest.load_id)
         if done is not None:
             return done
-        repeated = bool(warehouse.query(sql.repeated_keys_sql(target)))
-        warehouse.execute(sql.delete_older_sql(target))
-        merged = warehouse.execute(sql.insert_newer_sql(target, repeated=repeated))
+        merged = _merge(warehouse, target)
         if not 0 <= merged <= manifest.rows:
             raise IntegrityError(f"the merge into {target.qualified} wrote {merged} rows of {manifest.rows} staged")
         warehouse.execute(
@@ -157,6 +182,22 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
     if recorded is None:
         raise WarehouseError(f"the load ledger of {target.qualified} lost the row just written")
     return replace(recorded, repeated=False)
+
+
+def _merge(warehouse: Warehouse, target: Target) -> int:
+    """Newest version of each key into the target; returns the rows written."""
+    staged = target.staging
+    if warehouse.query(sql.repeated_keys_sql(target)):
+        staged = target.newest
+        warehouse.execute(sql.drop_sql(staged))
+        warehouse.execute(sql.create_staging_sql(target, staged))
+        warehouse.execute(sql.pick_newest_sql(target))
+    written = 0
+    if only_in_target(target, tuple(target_columns(warehouse, target))):
+        written = warehouse.execute(sql.update_older_sql(target, staged))
+    else:
+        warehouse.execute(sql.delete_older_sql(target, staged))
+    return written + warehouse.execute(sql.insert_missing_sql(target, staged))
 
 
 def find_load(warehouse: Warehouse, schema: str, load_id: str) -> Load | None:

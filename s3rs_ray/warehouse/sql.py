@@ -37,7 +37,13 @@ class Target:
 
     @property
     def staging(self) -> str:
+        """The temporary table that COPY fills."""
         return quote_name(f"s3rs_stage_{self.name}"[:127])
+
+    @property
+    def newest(self) -> str:
+        """The temporary table of the newest versions, where staging holds a key twice."""
+        return quote_name(f"s3rs_newest_{self.name}"[:127])
 
 
 def quote_name(name: str) -> str:
@@ -77,16 +83,16 @@ def create_target_sql(target: Target) -> str:
     return f"CREATE TABLE IF NOT EXISTS {target.qualified} ({_definitions(target.columns)})"
 
 
-def create_staging_sql(target: Target) -> str:
-    return f"CREATE TEMP TABLE {target.staging} ({_definitions(target.columns)})"
+def create_staging_sql(target: Target, staging: str) -> str:
+    return f"CREATE TEMP TABLE {staging} ({_definitions(target.columns)})"
 
 
 def _definitions(columns: Sequence[Column]) -> str:
     return ", ".join(f"{quote_name(c.name)} {c.redshift_type}" for c in columns)
 
 
-def drop_staging_sql(target: Target) -> str:
-    return f"DROP TABLE IF EXISTS {target.staging}"
+def drop_sql(name: str) -> str:
+    return f"DROP TABLE IF EXISTS {name}"
 
 
 def columns_sql() -> str:
@@ -159,33 +165,40 @@ def record_load_sql(schema: str) -> str:
     )
 
 
-def delete_older_sql(target: Target) -> str:
-    """Removes the versions that staging replaces: those that are not newer than staging's."""
-    stage, cursor = target.staging, quote_name(target.cursor)
+def pick_newest_sql(target: Target) -> str:
+    """The newest version of each key that staging holds."""
+    key = ", ".join(quote_name(k) for k in target.key)
+    ranked = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {quote_name(target.cursor)} DESC) AS s3rs_rank"
     return (
-        f"DELETE FROM {target.qualified} USING {stage} WHERE {_same_key(target, target.qualified, stage)}"
-        f" AND ({target.qualified}.{cursor} IS NULL OR {target.qualified}.{cursor} <= {stage}.{cursor})"
+        f"INSERT INTO {target.newest} ({names(target.columns)}) SELECT {names(target.columns, 'x.')}"
+        f" FROM (SELECT s.*, {ranked} FROM {target.staging} AS s) AS x WHERE x.s3rs_rank = 1"
     )
 
 
-def insert_newer_sql(target: Target, *, repeated: bool) -> str:
-    """Inserts staging's newest version of each key, unless the target still holds a newer one.
+def delete_older_sql(target: Target, staged: str) -> str:
+    """Removes the versions that are replaced: those that are not newer than the staged ones."""
+    return f"DELETE FROM {target.qualified} USING {staged} WHERE {_replaced(target, staged)}"
 
-    Args:
-        repeated: staging holds a key twice, so the newest version has to be picked.
-    """
+
+def update_older_sql(target: Target, staged: str) -> str:
+    """Replaces the older versions in place, for a target with columns of its own: their values stay."""
+    values = ", ".join(f"{quote_name(c.name)} = {staged}.{quote_name(c.name)}" for c in target.columns)
+    return f"UPDATE {target.qualified} SET {values} FROM {staged} WHERE {_replaced(target, staged)}"
+
+
+def insert_missing_sql(target: Target, staged: str) -> str:
+    """Inserts the staged rows whose key the target does not hold (any more)."""
+    return (
+        f"INSERT INTO {target.qualified} ({names(target.columns)}) SELECT {names(target.columns, 'x.')}"
+        f" FROM {staged} AS x WHERE NOT EXISTS"
+        f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
+    )
+
+
+def _replaced(target: Target, staged: str) -> str:
     cursor = quote_name(target.cursor)
-    source = f"{target.staging} AS x"
-    where = f"NOT EXISTS (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
-    if repeated:
-        key = ", ".join(quote_name(k) for k in target.key)
-        ranked = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {cursor} DESC) AS s3rs_rank"
-        source = f"(SELECT s.*, {ranked} FROM {target.staging} AS s) AS x"
-        where = f"x.s3rs_rank = 1 AND {where}"
-    return (
-        f"INSERT INTO {target.qualified} ({names(target.columns)})"
-        f" SELECT {names(target.columns, 'x.')} FROM {source} WHERE {where}"
-    )
+    older = f"({target.qualified}.{cursor} IS NULL OR {target.qualified}.{cursor} <= {staged}.{cursor})"
+    return f"{_same_key(target, target.qualified, staged)} AND {older}"
 
 
 def _same_key(target: Target, left: str, right: str) -> str:

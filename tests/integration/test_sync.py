@@ -202,17 +202,6 @@ def test_one_table_that_fails_does_not_stop_the_others(world: World) -> None:
     assert "column g has the type geometry" in result.failures[0].error
 
 
-def test_a_target_of_another_shape_is_refused_and_nothing_is_lost(world: World) -> None:
-    make_table(world, 10)
-    world.warehouse.execute(f'CREATE SCHEMA "{world.schema}"'.encode())
-    world.warehouse.execute(f'CREATE TABLE "{world.schema}"."t" (id BIGINT)'.encode())
-    (refused,) = world.sync("t")
-    assert "lacks the columns amount, note, update_at" in refused.error
-    world.warehouse.execute(f'DROP TABLE "{world.schema}"."t"'.encode())
-    assert world.sync_one("t").rows_loaded == 10
-    world.assert_equal("t")
-
-
 def test_a_state_of_another_source_is_refused(world: World) -> None:
     make_table(world, 10)
     world.sync_one("t")
