@@ -152,7 +152,7 @@ class Settings(BaseModel):
             raise ConfigError(
                 "\n".join(_explain(error, layered) for error in exc.errors(include_url=False, include_input=True)),
                 hint="correct the named settings; `s3rs-ray --help` lists where they come from",
-            ) from exc
+            ) from None  # the refusal of the library shows the values, secrets among them
 
     def require(self, *names: str) -> None:
         """Raises ConfigError naming all of ``names`` (variables) that have no value."""
@@ -225,8 +225,14 @@ def _read_file(path: Path) -> dict[str, object]:
         raise ConfigError(f"cannot read the settings file {path}: {exc}") from exc
     try:
         document = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except (tomllib.TOMLDecodeError, yaml.YAMLError) as exc:
-        raise ConfigError(f"{path} is not valid {'TOML' if path.suffix == '.toml' else 'YAML'}: {exc}") from exc
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(f"{path} is not valid TOML: {exc}") from exc
+    except yaml.YAMLError as exc:  # its text quotes the line, which may hold a secret
+        mark = getattr(exc, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(
+            f"{path} is not valid YAML{where}", hint="put quotes around values that hold special characters"
+        ) from None
     if document is None:
         return {}
     if not isinstance(document, dict):
