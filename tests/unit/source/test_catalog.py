@@ -1,0 +1,183 @@
+"""The catalog's own decisions; its answers from a real server are tested in integration."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import sqlite3
+import ssl
+from collections.abc import Sequence
+from typing import cast
+
+import pymysql
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3rs_ray.config import Settings
+from s3rs_ray.errors import ConfigError, SourceError
+from s3rs_ray.model import Chunk, KeyValue, Position, RangeOrder, TableName, Watermark, Window
+from s3rs_ray.source.catalog import Catalog, tls_context
+from s3rs_ray.source.chunks import where_sql
+from s3rs_ray.source.types import contract
+from tests.support import build
+from tests.support.sqlite import database, rows_where, translated
+
+
+def settings(**values: object) -> Settings:
+    return Settings.load(environment={}, flags=values)
+
+
+NOT_CONNECTED = cast("pymysql.connections.Connection[pymysql.cursors.Cursor]", None)
+
+
+class Answering(Catalog):
+    """A catalog whose queries are answered in turn."""
+
+    def __init__(self, *answers: object, **values: object) -> None:
+        super().__init__(NOT_CONNECTED, settings(**values))
+        self.answers = list(answers)
+        self.asked: list[str] = []
+
+    def query(self, sql: str, arguments: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        self.asked.append(sql)
+        return [(self.answers.pop(0),)]
+
+
+class OverSQLite(Catalog):
+    """A catalog whose queries SQLite carries out."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(NOT_CONNECTED, settings())
+        self.connection = connection
+
+    def query(self, sql: str, arguments: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        return list(self.connection.execute(translated(sql)))
+
+
+TABLE = build.table(name=TableName("main", "t"), key=("day", "ID"))
+WHOLE = build.window((), (9, 9, 9))
+
+small = st.integers(0, 4)
+rows_of_table = st.lists(st.tuples(st.none() | small, small, small), max_size=30, unique_by=lambda r: r[1:])
+
+
+@given(rows_of_table, st.integers(1, 7), st.sampled_from(RangeOrder))
+def test_chunks_cut_along_the_index_are_equal_in_rows_and_hold_every_row_once(
+    rows: list[tuple[int | None, int, int]], size: int, order: RangeOrder
+) -> None:
+    with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
+        chunks = list(OverSQLite(connection).cut(TABLE, WHOLE, order, run_id="r", rows=size))
+        held = [rows_held(connection, c) for c in chunks]
+    seen = [row for chunk in held for row in chunk]
+    assert sorted(seen) == [n for n, row in enumerate(rows) if row[0] is not None]
+    assert [len(h) for h in held] == [c.rows for c in chunks]
+    assert {c.rows for c in chunks[:-1]} <= {size}
+    assert chunks[-1].rows <= size
+    assert [c.ordinal for c in chunks] == list(range(len(chunks)))
+
+
+def rows_held(connection: sqlite3.Connection, chunk: Chunk) -> list[int]:
+    return rows_where(connection, where_sql(TABLE, chunk.window, chunk.range))
+
+
+@given(rows_of_table, st.integers(1, 5), st.sampled_from(RangeOrder), st.data())
+def test_a_plan_taken_up_again_goes_on_behind_the_chunks_that_are_done(
+    rows: list[tuple[int | None, int, int]], size: int, order: RangeOrder, data: st.DataObject
+) -> None:
+    with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
+        catalog = OverSQLite(connection)
+        chunks = list(catalog.cut(TABLE, WHOLE, order, run_id="r", rows=size))
+        done = chunks[: data.draw(st.integers(0, len(chunks)))]
+        rest = list(catalog.cut(TABLE, WHOLE, order, run_id="r", rows=size, done=done))
+    assert done + rest == chunks
+
+
+@given(rows_of_table, st.lists(small, max_size=3).map(tuple), small, st.none() | st.integers(1, 10))
+def test_the_high_watermark_is_the_last_row_that_will_be_extracted(
+    rows: list[tuple[int | None, int, int]], after: Position, horizon: int, limit: int | None
+) -> None:
+    settled = sorted((c, *key) for c, *key in rows if c is not None and c <= horizon and (c, *key) > after)
+    with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
+        mark = OverSQLite(connection).high_watermark(TABLE, Watermark(position=after), horizon, limit)
+    expected = settled[:limit][-1] if settled else None
+    assert mark == (None if expected is None else Watermark(position=tuple(expected)))
+
+
+def test_a_key_value_of_a_type_that_cannot_be_carried_is_refused() -> None:
+    with pytest.raises(SourceError, match="float"):
+        Answering(1.5).high_watermark(build.table(), Watermark.START, 1, None)
+
+
+NOW = dt.datetime(2026, 2, 1, 0, 0, 9, 999_999)
+
+
+@pytest.mark.parametrize(
+    ("column_type", "settle", "horizon"),
+    [
+        ("datetime", 0, dt.datetime(2026, 2, 1, 0, 0, 8)),
+        ("datetime(6)", 0, dt.datetime(2026, 2, 1, 0, 0, 9, 999_998)),
+        ("datetime(3)", 0, dt.datetime(2026, 2, 1, 0, 0, 9, 998_000)),
+        ("datetime(1)", 5, dt.datetime(2026, 2, 1, 0, 0, 4, 800_000)),
+        ("timestamp", 5, dt.datetime(2026, 2, 1, 0, 0, 3)),
+        ("date", 0, dt.date(2026, 1, 31)),
+        ("date", 10, dt.date(2026, 1, 30)),
+    ],
+)
+def test_the_horizon_leaves_every_value_that_can_still_be_written(
+    column_type: str, settle: int, horizon: KeyValue
+) -> None:
+    table = build.table(of=[contract(build.source_column("update_at", column_type))])
+    answers = [NOW] if column_type.startswith("timestamp") else ["+00:00", NOW]
+    assert Answering(*answers, backup_settle_seconds=settle).horizon(table) == horizon
+
+
+def test_a_timestamp_is_compared_in_utc_and_a_datetime_in_its_writers_zone() -> None:
+    stamped = build.table(of=[contract(build.source_column("update_at", "timestamp"))])
+    server, named, utc = Answering("+02:00", NOW), Answering(NOW, backup_cursor_time_zone="+08:00"), Answering(NOW)
+    server.horizon(build.table())
+    named.horizon(build.table())
+    utc.horizon(stamped)
+    assert [c.asked[-1].rpartition("_utf8mb4 ")[2] for c in (server, named, utc)] == [
+        f"x'{zone.encode().hex()}')" for zone in ("+02:00", "+08:00", "+00:00")
+    ]
+
+
+def test_a_time_zone_the_server_does_not_know_is_refused_with_the_setting_to_change() -> None:
+    with pytest.raises(ConfigError) as refused:
+        Answering(None, backup_cursor_time_zone="Mars/Base").horizon(build.table())
+    assert "Mars/Base" in refused.value.message
+    assert "BACKUP_CURSOR_TIME_ZONE" in refused.value.hint
+
+
+def test_rows_without_a_cursor_are_not_counted_where_there_can_be_none() -> None:
+    strict = [contract(build.source_column("update_at", "datetime", nullable=False))]
+    assert Answering().null_cursors(build.table(of=strict)) == 0
+    assert Answering(3).null_cursors(build.table()) == 3
+
+
+def test_tls_follows_the_mode() -> None:
+    assert tls_context(settings()) is None
+    assert tls_context(settings(db_ssl_mode="preferred")) is None
+    wanted = {"required": (False, ssl.CERT_NONE), "verify_ca": (False, ssl.CERT_REQUIRED)}
+    wanted["verify_identity"] = (True, ssl.CERT_REQUIRED)
+    for mode, (hostname, verified) in wanted.items():
+        context = tls_context(settings(db_ssl_mode=mode))
+        assert context is not None
+        assert (context.check_hostname, context.verify_mode) == (hostname, verified)
+
+
+def test_a_missing_ca_file_is_named() -> None:
+    with pytest.raises(ConfigError, match="DB_SSL_CA /nowhere/ca"):
+        tls_context(settings(db_ssl_mode="verify_ca", db_ssl_ca="/nowhere/ca.pem"))
+
+
+def test_a_window_is_never_wider_than_asked_by_the_limit() -> None:
+    rows = [(n, 0, n) for n in range(5)]
+    with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
+        catalog = OverSQLite(connection)
+        mark = catalog.high_watermark(TABLE, Watermark.START, 4, 3)
+        assert mark is not None
+        window = Window(after=Watermark.START, upto=mark)
+        [chunk] = catalog.cut(TABLE, window, RangeOrder.CURSOR, run_id="r", rows=100)
+    assert chunk.rows == 3
