@@ -1,0 +1,93 @@
+"""The way in and the way out: common options anywhere, and an exit code for every end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from s3rs_ray.cli.app import COMMON, cli, hoist, run
+
+
+@pytest.mark.parametrize(
+    ("given", "hoisted"),
+    [
+        ("sync -t a.b", "sync -t a.b"),
+        ("sync -t a.b -o json", "-o json sync -t a.b"),
+        ("-o json sync -t a.b --debug", "-o json --debug sync -t a.b"),
+        ("sync --output=json -t a.b", "--output=json sync -t a.b"),
+        (
+            "watermark get -t a.b --progress none --config-file f",
+            "--progress none --config-file f watermark get -t a.b",
+        ),
+        ("sync --log-file log -t a.b --limit 5", "--log-file log sync -t a.b --limit 5"),
+        ("sync -t a.b -- -o json", "sync -t a.b -- -o json"),
+        ("sync -o json -- --debug", "-o json sync -- --debug"),
+        ("sync -o", "-o sync"),
+        ("", ""),
+    ],
+)
+def test_common_options_may_stand_behind_the_command(given: str, hoisted: str) -> None:
+    assert hoist(given.split()) == hoisted.split()
+
+
+def test_every_option_of_the_group_that_takes_part_in_a_run_can_be_hoisted() -> None:
+    named = {word for parameter in cli.params for word in parameter.opts}
+    assert set(COMMON) == named - {"--version"}
+
+
+def test_a_value_may_look_like_an_option() -> None:
+    assert hoist(["sync", "--log-file", "--debug", "-t", "x"]) == ["--log-file", "--debug", "sync", "-t", "x"]
+
+
+def outcome(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = run(list(arguments))
+    return code, *capfd.readouterr()
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    """No settings from the outside."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("S3_BUCKET_NAME", "DB_HOST", "REDSHIFT_HOST"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["sync"], ["sync", "-t", "a.b", "--limit", "0"], ["sync", "-t", "a", "--nonsense"], ["-o", "xml"]],
+)
+def test_wrong_words_end_with_2_and_say_so_on_stderr(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    code, out, err = outcome(capfd, *arguments)
+    assert (code, out) == (2, "")
+    assert "Error: " in err
+
+
+def test_stages_that_exclude_each_other_are_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, err = outcome(capfd, "sync", "-t", "a.b", "--backup-only", "--redshift-only")
+    assert code == 2
+    assert "exclude each other" in err
+
+
+def test_missing_settings_end_with_2_and_a_hint(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = outcome(capfd, "sync", "-t", "a.b")
+    assert (code, out) == (2, "")
+    assert "error: missing settings: DB_HOST" in err
+    assert "hint: set them in" in err
+
+
+def test_with_json_an_error_is_a_document_on_stdout(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = outcome(capfd, "sync", "-t", "a.b", "-o", "json")
+    document = orjson.loads(out)
+    assert code == 2
+    assert document["status"] == "failed"
+    assert document["error"]["type"] == "ConfigError"
+    assert set(document["error"]) == {"type", "message", "hint", "context"}
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_help_with_an_example(capfd: pytest.CaptureFixture[str], name: str) -> None:
+    code, out, _ = outcome(capfd, name, "--help")
+    assert code == 0
+    assert "Example:  s3rs-ray" in out

@@ -1,0 +1,42 @@
+"""Without a bastion an address is itself; with one, what is missing is said before anything is tried."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+from s3rs_ray.config import Settings
+from s3rs_ray.errors import ConfigError
+from s3rs_ray.tunnel import open_source_tunnel, open_warehouse_tunnel
+
+
+def test_without_a_bastion_the_same_address_comes_back() -> None:
+    settings = Settings.load(
+        environment={"DB_HOST": "mysql", "DB_PORT": "1", "REDSHIFT_HOST": "redshift", "REDSHIFT_PORT": "2"}
+    )
+    with open_source_tunnel(settings) as source, open_warehouse_tunnel(settings) as warehouse:
+        assert (source, warehouse) == (("mysql", 1), ("redshift", 2))
+
+
+def test_each_end_has_a_bastion_of_its_own(tmp_path: Path) -> None:
+    key = tmp_path / "none"
+    settings = Settings.load(
+        environment={"DB_HOST": "mysql", "REDSHIFT_SSH_BASTION_HOST": "b", "REDSHIFT_SSH_BASTION_KEY_PATH": str(key)}
+    )
+    with open_source_tunnel(settings) as source:
+        assert source == ("mysql", 3306)
+    refuse(open_warehouse_tunnel(settings), key)
+
+
+def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
+    key = tmp_path / "none"
+    settings = Settings.load(environment={"SSH_BASTION_HOST": "b", "SSH_BASTION_KEY_PATH": str(key)})
+    refuse(open_source_tunnel(settings), key)
+
+
+def refuse(tunnel: AbstractContextManager[tuple[str, int]], key: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no key file") as refused, tunnel:
+        pass
+    assert str(key) in refused.value.message
