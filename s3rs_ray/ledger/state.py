@@ -240,7 +240,7 @@ class Unseal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetWatermark:
-    """Moves the watermark by hand. Requires no lease, and drops open work of the old generation."""
+    """Moves the watermark by hand. Requires that no load is sealed, and drops open work of the old generation."""
 
     watermark: Watermark
     generation: str
@@ -437,6 +437,7 @@ def _add_files(state: TableState, change: AddFiles) -> TableState:
     known = {f.ordinal: f for f in run.files}
     new = []
     for file in change.files:
+        _require(file.run_id == run.run_id, state, f"{file.key} is a file of run {file.run_id}")
         _require(0 <= file.ordinal < len(run.chunks), state, f"no chunk {file.ordinal} is planned")
         _require(file.ordinal >= run.consumed, state, f"chunk {file.ordinal} is loaded already")
         present = known.get(file.ordinal)

@@ -1,0 +1,457 @@
+"""Every change to a table's state: what it does, and each requirement that refuses it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import pytest
+
+from s3rs_ray.errors import LeaseLost, LedgerError, TableBusy
+from s3rs_ray.ledger.state import (
+    LEASE_SECONDS,
+    MANUAL,
+    RECENT_CHANGES,
+    RECENT_FILES,
+    RECENT_LOADS,
+    Abandon,
+    Acquire,
+    AddChunks,
+    AddFiles,
+    Adopt,
+    Advance,
+    Begin,
+    Change,
+    Commit,
+    Fail,
+    Finish,
+    Identify,
+    Release,
+    Renew,
+    Seal,
+    Sealed,
+    SetWatermark,
+    TableState,
+    Unseal,
+    apply_commit,
+    next_load,
+)
+from s3rs_ray.model import DataFile, Mode, RangeOrder, Watermark
+from tests.support import build
+from tests.support.build import NOON, Applied, lease, mark
+
+WINDOW = build.window((), (30, 0))
+CHUNKS = build.run_chunks("r1", [None, (10, 0), (20, 0), (30, 0)], of=WINDOW)
+FILES = tuple(build.data_file(c, reaches=Watermark(position=c.range.upto or ())) for c in CHUNKS)
+LATER = NOON + dt.timedelta(seconds=LEASE_SECONDS + 1)
+
+Prepare: TypeAlias = Callable[[Applied], object]
+
+
+def seal_of(*files: DataFile, load_id: str = "load 1") -> Seal:
+    return Seal(
+        sealed=Sealed(
+            load_id=load_id,
+            run_id=files[0].run_id,
+            mode=Mode.MERGE,
+            keys=tuple(f.key for f in files),
+            rows=sum(f.rows for f in files),
+            reaches=files[-1].reaches,
+        )
+    )
+
+
+BEGIN = Begin(run=build.open_run("r1", WINDOW))
+PLAN = AddChunks(run_id="r1", chunks=CHUNKS, planned=True)
+EXTRACT = AddFiles(run_id="r1", files=FILES, at=NOON)
+FINISH = Finish(run_id="r1")
+SEAL = seal_of(*FILES)
+ADVANCE = Advance(load=build.loaded("load 1", rows=30, files=3))
+
+
+def after(*changes: Change) -> TableState:
+    return Applied().commit(*changes)
+
+
+def refused(state: TableState, change: Change, holder: str = "", now: dt.datetime = NOON) -> LedgerError:
+    with pytest.raises(LedgerError) as error:
+        apply_commit(state, Commit(change_id="x", holder=holder, now=now, changes=(change,)))
+    return error.value
+
+
+# The life of a file
+
+
+def test_a_run_is_recorded_before_any_work() -> None:
+    state = after(BEGIN)
+    assert state.run is not None
+    assert (state.run.run_id, state.last_run_id) == ("r1", "r1")
+    assert (state.mysql_status, state.backup_strategy) == ("running", "sequential")
+    assert state.loadable == ()
+
+
+def test_files_are_loadable_as_far_as_they_leave_no_gap() -> None:
+    made = Applied()
+    made.commit(BEGIN, PLAN)
+    for file, expected in ((FILES[2], ()), (FILES[0], FILES[:1]), (FILES[1], FILES)):
+        assert made.commit(AddFiles(run_id="r1", files=(file,), at=NOON)).loadable == expected
+    assert made.state.rows_extracted == 30
+    assert made.state.files_written == 3
+
+
+def test_chunks_without_a_file_are_missing_in_order() -> None:
+    state = after(BEGIN, PLAN, AddFiles(run_id="r1", files=(FILES[1],), at=NOON))
+    assert state.run is not None
+    assert state.run.missing == (CHUNKS[0], CHUNKS[2])
+    assert not state.run.complete
+
+
+def test_a_complete_run_leaves_its_files_in_the_backlog_and_its_window_extracted() -> None:
+    state = after(BEGIN, PLAN, EXTRACT, FINISH)
+    assert state.run is None
+    assert state.backlog == FILES
+    assert state.extracted == WINDOW.upto
+    assert state.loaded == Watermark.START
+    assert state.mysql_status == "success"
+
+
+def test_a_load_moves_the_watermark_to_its_last_file_and_the_files_out() -> None:
+    state = after(BEGIN, PLAN, EXTRACT, FINISH, seal_of(*FILES[:2]), Advance(load=build.loaded("load 1", rows=20)))
+    assert state.loaded == mark(20, 0)
+    assert state.backlog == FILES[2:]
+    assert state.recent_files == tuple(f.key for f in FILES[:2])
+    assert (state.rows_loaded, state.redshift_status, state.loaded_at) == (20, "success", NOON)
+    assert [load.load_id for load in state.loads] == ["load 1"]
+    assert state.sealed is None
+
+
+def test_a_load_beside_the_extraction_consumes_the_runs_first_chunks() -> None:
+    made = Applied()
+    made.commit(BEGIN, PLAN, AddFiles(run_id="r1", files=FILES[:2], at=NOON), seal_of(FILES[0]))
+    state = made.commit(Advance(load=build.loaded("load 1")))
+    assert state.run is not None
+    assert (state.run.consumed, state.run.files) == (1, (FILES[1],))
+    assert state.loadable == (FILES[1],)
+    assert state.run.missing == (CHUNKS[2],)
+    assert made.commit(AddFiles(run_id="r1", files=FILES[2:], at=NOON), FINISH).backlog == FILES[1:]
+
+
+def test_a_run_may_finish_while_its_load_is_under_way() -> None:
+    state = after(
+        BEGIN, PLAN, AddFiles(run_id="r1", files=FILES[:2], at=NOON), seal_of(*FILES[:2]),
+        AddFiles(run_id="r1", files=FILES[2:], at=NOON), FINISH, Advance(load=build.loaded("load 1", rows=20)),
+    )  # fmt: skip
+    assert state.backlog == FILES[2:]
+    assert state.loaded == mark(20, 0)
+
+
+def test_a_load_may_span_the_backlog_and_the_open_run() -> None:
+    made = Applied()
+    made.commit(BEGIN, PLAN, EXTRACT, FINISH)
+    second = build.window((30, 0), (50, 0))
+    chunks = build.run_chunks("r2", [(30, 0), (40, 0), (50, 0)], of=second)
+    files = tuple(build.data_file(c, reaches=Watermark(position=c.range.upto or ())) for c in chunks)
+    made.commit(
+        Begin(run=build.open_run("r2", second)),
+        AddChunks(run_id="r2", chunks=chunks, planned=True),
+        AddFiles(run_id="r2", files=files[:1], at=NOON),
+        seal_of(*FILES, files[0]),
+    )
+    state = made.commit(Advance(load=build.loaded("load 1", rows=40)))
+    assert state.backlog == ()
+    assert state.run is not None
+    assert (state.run.consumed, state.run.files) == (1, ())
+    assert state.loaded == mark(40, 0)
+
+
+def test_a_load_whose_last_file_reaches_nothing_leaves_the_watermark() -> None:
+    files = (*(replace(f, reaches=None) for f in FILES[:2]), replace(FILES[2], reaches=WINDOW.upto))
+    made = Applied()
+    made.commit(BEGIN, PLAN, AddFiles(run_id="r1", files=files, at=NOON), FINISH, seal_of(files[0]))
+    assert made.commit(Advance(load=build.loaded("load 1"))).loaded == Watermark.START
+    made.commit(seal_of(*files[1:], load_id="load 2"))
+    assert made.commit(Advance(load=build.loaded("load 2", rows=20))).loaded == WINDOW.upto
+
+
+def test_a_sealed_load_may_be_given_up_and_sealed_anew() -> None:
+    made = Applied()
+    made.commit(BEGIN, PLAN, EXTRACT, SEAL)
+    assert made.commit(Unseal(load_id="load 1")).sealed is None
+    assert made.commit(seal_of(FILES[0], load_id="load 2")).sealed is not None
+
+
+def test_an_abandoned_run_keeps_its_files_up_to_the_first_hole_and_the_watermark_behind_them() -> None:
+    state = after(BEGIN, PLAN, AddFiles(run_id="r1", files=(FILES[0], FILES[2]), at=NOON), Abandon(run_id="r1"))
+    assert (state.run, state.backlog, state.extracted) == (None, FILES[:1], mark(10, 0))
+
+
+def test_an_abandoned_run_whose_first_files_are_loaded_stands_behind_them() -> None:
+    state = after(BEGIN, PLAN, EXTRACT, seal_of(FILES[0]), Advance(load=build.loaded("load 1")), Abandon(run_id="r1"))
+    assert (state.backlog, state.extracted, state.loaded) == (FILES[1:], mark(30, 0), mark(10, 0))
+
+
+def test_an_abandoned_run_without_a_file_leaves_the_watermark() -> None:
+    assert after(BEGIN, PLAN, Abandon(run_id="r1")).extracted == Watermark.START
+    assert after(BEGIN, Abandon(run_id="r1")).extracted == Watermark.START
+
+
+def test_of_an_abandoned_run_by_key_nothing_is_kept() -> None:
+    by_key = Begin(run=build.open_run("r1", WINDOW, order=RangeOrder.KEY))
+    state = after(by_key, PLAN, EXTRACT, Abandon(run_id="r1"))
+    assert (state.run, state.loadable, state.extracted) == (None, (), Watermark.START)
+
+
+@pytest.mark.parametrize(("stage", "statuses"), [("extract", ("failed", "pending")), ("load", ("pending", "failed"))])
+def test_a_failure_is_recorded_for_its_stage(stage: str, statuses: tuple[str, str]) -> None:
+    state = after(Fail(stage=stage))
+    assert (state.mysql_status, state.redshift_status) == statuses
+
+
+def test_adopted_files_wait_in_the_backlog_and_count_as_extracted() -> None:
+    state = after(Adopt(files=FILES))
+    assert state.backlog == FILES
+    assert state.extracted == FILES[-1].reaches
+    assert (state.rows_extracted, state.files_written) == (30, 3)
+
+
+def test_adopted_files_of_a_run_by_key_reach_what_their_last_one_reaches() -> None:
+    files = (replace(FILES[0], reaches=None), FILES[1], replace(FILES[2], reaches=None))
+    assert after(Adopt(files=files)).extracted == FILES[1].reaches
+
+
+def test_a_watermark_set_by_hand_says_so_and_drops_the_old_generations_work() -> None:
+    made = Applied()
+    made.commit(Identify(source="mysql", target="redshift"), BEGIN, PLAN, EXTRACT)
+    state = made.commit(SetWatermark(watermark=mark(15), generation="g1"))
+    assert (state.extracted, state.loaded) == (mark(15), mark(15))
+    assert (state.run, state.backlog, state.generation) == (None, (), "g1")
+    assert state.backup_strategy == MANUAL == "manual_cli"
+    assert (state.source, state.target) == ("mysql", "redshift")
+    assert (state.rows_extracted, state.rows_loaded, state.files_written, state.recent_files) == (0, 0, 0, ())
+    assert (state.mysql_status, state.redshift_status) == ("pending", "pending")
+    assert state.last_run_id == "r1"
+
+
+def test_a_reset_forgets_the_pair_so_that_another_may_be_named() -> None:
+    made = Applied()
+    made.commit(Identify(source="mysql", target="redshift"))
+    made.commit(SetWatermark(watermark=Watermark.START, generation="g1"))
+    state = made.commit(Identify(source="other", target="another"))
+    assert (state.source, state.target, state.backup_strategy) == ("other", "another", "")
+
+
+# What refuses
+
+
+@pytest.mark.parametrize(
+    ("ready", "change", "why"),
+    [
+        ((BEGIN,), BEGIN, "a run is open already"),
+        ((), Begin(run=build.open_run("r1", build.window((5, 0), (30, 0)))), "the watermark has moved"),
+        ((), PLAN, "run r1 is not the open one"),
+        ((BEGIN,), replace(PLAN, run_id="r2"), "run r2 is not the open one"),
+        ((BEGIN, PLAN), AddChunks(run_id="r1", chunks=CHUNKS[:1], planned=True), "the plan is complete already"),
+        ((BEGIN,), AddChunks(run_id="r1", chunks=CHUNKS[1:], planned=False), "chunks out of order"),
+        (
+            (BEGIN, AddChunks(run_id="r1", chunks=CHUNKS[:1], planned=False)),
+            AddChunks(run_id="r1", chunks=CHUNKS[:2], planned=False),
+            "chunks out of order",
+        ),
+        ((), EXTRACT, "run r1 is not the open one"),
+        ((BEGIN,), EXTRACT, "no chunk 0 is planned"),
+        (
+            (BEGIN, PLAN, EXTRACT),
+            AddFiles(run_id="r1", files=(replace(FILES[0], digest="other"),), at=NOON),
+            "chunk 0 has another file already",
+        ),
+        (
+            (BEGIN, PLAN),
+            AddFiles(run_id="r1", files=(replace(FILES[0], run_id="r0"),), at=NOON),
+            "is a file of run r0",
+        ),
+        (
+            (BEGIN, PLAN),
+            AddFiles(run_id="r1", files=(FILES[0], replace(FILES[0], digest="other")), at=NOON),
+            "chunk 0 has another file already",
+        ),
+        (
+            (BEGIN, PLAN, EXTRACT, seal_of(FILES[0]), Advance(load=build.loaded("load 1"))),
+            AddFiles(run_id="r1", files=FILES[:1], at=NOON),
+            "chunk 0 is loaded already",
+        ),
+        ((BEGIN, PLAN, AddFiles(run_id="r1", files=FILES[1:], at=NOON)), FINISH, "chunks of the run are still missing"),
+        (
+            (BEGIN, AddChunks(run_id="r1", chunks=CHUNKS, planned=False), EXTRACT),
+            FINISH,
+            "chunks of the run are still missing",
+        ),
+        ((), FINISH, "run r1 is not the open one"),
+        ((BEGIN,), Abandon(run_id="r2"), "run r2 is not the open one"),
+        ((BEGIN, PLAN, EXTRACT, SEAL), Abandon(run_id="r1"), "under way or in doubt"),
+        ((BEGIN, PLAN, EXTRACT, SEAL), SEAL, "a load is sealed already"),
+        ((BEGIN, PLAN, EXTRACT), seal_of(FILES[1]), "the files are not the next to be loaded"),
+        ((BEGIN, PLAN, EXTRACT), seal_of(FILES[1], FILES[0]), "the files are not the next to be loaded"),
+        ((BEGIN, PLAN, AddFiles(run_id="r1", files=FILES[:1], at=NOON)), SEAL, "the files are not the next"),
+        (
+            (BEGIN, PLAN, EXTRACT),
+            Seal(sealed=replace(SEAL.sealed, reaches=mark(99, 9))),
+            "the load reaches another watermark",
+        ),
+        ((BEGIN, PLAN, EXTRACT), Seal(sealed=replace(SEAL.sealed, keys=())), "a load needs a file"),
+        ((), ADVANCE, "load load 1 is not sealed"),
+        ((BEGIN, PLAN, EXTRACT, SEAL), Advance(load=build.loaded("load 2")), "load load 2 is not sealed"),
+        ((BEGIN, PLAN, EXTRACT, SEAL, ADVANCE), ADVANCE, "load load 1 is not sealed"),
+        ((), Unseal(load_id="load 1"), "another load is sealed"),
+        ((BEGIN, PLAN, EXTRACT, SEAL), Unseal(load_id="load 2"), "another load is sealed"),
+        ((BEGIN, PLAN, EXTRACT, SEAL), SetWatermark(watermark=mark(1), generation="g1"), "is in doubt"),
+        ((BEGIN,), Adopt(files=FILES), "other work is open"),
+        ((BEGIN, PLAN, EXTRACT, FINISH), Adopt(files=FILES), "other work is open"),
+        ((Adopt(files=FILES), SEAL), Adopt(files=FILES), "other work is open"),
+        ((), Adopt(files=()), "there is no file to adopt"),
+        ((Identify(source="a", target="b"),), Identify(source="c", target="b"), "the source a, the settings name c"),
+        ((Identify(source="a", target="b"),), Identify(source="a", target="c"), "the target b, the settings name c"),
+    ],
+)  # fmt: skip
+def test_a_change_whose_requirement_is_not_met_is_refused(ready: tuple[Change, ...], change: Change, why: str) -> None:
+    error = refused(after(*ready), change)
+    assert why in error.message
+    assert "settlement.parcels" in error.message
+    assert error.hint
+
+
+def test_one_refused_change_refuses_the_whole_commit() -> None:
+    made = Applied()
+    made.commit(BEGIN)
+    before = made.state
+    with pytest.raises(LedgerError):
+        made.commit(PLAN, EXTRACT, FINISH, FINISH)
+    assert made.state is before
+
+
+def test_recording_the_same_file_again_changes_nothing_that_counts() -> None:
+    once = after(BEGIN, PLAN, EXTRACT)
+    twice = after(BEGIN, PLAN, EXTRACT, EXTRACT)
+    assert once == twice
+
+
+def test_naming_the_same_pair_again_or_one_end_of_it_is_fine() -> None:
+    state = after(Identify(source="a", target=""), Identify(source="", target="b"), Identify(source="a", target="b"))
+    assert (state.source, state.target) == ("a", "b")
+
+
+# Leases
+
+
+def held(by: str = "a") -> Applied:
+    made = Applied()
+    made.commit(Acquire(lease=lease(by)), holder=by)
+    return made
+
+
+def test_a_held_table_is_refused_to_others_with_who_and_since_when() -> None:
+    error = refused(held().state, Acquire(lease=lease("b")), holder="b")
+    assert isinstance(error, TableBusy)
+    assert "process 1 on elsewhere since 2026-01-31 12:00:00 UTC" in error.message
+    assert error.context["holder"] == "a"
+
+
+def test_a_held_table_is_refused_to_changes_by_hand() -> None:
+    assert isinstance(refused(held().state, SetWatermark(watermark=mark(1), generation="g1")), TableBusy)
+
+
+def test_changes_under_a_lease_that_is_not_there_are_refused() -> None:
+    assert isinstance(refused(after(), BEGIN, holder="a"), LeaseLost)
+    assert isinstance(refused(held("b").state, BEGIN, holder="a"), LeaseLost)
+
+
+def test_a_lease_ends_only_after_its_whole_time() -> None:
+    edge = NOON + dt.timedelta(seconds=LEASE_SECONDS)
+    taking = Acquire(lease=lease("b", edge))
+    assert isinstance(refused(held().state, taking, holder="b", now=edge), TableBusy)
+    later = replace(taking, lease=lease("b", LATER))
+    state = apply_commit(held().state, Commit(change_id="x", holder="b", now=LATER, changes=(later,)))
+    assert state.lease is not None
+    assert state.lease.holder == "b"
+
+
+def test_an_ended_lease_lets_changes_by_hand_through() -> None:
+    commit = Commit(change_id="x", holder="", now=LATER, changes=(SetWatermark(watermark=mark(1), generation="g1"),))
+    assert apply_commit(held().state, commit).extracted == mark(1)
+
+
+def test_every_commit_renews_the_lease_it_is_made_under() -> None:
+    made = held()
+    made.now = NOON + dt.timedelta(seconds=50)
+    state = made.commit(Renew(), holder="a")
+    assert state.lease is not None
+    assert (state.lease.renewed, state.lease.since) == (made.now, NOON)
+
+
+def test_the_old_owner_of_a_table_taken_over_cannot_commit_nor_give_it_back() -> None:
+    made = held("a")
+    made.now = LATER
+    made.commit(Acquire(lease=lease("b", LATER)), holder="b")
+    for change in (BEGIN, Renew(), Release()):
+        assert isinstance(refused(made.state, change, holder="a", now=LATER), LeaseLost)
+
+
+def test_a_holder_known_to_be_dead_is_replaced_at_once_but_nobody_else() -> None:
+    state = held("a").state
+    commit = Commit(change_id="x", holder="b", now=NOON, changes=(Acquire(lease=lease("b"), dead="a"),))
+    assert apply_commit(state, commit).lease == lease("b")
+    assert isinstance(refused(state, Acquire(lease=lease("b"), dead="c"), holder="b"), TableBusy)
+
+
+def test_a_table_given_back_is_free() -> None:
+    made = held("a")
+    made.commit(Release(), holder="a")
+    assert made.state.lease is None
+    made.commit(Acquire(lease=lease("b")), holder="b")
+
+
+def test_a_watermark_may_be_set_under_ones_own_lease() -> None:
+    made = held("a")
+    state = made.commit(SetWatermark(watermark=mark(1), generation="g1"), holder="a")
+    assert state.lease is not None
+
+
+# What does not grow, and what the next load is
+
+
+def test_the_state_does_not_grow_with_every_load_file_and_change() -> None:
+    made = Applied()
+    for number in range(RECENT_LOADS + 5):
+        file = replace(FILES[0], key=f"key {number}")
+        made.commit(Adopt(files=(file,)), seal_of(file, load_id=str(number)))
+        made.commit(Advance(load=build.loaded(str(number))))
+    assert [load.load_id for load in made.state.loads] == [str(n) for n in range(5, RECENT_LOADS + 5)]
+    assert len(made.state.recent_changes) == RECENT_CHANGES
+    assert made.state.recent_changes[-1] == f"change {made.count}"
+    many = tuple(replace(FILES[0], key=f"key {n}") for n in range(RECENT_FILES + 1))
+    made.commit(Adopt(files=many), seal_of(*many))
+    assert made.commit(Advance(load=build.loaded("load 1"))).recent_files == tuple(f.key for f in many[1:])
+
+
+def test_the_next_load_takes_at_most_as_many_files_as_asked_and_one_contract() -> None:
+    state = after(Adopt(files=(FILES[0], FILES[1], replace(FILES[2], fingerprint="other"))))
+    assert next_load(state, 1) == list(FILES[:1])
+    assert next_load(state, 16) == list(FILES[:2])
+    assert next_load(after(), 16) == []
+
+
+def test_every_commit_tells_its_time() -> None:
+    made = Applied(now=LATER)
+    assert made.commit(Fail(stage="load")).updated_at == LATER
+    assert made.state.created_at == NOON
+
+
+@pytest.mark.parametrize("order", RangeOrder)
+def test_an_empty_window_by_either_order_may_be_planned_without_chunks(order: RangeOrder) -> None:
+    state = after(
+        Begin(run=build.open_run("r1", WINDOW, order=order)),
+        AddChunks(run_id="r1", chunks=(), planned=True),
+        FINISH,
+    )
+    assert state.extracted == WINDOW.upto
