@@ -1,0 +1,1 @@
+"""How fast the pipeline is beside the reading speed of the source: ``make bench``, ``make bench-full``."""

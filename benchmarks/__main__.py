@@ -1,0 +1,94 @@
+"""The benchmark's command line: ``python -m benchmarks``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from s3rs_ray.config import Settings
+from s3rs_ray.errors import S3rsError
+
+from .case import Case, open_case
+from .lines import LINES, PEER_LINES, measure_all, ratios
+from .machine import facts
+from .report import Result, as_markdown, write
+from .sample import Measure, WrongResult
+from .stages import profile
+
+RESULTS = Path(__file__).with_name("results")
+NAMES = [line.name for line in (*LINES, *PEER_LINES)]
+
+
+@click.command(epilog="Example:  python -m benchmarks --rows 2000000 --rounds 5 --set BACKUP_MAX_WORKERS=2")
+@click.option("--rows", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Rows of the table.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Medians are of so many.")
+@click.option("--full", is_flag=True, help="Measure the other tools too: pip install -e '.[bench]'.")
+@click.option("--only", type=click.Choice(NAMES), multiple=True, help="Measure only these lines; repeats.")
+@click.option("--stages/--no-stages", default=True, help="Profile one chunk stage by stage.")
+@click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="A setting of the product; repeats.")
+@click.option("--name", default="", help="Of the result's files.  [default: local-ROWS, which git ignores]")
+@click.option("--results", type=click.Path(path_type=Path, file_okay=False), default=RESULTS, help="Where they go.")
+def main(
+    rows: int,
+    rounds: int,
+    full: bool,
+    only: Sequence[str],
+    stages: bool,
+    sets: Sequence[str],
+    name: str,
+    results: Path,
+) -> None:
+    """Measure reading, backup, load and sync of one table side by side on an embedded stack."""
+    overrides = _overrides(sets)
+    lines = _lines(full, only)
+    _say(f"filling a table of {rows:,} rows; the machine's load average is {os.getloadavg()[0]:.2f}")
+    try:
+        with open_case(rows, overrides) as case:
+            result = _measure(case, lines, rounds, overrides, stages)
+    except (WrongResult, S3rsError) as exc:
+        raise click.ClickException(str(exc)) from exc
+    paths = write(result, results, name or f"local-{rows}")
+    click.echo(as_markdown(result))
+    _say(f"written: {', '.join(os.path.relpath(path) for path in paths)}")
+
+
+def _measure(case: Case, lines: Sequence[Measure], rounds: int, overrides: dict[str, str], stages: bool) -> Result:
+    machine = facts(case)
+    measured = measure_all(case, lines, rounds, _say)
+    if stages:
+        _say("profiling one chunk stage by stage")
+    return Result(
+        machine=machine,
+        rows=case.rows,
+        chunk_rows=[chunk.rows for chunk in case.chunks],
+        rounds=rounds,
+        overrides=overrides,
+        measured=list(measured.values()),
+        ratios=ratios(measured),
+        stages=profile(case, rounds) if stages else [],
+    )
+
+
+def _lines(full: bool, only: Sequence[str]) -> list[Measure]:
+    if only:
+        return [line for line in (*LINES, *PEER_LINES) if line.name in only]
+    return [*LINES, *(PEER_LINES if full else ())]
+
+
+def _overrides(sets: Sequence[str]) -> dict[str, str]:
+    pairs = dict(text.partition("=")[::2] for text in sets)
+    unknown = [name for name in pairs if name.lower() not in Settings.model_fields]
+    if unknown:
+        raise click.UsageError(f"no such setting: {', '.join(unknown)}")
+    return pairs
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""What the numbers were measured on: never a name or a path of the machine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from .case import Case
+
+PACKAGES = ("s3rs-ray", "connectorx", "pyarrow", "ray", "boto3", "moto", "polars", "dlt", "pandas", "pymysql")
+
+
+def facts(case: Case) -> dict[str, str | int]:
+    """Cores, memory, load, versions and date."""
+    found: dict[str, str | int] = {
+        "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"),
+        "cores": os.cpu_count() or 0,
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.system()} {platform.machine()}",
+        "load_average_1_min": f"{os.getloadavg()[0]:.2f}",
+        "python": platform.python_version(),
+        "mariadb": case.server,
+    }
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

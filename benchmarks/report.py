@@ -1,0 +1,158 @@
+"""The result as JSON and as Markdown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from .sample import PARTIES, Measured, Ratio
+from .stages import Stage
+
+NOTES = """\
+- **rows/s**, **MB/s** and **seconds** are of the work itself: reading, from the first statement to the last row; \
+`backup`, `sync` and their like without starting Python, Ray and connections. **whole** is the command as a user \
+waits for it. MB = 10^6 bytes.
+- **Arrow** counts the rows as ConnectorX returns them (decimals as text), **Parquet** the files as written. A line \
+has only what it makes or moves.
+- **largest** is the peak resident memory of the largest process of the command's process tree, **driver** that of \
+the process that was started; memory shared by processes counts in each. The highest of all rounds; all else is the \
+median.
+- **CPU s** is what the command's own processes and each server used; all of them share the cores.
+- Every line of a round runs before the next round begins, after a warm-up. Ratios are made within each round. Row \
+counts were checked on both ends of every measurement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One run of the benchmark."""
+
+    machine: Mapping[str, str | int]
+    rows: int
+    chunk_rows: Sequence[int]
+    rounds: int
+    overrides: Mapping[str, str]
+    measured: Sequence[Measured]
+    ratios: Sequence[Ratio]
+    stages: Sequence[Stage]
+
+
+def write(result: Result, directory: Path, name: str) -> tuple[Path, Path]:
+    """Writes ``NAME.json`` and ``NAME.md``; returns their paths."""
+    directory.mkdir(parents=True, exist_ok=True)
+    document, text = directory / f"{name}.json", directory / f"{name}.md"
+    document.write_bytes(orjson.dumps(as_json(result), option=orjson.OPT_INDENT_2) + b"\n")
+    text.write_text(as_markdown(result), encoding="utf-8")
+    return document, text
+
+
+def as_json(result: Result) -> dict[str, Any]:
+    """Every sample of every round, and what was made of them."""
+    return {
+        "machine": dict(result.machine),
+        "rows": result.rows,
+        "chunk_rows": list(result.chunk_rows),
+        "rounds": result.rounds,
+        "settings": dict(result.overrides),
+        "measured": {m.name: _measured_json(m) for m in result.measured},
+        "ratios": [{**dataclasses.asdict(r), "value": r.value} for r in result.ratios],
+        "stages": [{**dataclasses.asdict(s), "bound_by": s.bound_by} for s in result.stages],
+    }
+
+
+def _measured_json(measured: Measured) -> dict[str, Any]:
+    if not measured.samples:
+        return {"title": measured.title, "missing": measured.missing}
+    return {
+        "title": measured.title,
+        "rows_per_second": measured.rows_per_second,
+        "rows_per_second_whole": measured.whole_rows_per_second,
+        "seconds": measured.seconds,
+        "seconds_whole": measured.whole_seconds,
+        "arrow_bytes_per_second": measured.arrow_bytes_per_second,
+        "parquet_bytes_per_second": measured.parquet_bytes_per_second,
+        "largest_process_bytes": measured.largest_bytes,
+        "driver_bytes": measured.driver_bytes,
+        "cpu_seconds": {party: measured.cpu_seconds(party) for party in PARTIES},
+        "samples": [dataclasses.asdict(s) for s in measured.samples],
+    }
+
+
+def as_markdown(result: Result) -> str:
+    """Tables for people."""
+    chunks = f"{len(result.chunk_rows)} chunks of up to {max(result.chunk_rows, default=0):,} rows"
+    about = [f"{k.replace('_', ' ')} {v}" for k, v in result.machine.items()]
+    about += [f"{k}={v}" for k, v in result.overrides.items()]
+    parts = [
+        f"# {result.rows:,} rows of 51 columns, {chunks}",
+        f"Medians of {result.rounds} round(s); all servers on the same machine: {' · '.join(about)}.",
+        _table(MEASURED_HEAD, [_measured_row(m) for m in result.measured]),
+    ]
+    if result.ratios:
+        parts.append(_table(RATIO_HEAD, [_ratio_row(r) for r in result.ratios]))
+    if result.stages:
+        title = f"## One chunk of {result.stages[0].rows:,} rows, stage by stage, nothing beside it"
+        parts += [title, _table(STAGE_HEAD, [_stage_row(s) for s in result.stages])]
+    return "\n\n".join([*parts, NOTES]) + "\n"
+
+
+MEASURED_HEAD = (
+    "what", "rows/s", "least, most", "rows/s whole", "Arrow MB/s", "Parquet MB/s", "seconds", "whole s",
+    "largest MB", "driver MB", "CPU s: itself", "source", "S3", "warehouse",
+)  # fmt: skip
+RATIO_HEAD = ("ratio (rows/s of the work itself)", "median", "rounds", "goal")
+STAGE_HEAD = (
+    "stage", "seconds", "rows/s", "MB/s in", "busiest", "CPU s: itself", "source", "S3", "warehouse",
+)  # fmt: skip
+
+
+def _measured_row(m: Measured) -> Iterator[str]:
+    yield m.title
+    if not m.samples:
+        yield f"not measured: {m.missing}"
+        yield from [""] * (len(MEASURED_HEAD) - 2)
+        return
+    speeds = [s.rows_per_second for s in m.samples]
+    yield f"{m.rows_per_second:,.0f}"
+    yield f"{min(speeds):,.0f}, {max(speeds):,.0f}"
+    yield f"{m.whole_rows_per_second:,.0f}"
+    yield _mega(m.arrow_bytes_per_second)
+    yield _mega(m.parquet_bytes_per_second)
+    yield f"{m.seconds:.2f}"
+    yield f"{m.whole_seconds:.2f}"
+    yield _mega(m.largest_bytes)
+    yield _mega(m.driver_bytes)
+    yield from (_number(m.cpu_seconds(party)) for party in PARTIES)
+
+
+def _ratio_row(r: Ratio) -> Iterator[str]:
+    yield r.title
+    yield f"{r.value:.2f}"
+    yield " · ".join(f"{value:.2f}" for value in r.rounds)
+    yield "" if r.goal is None else f">= {r.goal}"
+
+
+def _stage_row(s: Stage) -> Iterator[str]:
+    yield s.title
+    yield f"{s.seconds:.3f}"
+    yield f"{s.rows / s.seconds:,.0f}" if s.seconds else ""
+    yield _mega(s.bytes_in / s.seconds) if s.seconds else ""
+    yield s.bound_by
+    yield from (_number(s.cpu_seconds.get(party)) for party in PARTIES)
+
+
+def _mega(value: float | None) -> str:
+    return "" if value is None else f"{value / 1e6:,.0f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _table(head: Sequence[str], rows: Sequence[Iterator[str]]) -> str:
+    lines = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)]), *(" | ".join(row) for row in rows)]
+    return "\n".join(f"| {line} |" for line in lines)

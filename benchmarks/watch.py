@@ -1,0 +1,124 @@
+"""Peak memory and CPU time of process trees, sampled from ``/proc``; nothing is seen where there is none (macOS)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+INTERVAL_S = 0.2
+"""The kernel keeps each process's own peak, so only one that ends sooner than this can be missed."""
+_PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process as ``/proc/PID/stat`` shows it: CPU seconds of its own, and with its ended children."""
+
+    parent: int
+    own_seconds: float
+    all_seconds: float
+
+
+def processes() -> dict[int, Process]:
+    """All processes of the machine by id."""
+    found = {}
+    for entry in _PROC.glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            words = (entry / "stat").read_text().rpartition(")")[2].split()
+            own, ended = (int(words[11]) + int(words[12])) / _TICKS, (int(words[13]) + int(words[14])) / _TICKS
+            found[int(entry.name)] = Process(int(words[1]), own, own + ended)
+    return found
+
+
+def tree(roots: Sequence[int], known: Mapping[int, Process]) -> set[int]:
+    """The roots that live and everything below them."""
+    members = {pid for pid in roots if pid in known}
+    while new := {pid for pid, p in known.items() if p.parent in members} - members:
+        members |= new
+    return members
+
+
+def cpu_seconds(roots: Sequence[int]) -> float:
+    """CPU seconds of the trees below ``roots`` since they started, ended children included."""
+    known = processes()
+    return sum(known[pid].all_seconds for pid in tree(roots, known))
+
+
+def peak_bytes(pid: int) -> int:
+    """The most resident memory a process ever had; 0 when it is gone."""
+    with suppress(OSError):
+        for line in (_PROC / str(pid) / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen of the watched processes.
+
+    Attributes:
+        peaks: bytes by process id.
+        seconds: CPU seconds by process id.
+    """
+
+    roots: tuple[int, ...]
+    peaks: dict[int, int] = field(default_factory=dict)
+    seconds: dict[int, float] = field(default_factory=dict)
+    server_seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def largest_bytes(self) -> int | None:
+        return max(self.peaks.values(), default=0) or None
+
+    @property
+    def driver_bytes(self) -> int | None:
+        return max((self.peaks.get(pid, 0) for pid in self.roots), default=0) or None
+
+    @property
+    def cpu_seconds(self) -> dict[str, float]:
+        """By party, see ``sample.PARTIES``; empty where nothing could be seen."""
+        return {"client": sum(self.seconds.values()), **self.server_seconds} if self.seconds else {}
+
+    def look(self) -> None:
+        known = processes()
+        for pid in tree(self.roots, known):
+            self.peaks[pid] = max(self.peaks.get(pid, 0), peak_bytes(pid))
+            self.seconds[pid] = known[pid].own_seconds
+
+
+@contextmanager
+def watching(roots: Sequence[int], servers: Mapping[str, Sequence[int]]) -> Iterator[Seen]:
+    """Watches the trees below ``roots`` while the block runs.
+
+    Args:
+        servers: whose CPU time in the block is told as well, by party.
+    """
+    seen = Seen(tuple(roots))
+    before = {pid: p.own_seconds for pid, p in processes().items()}
+    servers_before = {party: cpu_seconds(pids) for party, pids in servers.items()}
+    ended = threading.Event()
+    thread = threading.Thread(target=_watch, args=(seen, ended), name="watch", daemon=True)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        ended.set()
+        thread.join()
+        seen.look()
+        for pid in seen.seconds:
+            seen.seconds[pid] -= before.get(pid, 0.0)
+        for party, pids in servers.items():
+            seen.server_seconds[party] = cpu_seconds(pids) - servers_before[party]
+
+
+def _watch(seen: Seen, ended: threading.Event) -> None:
+    while True:
+        seen.look()
+        if ended.wait(INTERVAL_S):
+            return
