@@ -98,6 +98,12 @@ class Settings(BaseModel):
     backup_cursor_time_zone: str = Field(
         "", description="time zone of DATETIME cursors, e.g. +08:00; empty: the server's"
     )
+    backup_cursor_unit: Literal["", "seconds", "milliseconds", "microseconds"] = Field(
+        "", description="what an integer cursor counts since 1970"
+    )
+    backup_lookback_seconds: int = Field(
+        0, ge=0, description="every run reads so much of the window before it again, for rows that are written late"
+    )
     backup_files_per_load: Count = Field(16, description="how many files one COPY takes while chunks still come")
     backup_retention_days: Count = Field(30, description="how long loaded files are kept by `clean`")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -37,21 +39,21 @@ class TablePlan:
     """The work on one table.
 
     Attributes:
+        found: the extracted watermark the plan was made from.
         window: what the run owes; None when there is nothing to extract.
         run: the open run that is resumed.
         drops: the open run whose plan no longer holds.
-        null_cursors: rows that no range over the cursor ever sees.
         reasons: why it is done so, one sentence each.
     """
 
     action: Action
     table: Table
+    found: Watermark
     window: Window | None
     order: RangeOrder
     rows_per_chunk: int
     run: OpenRun | None = None
     drops: str = ""
-    null_cursors: int = 0
     reasons: tuple[str, ...] = ()
 
 
@@ -68,21 +70,20 @@ def rows_per_chunk(table: Table, batch_size: int, num_chunks: int) -> int:
 
 
 def make_plan(
-    table: Table, state: TableState, upto: Watermark | None, *, rows: int, null_cursors: int = 0, dropped: str = ""
+    table: Table, state: TableState, window: Window | None, *, rows: int, notes: Sequence[str] = (), dropped: str = ""
 ) -> TablePlan:
     """The plan for a table.
 
     Args:
-        upto: the high watermark of the next window; None when no row lies behind the watermark.
+        window: the next window; None when it holds no row.
         rows: rows per chunk.
+        notes: what else is to be said.
         dropped: an open run that :func:`drop_stale_run` took out of ``state``.
     """
     order = choose_order(table, state.extracted)
-    reasons = [_why_order(table, order)]
+    reasons = [_why_order(table, order), *notes]
     if dropped:
         reasons.append(f"run {dropped} was planned for other columns: its last files are read again")
-    if null_cursors:
-        reasons.append(f"{null_cursors} rows have no {table.cursor} and are never seen by a range")
     if state.run is not None:
         reasons.insert(
             0, f"run {state.run.run_id} was not finished: {len(state.run.missing)} planned chunks are missing"
@@ -90,32 +91,32 @@ def make_plan(
         return TablePlan(
             action=Action.RESUME,
             table=table,
+            found=state.extracted,
             window=state.run.window,
             order=state.run.order,
             rows_per_chunk=state.run.rows_per_chunk,
             run=state.run,
-            null_cursors=null_cursors,
             reasons=tuple(reasons),
         )
-    if upto is None:
+    if window is None:
         reasons.insert(0, "no settled row lies behind the watermark")
         return TablePlan(
             action=Action.NOTHING,
             table=table,
+            found=state.extracted,
             window=None,
             order=order,
             rows_per_chunk=rows,
-            null_cursors=null_cursors,
             drops=dropped,
             reasons=tuple(reasons),
         )
     return TablePlan(
         action=Action.RUN,
         table=table,
-        window=Window(after=state.extracted, upto=upto),
+        found=state.extracted,
+        window=window,
         order=order,
         rows_per_chunk=rows,
-        null_cursors=null_cursors,
         drops=dropped,
         reasons=tuple(reasons),
     )
@@ -128,6 +129,28 @@ def _why_order(table: Table, order: RangeOrder) -> str:
         f"no index serves ({', '.join(table.order_columns)}): chunks are ranges of ({', '.join(table.key)}), and"
         f" every run reads the whole table; an index on {table.cursor} would spare that"
     )
+
+
+def window_start(state: TableState, lookback_seconds: int) -> Watermark:
+    """Where the next window begins: the extracted watermark, or as far before it as the look-back reaches.
+
+    A look-back begins before every row of its first cursor value, so it is inclusive.
+    """
+    cursor = state.extracted.cursor
+    if not lookback_seconds or cursor is None:
+        return state.extracted
+    if isinstance(cursor, dt.datetime):
+        return Watermark(position=(cursor - dt.timedelta(seconds=lookback_seconds),))
+    if isinstance(cursor, dt.date):
+        return Watermark(position=(cursor - dt.timedelta(days=-(-lookback_seconds // 86_400)),))
+    return state.extracted
+
+
+def furthest(upto: Watermark, extracted: Watermark) -> Watermark:
+    """A window's end that never lies before what was extracted, as a look-back alone could find."""
+    if upto.cursor is None or extracted.cursor is None:
+        return upto
+    return upto if upto.position[:1] >= extracted.position[:1] else extracted
 
 
 def drop_stale_run(state: TableState, table: Table) -> tuple[TableState, str]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from ..errors import IntegrityError, S3rsError
 from ..ledger.document import cursor_text
 from ..ledger.state import Abandon, Begin, Fail, Identify, OpenRun, TableState
-from ..model import Chunk, DataFile, Table, TableName, Watermark
+from ..model import Chunk, DataFile, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
+from ..source.horizon import find_horizon
 from ..storage.layout import format_run_id, format_run_key, parse_run_time
 from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
@@ -21,7 +22,7 @@ from .contract import format_contract
 from .events import EventKind, Status, TableResult
 from .extraction import Extraction, run_extraction
 from .loading import Loading, target_identity
-from .plan import Action, TablePlan, drop_stale_run, make_plan, rows_per_chunk
+from .plan import Action, TablePlan, drop_stale_run, furthest, make_plan, rows_per_chunk, window_start
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,11 +120,26 @@ def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> T
     """Horizon and high watermark -> the plan: run, resume or nothing."""
     settings = run.settings
     state, dropped = drop_stale_run(state, table)
-    upto = None
+    window: Window | None = None
+    notes: tuple[str, ...] = ()
     if state.run is None:
-        upto = catalog.high_watermark(table, state.extracted, catalog.horizon(table), run.request.limit)
+        window, notes = _next_window(run, catalog, table, state)
     rows = rows_per_chunk(table, settings.backup_batch_size, settings.backup_num_chunks)
-    return make_plan(table, state, upto, rows=rows, null_cursors=catalog.null_cursors(table), dropped=dropped)
+    return make_plan(table, state, window, rows=rows, notes=notes, dropped=dropped)
+
+
+def _next_window(run: Run, catalog: Catalog, table: Table, state: TableState) -> tuple[Window | None, tuple[str, ...]]:
+    """The window, its end fixed before any row is read; and what is to be said of it."""
+    horizon = find_horizon(catalog, table, run.settings)
+    notes = list(horizon.reasons)
+    nulls = catalog.null_cursors(table)
+    if nulls:
+        notes.append(f"{nulls} rows have no {table.cursor} and are never seen by a range")
+    limit = run.request.limit
+    # A limited run may not get past the look-back, so it goes without one.
+    after = window_start(state, 0 if limit else run.settings.backup_lookback_seconds)
+    upto = catalog.high_watermark(table, after, horizon.upto, limit)
+    return (Window(after=after, upto=furthest(upto, state.extracted)) if upto else None), tuple(notes)
 
 
 def _prepare(loading: Loading, catalog: Catalog, table: Table) -> list[str]:
@@ -214,7 +230,8 @@ def _begin(hold: Hold, plan: TablePlan) -> TableState:
                 rows_per_chunk=plan.rows_per_chunk,
                 fingerprint=plan.table.fingerprint,
                 strategy=hold.run.request.strategy.value,
-            )
+            ),
+            found=plan.found,
         )
     )
 

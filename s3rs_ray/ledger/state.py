@@ -176,9 +176,13 @@ class Identify:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
-    """Opens a run. Requires no open run and that the window starts at the extracted watermark."""
+    """Opens a run. Requires no open run and that the watermark is where the plan found it.
+
+    The window may start before it (a look-back), never behind it.
+    """
 
     run: OpenRun
+    found: Watermark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,7 +418,9 @@ def _identify(state: TableState, change: Identify) -> TableState:
 
 def _begin(state: TableState, change: Begin) -> TableState:
     _require(state.run is None, state, "a run is open already")
-    _require(change.run.window.after == state.extracted, state, "the watermark has moved since the plan was made")
+    _require(change.found == state.extracted, state, "the watermark has moved since the plan was made")
+    starts, found = change.run.window.after.position, change.found.position
+    _require(starts == found or starts[:1] < found[:1], state, "the window starts behind the watermark")
     return replace(
         state,
         run=change.run,

@@ -131,6 +131,15 @@ class Catalog:
         except pymysql.err.MySQLError as exc:
             raise _translated(exc, self._settings) from exc
 
+    def query_named(self, sql: str) -> list[dict[str, object]]:
+        """All rows of a query as dictionaries, for SHOW statements whose columns differ between versions."""
+        try:
+            with self._connection.cursor(pymysql.cursors.DictCursor) as cursor:
+                cursor.execute(sql)
+                return list(cursor.fetchall())
+        except pymysql.err.MySQLError as exc:
+            raise _translated(exc, self._settings) from exc
+
     def server_version(self) -> str:
         return str(self.query("SELECT VERSION()")[0][0])
 
@@ -273,31 +282,6 @@ class Catalog:
         )
         return (_whole(rows[0][0]) or 0, _whole(rows[0][1]) or 0) if rows else (0, 0)
 
-    def horizon(self, table: Table) -> KeyValue:
-        """The largest cursor value that no open or later transaction can still write, by the server's clock.
-
-        A value ``c`` of resolution ``r`` may be written until the clock passes ``c + r``; BACKUP_SETTLE_SECONDS is
-        added for commits that take their time. A DATETIME holds the time of whoever wrote it: the server's time
-        zone unless BACKUP_CURSOR_TIME_ZONE names another.
-        """
-        source_type = next(c.source_type for c in table.columns if c.name == table.cursor)
-        zone = "+00:00"
-        if not source_type.startswith("timestamp"):
-            zone = self._settings.backup_cursor_time_zone or "SYSTEM"
-            if zone == "SYSTEM":
-                zone = str(self.query("SELECT @@global.time_zone")[0][0])
-        rows = self.query(f"SELECT CONVERT_TZ(UTC_TIMESTAMP(6), '+00:00', {chunks.literal_sql(zone)})")
-        now = rows[0][0]
-        if not isinstance(now, dt.datetime):
-            raise ConfigError(
-                f"MySQL does not know the time zone {zone}",
-                hint="give BACKUP_CURSOR_TIME_ZONE as an offset such as +08:00",
-            )
-        settled = now - dt.timedelta(seconds=self._settings.backup_settle_seconds)
-        if source_type == "date":
-            return settled.date() - dt.timedelta(days=1)
-        return _floor(settled - _resolution(source_type), source_type)
-
     def high_watermark(self, table: Table, after: Watermark, horizon: KeyValue, limit: int | None) -> Watermark | None:
         """The last row of the next window, or None when it is empty. ``limit`` bounds the window's rows."""
         if limit is not None:
@@ -376,20 +360,6 @@ def _extended(columns: tuple[str, ...], primary: tuple[str, ...]) -> tuple[str, 
 def _match_name(wanted: str, names: dict[str, SourceColumn]) -> str | None:
     """MySQL column names compare without regard to case."""
     return wanted if wanted in names else next((n for n in names if n.lower() == wanted.lower()), None)
-
-
-def _resolution(source_type: str) -> dt.timedelta:
-    digits = source_type.partition("(")[2].rstrip(")")
-    return dt.timedelta(microseconds=10 ** (6 - int(digits or 0)))
-
-
-def _floor(moment: dt.datetime, source_type: str) -> dt.datetime:
-    step = _resolution(source_type) // dt.timedelta(microseconds=1)
-    return (
-        moment.replace(microsecond=moment.microsecond // step * step)
-        if step < 1_000_000
-        else moment.replace(microsecond=0)
-    )
 
 
 def _whole(value: object) -> int | None:
