@@ -81,7 +81,7 @@ def parse_state(body: bytes, key: str) -> TableState:
                 hint="use the version of s3rs-ray that wrote it, or a newer one",
             )
         return _parse(document)
-    except (KeyError, TypeError, ValueError, IndexError) as exc:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as exc:
         raise LedgerError(
             f"{key} is not the state of a table: {exc!r}",
             hint="restore the object from the bucket's versions, or delete it to start anew",
@@ -292,8 +292,8 @@ def _parse_lease(d: Json) -> Lease:
         holder=_text(d["holder"]),
         host=_text(d["host"]),
         pid=_int(d["pid"]),
-        since=dt.datetime.fromisoformat(_text(d["since"])),
-        renewed=dt.datetime.fromisoformat(_text(d["renewed"])),
+        since=_moment(d["since"]),
+        renewed=_moment(d["renewed"]),
     )
 
 
@@ -317,7 +317,7 @@ def _parse_load(d: Json) -> Load:
         rows=_int(d["rows"]),
         files=_int(d["files"]),
         merged=_int(d["merged"]),
-        loaded_at=dt.datetime.fromisoformat(_text(d["loaded_at"])),
+        loaded_at=_moment(d["loaded_at"]),
         repeated=bool(d["repeated"]),
         seconds={str(k): float(str(v)) for k, v in cast("Mapping[str, object]", d["seconds"]).items()},
     )
@@ -328,7 +328,14 @@ def _time(moment: dt.datetime | None) -> str | None:
 
 
 def _parse_time(value: object) -> dt.datetime | None:
-    return None if value is None else dt.datetime.fromisoformat(_text(value))
+    return None if value is None else _moment(value)
+
+
+def _moment(value: object) -> dt.datetime:
+    moment = dt.datetime.fromisoformat(_text(value))
+    if moment.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone")
+    return moment
 
 
 def _text(value: object) -> str:
