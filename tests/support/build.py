@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from s3rs_ray.ledger.state import Change, Commit, Lease, OpenRun, TableState, apply_commit
+from s3rs_ray.ledger.state import Begin, Change, Commit, Lease, OpenRun, TableState, apply_commit
 from s3rs_ray.model import (
     Chunk,
     Column,
@@ -120,6 +120,11 @@ def open_run(run_id: str, of: Window, *, order: RangeOrder = RangeOrder.CURSOR, 
         fingerprint=fingerprint,
         strategy="sequential",
     )
+
+
+def begin(run_id: str, of: Window, *, order: RangeOrder = RangeOrder.CURSOR, found: Watermark | None = None) -> Begin:
+    """Opens a run; without ``found`` its window starts at the watermark."""
+    return Begin(run=open_run(run_id, of, order=order), found=of.after if found is None else found)
 
 
 def fresh_state(name: TableName = NAME) -> TableState:

@@ -22,7 +22,6 @@ from s3rs_ray.ledger.state import (
     AddFiles,
     Adopt,
     Advance,
-    Begin,
     Change,
     Commit,
     Fail,
@@ -63,7 +62,7 @@ def seal_of(*files: DataFile, load_id: str = "load 1") -> Seal:
     )
 
 
-BEGIN = Begin(run=build.open_run("r1", WINDOW))
+BEGIN = build.begin("r1", WINDOW)
 PLAN = AddChunks(run_id="r1", chunks=CHUNKS, planned=True)
 EXTRACT = AddFiles(run_id="r1", files=FILES, at=NOON)
 FINISH = Finish(run_id="r1")
@@ -154,7 +153,7 @@ def test_a_load_may_span_the_backlog_and_the_open_run() -> None:
     chunks = build.run_chunks("r2", [(30, 0), (40, 0), (50, 0)], of=second)
     files = tuple(build.data_file(c, reaches=Watermark(position=c.range.upto or ())) for c in chunks)
     made.commit(
-        Begin(run=build.open_run("r2", second)),
+        build.begin("r2", second),
         AddChunks(run_id="r2", chunks=chunks, planned=True),
         AddFiles(run_id="r2", files=files[:1], at=NOON),
         seal_of(*FILES, files[0]),
@@ -198,7 +197,7 @@ def test_an_abandoned_run_without_a_file_leaves_the_watermark() -> None:
 
 
 def test_of_an_abandoned_run_by_key_nothing_is_kept() -> None:
-    by_key = Begin(run=build.open_run("r1", WINDOW, order=RangeOrder.KEY))
+    by_key = build.begin("r1", WINDOW, order=RangeOrder.KEY)
     state = after(by_key, PLAN, EXTRACT, Abandon(run_id="r1"))
     assert (state.run, state.loadable, state.extracted) == (None, (), Watermark.START)
 
@@ -249,7 +248,7 @@ def test_a_reset_forgets_the_pair_so_that_another_may_be_named() -> None:
     ("ready", "change", "why"),
     [
         ((BEGIN,), BEGIN, "a run is open already"),
-        ((), Begin(run=build.open_run("r1", build.window((5, 0), (30, 0)))), "the watermark has moved"),
+        ((), build.begin("r1", build.window((5, 0), (30, 0))), "the watermark has moved"),
         ((), PLAN, "run r1 is not the open one"),
         ((BEGIN,), replace(PLAN, run_id="r2"), "run r2 is not the open one"),
         ((BEGIN, PLAN), AddChunks(run_id="r1", chunks=CHUNKS[:1], planned=True), "the plan is complete already"),
@@ -450,7 +449,7 @@ def test_every_commit_tells_its_time() -> None:
 @pytest.mark.parametrize("order", RangeOrder)
 def test_an_empty_window_by_either_order_may_be_planned_without_chunks(order: RangeOrder) -> None:
     state = after(
-        Begin(run=build.open_run("r1", WINDOW, order=order)),
+        build.begin("r1", WINDOW, order=order),
         AddChunks(run_id="r1", chunks=(), planned=True),
         FINISH,
     )

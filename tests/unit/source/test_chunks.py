@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from s3rs_ray.model import Chunk, KeyRange, KeyValue, Position, RangeOrder, TableName, Watermark, Window
 from s3rs_ray.source import chunks
 from tests.support import build
-from tests.support.golden import assert_golden
+from tests.support.golden import assert_golden_sql
 from tests.support.sqlite import database, rows_where
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -38,7 +38,7 @@ def test_predicates_read_as_they_were_reviewed() -> None:
     texts["open above"] = chunks.range_sql(KeyRange(columns=("a",), after=(1,)))
     texts["open below"] = chunks.range_sql(KeyRange(columns=("a",), upto=(9,)))
     texts["closed, and a name with a back-quote"] = chunks.range_sql(KeyRange(columns=("a`b",), after=(1,), upto=(9,)))
-    assert_golden(GOLDEN / "predicates.sql", texts)
+    assert_golden_sql(GOLDEN / "predicates.sql", texts)
 
 
 LITERALS: dict[str, tuple[KeyValue, str]] = {
@@ -107,7 +107,7 @@ def test_statements_read_as_they_were_reviewed() -> None:
         "high watermark of odd names": chunks.high_watermark_sql(odd, Watermark.START, WHEN, None),
         "null cursors": chunks.null_cursors_sql(table),
     }
-    assert_golden(GOLDEN / "statements.sql", texts)
+    assert_golden_sql(GOLDEN / "statements.sql", texts)
 
 
 def chunk(of: KeyRange, within: Window) -> Chunk:
