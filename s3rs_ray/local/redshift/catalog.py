@@ -154,11 +154,17 @@ def create_catalog(backend: Backend, database: str) -> None:
         _comparisons_sql(),
         _INDEXING.format(s=INTERNAL_SCHEMA),
         _OTHER_TYPES.format(s=INTERNAL_SCHEMA),
-        FUNCTIONS.format(s=INTERNAL_SCHEMA),
+        FUNCTIONS.format(s=INTERNAL_SCHEMA, c=_case_collation(backend)),
         VIEWS.format(s=INTERNAL_SCHEMA),
         "COMMIT",
     ]
     backend.query("\n".join(parts))
+
+
+def _case_collation(backend: Backend) -> str:
+    """A collation that folds the case of all letters: PostgreSQL 17's own, or the one of ICU before it."""
+    known = backend.query("SELECT collname FROM pg_collation WHERE collname IN ('pg_c_utf8', 'unicode') ORDER BY 1")
+    return str(known[0][0]) if known else "C"
 
 
 def _comparisons_sql() -> str:

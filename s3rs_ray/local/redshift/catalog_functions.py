@@ -1,7 +1,7 @@
 """SQL of the functions and aggregates of the stand-in, and of the notes it keeps about tables.
 
-Each function has Redshift's meaning (AWS documentation, "SQL functions reference"); ``{{s}}`` is the internal schema.
-Braces are doubled because the text goes through ``str.format``.
+Each function has Redshift's meaning (AWS documentation, "SQL functions reference"). The text goes through
+``str.format``: ``{s}`` is the internal schema, ``{c}`` a collation that knows the case of every letter.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ def _sql(name: str, arguments: str, result: str, body: str, how: str = "IMMUTABL
 
 _V = "{s}.varchar"
 _STRINGS = [
-    _internal("upper", _V, _V, "upper"),
-    _internal("lower", _V, _V, "lower"),
+    # The database sorts by bytes, as Redshift does, and knows the case of ASCII only.
+    _sql("upper", _V, _V, 'pg_catalog.upper($1::text COLLATE "{c}")'),
+    _sql("lower", _V, _V, 'pg_catalog.lower($1::text COLLATE "{c}")'),
     _internal("ltrim", _V, _V, "ltrim1"),
     _internal("ltrim", f"{_V}, {_V}", _V, "ltrim"),
     _internal("rtrim", _V, _V, "rtrim1"),
@@ -164,21 +165,28 @@ CREATE AGGREGATE {s}.sum(float8) (SFUNC = float8pl, STYPE = float8, COMBINEFUNC 
 CREATE AGGREGATE {s}.sum(numeric) (SFUNC = numeric_avg_accum, STYPE = internal, FINALFUNC = numeric_sum,
     COMBINEFUNC = numeric_avg_combine, SERIALFUNC = numeric_avg_serialize, DESERIALFUNC = numeric_avg_deserialize,
     PARALLEL = SAFE);
-CREATE FUNCTION {s}.avg_step(numeric[], numeric) RETURNS numeric[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-    $$ SELECT ARRAY[$1[1] + 1, $1[2] + $2] $$;
-CREATE FUNCTION {s}.avg_step(numeric[], int8) RETURNS numeric[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
-    $$ SELECT ARRAY[$1[1] + 1, $1[2] + $2] $$;
 CREATE FUNCTION {s}.avg_of_integers(numeric[]) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
     $$ SELECT div($1[2], nullif($1[1], 0))::bigint $$;
 CREATE FUNCTION {s}.avg_of_decimals(numeric[]) RETURNS numeric LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS
     $$ SELECT pg_catalog.round($1[2] / nullif($1[1], 0), scale($1[2])) $$;
-CREATE AGGREGATE {s}.avg(int8) (SFUNC = {s}.avg_step, STYPE = numeric[], INITCOND = '{{0,0}}',
-    FINALFUNC = {s}.avg_of_integers);
-CREATE AGGREGATE {s}.avg(numeric) (SFUNC = {s}.avg_step, STYPE = numeric[], INITCOND = '{{0,0}}',
-    FINALFUNC = {s}.avg_of_decimals);
 CREATE AGGREGATE {s}.avg(float8) (SFUNC = float8_accum, STYPE = float8[], INITCOND = '{{0,0,0}}',
     FINALFUNC = float8_avg);
 """
+
+
+def _average(kind: str, final: str) -> str:
+    return (
+        f"CREATE FUNCTION {{s}}.avg_step(numeric[], {kind}) RETURNS numeric[] LANGUAGE sql IMMUTABLE STRICT "
+        "PARALLEL SAFE AS $$ SELECT ARRAY[$1[1] + 1, $1[2] + $2] $$;"
+        f"CREATE AGGREGATE {{s}}.avg({kind}) (SFUNC = {{s}}.avg_step, STYPE = numeric[], "
+        f"INITCOND = '{{{{0,0}}}}', FINALFUNC = {{s}}.{final});"
+    )
+
+
+_AVERAGES = [
+    *(_average(kind, "avg_of_integers") for kind in ("int2", "int4", "int8")),
+    _average("numeric", "avg_of_decimals"),
+]
 
 _SESSION = """
 CREATE FUNCTION {s}.pg_last_copy_count() RETURNS bigint LANGUAGE sql STABLE AS
@@ -356,5 +364,5 @@ END $$;
 """
 
 FUNCTIONS = "\n".join(
-    [*_STRINGS, _CODES, *_TIMES, *_JSON, _AGGREGATES, _SESSION, _NOTES, _LATE_VIEWS, _USERS]
+    [*_STRINGS, _CODES, *_TIMES, *_JSON, _AGGREGATES, *_AVERAGES, _SESSION, _NOTES, _LATE_VIEWS, _USERS]
 )  # fmt: skip

@@ -97,41 +97,49 @@ def lake(lake_server: S3) -> Lake:
     return Lake(client, account.bucket, RedshiftAccount().iam_role)
 
 
-Connect = Callable[..., redshift_connector.Connection]
+class Connections:
+    """Opens connections as the warehouse's owner, in autocommit mode, unless told otherwise."""
 
+    def __init__(self, standin: StandIn) -> None:
+        self._standin = standin
+        self._opened: list[redshift_connector.Connection] = []
 
-@pytest.fixture
-def connect(standin: StandIn) -> Iterator[Connect]:
-    """Opens connections; they are closed after the test."""
-    opened: list[redshift_connector.Connection] = []
-
-    def open_one(**changes: object) -> redshift_connector.Connection:
+    def __call__(self, *, autocommit: bool = True, **changes: object) -> redshift_connector.Connection:
+        account = self._standin.account
         wishes = {
             "host": "127.0.0.1",
-            "port": standin.port,
-            "user": standin.account.user,
-            "password": standin.account.password,
-            "database": standin.account.database,
+            "port": self._standin.port,
+            "user": account.user,
+            "password": account.password,
+            "database": account.database,
             "ssl": False,
             "max_prepared_statements": 0,
-            "autocommit": True,
             **changes,
         }
-        autocommit = wishes.pop("autocommit")
         connection = redshift_connector.connect(**wishes)
         connection.autocommit = autocommit
-        opened.append(connection)
+        self._opened.append(connection)
         return connection
 
-    yield open_one
-    for connection in opened:
-        if connection._sock is not None:
-            connection.close()
+    def close(self) -> None:
+        """Closes all of them, so that none holds a lock any longer."""
+        while self._opened:
+            connection = self._opened.pop()
+            if connection._sock is not None:
+                connection.close()
 
 
 @pytest.fixture
-def run(connect: Connect) -> Callable[..., list[list[object]]]:
-    """Runs one statement in a session of its own test, autocommit, and returns its rows."""
+def connect(standin: StandIn) -> Iterator[Connections]:
+    """Opens connections; they are closed after the test."""
+    connections = Connections(standin)
+    yield connections
+    connections.close()
+
+
+@pytest.fixture
+def run(connect: Connections) -> Callable[..., list[list[object]]]:
+    """Runs one statement in a session of its own, autocommit, and returns its rows."""
     connection = connect()
 
     def run_one(sql: str, *values: object) -> list[list[object]]:
@@ -143,12 +151,13 @@ def run(connect: Connect) -> Callable[..., list[list[object]]]:
 
 
 @pytest.fixture
-def schema(run: Callable[..., object]) -> Iterator[str]:
+def schema(connect: Connections) -> Iterator[str]:
     """The name of an empty schema, dropped after the test."""
     name = f"s_{secrets.token_hex(5)}"
-    run(f"CREATE SCHEMA {name}")
+    connect().cursor().execute(f"CREATE SCHEMA {name}")
     yield name
-    run(f"DROP SCHEMA {name} CASCADE")
+    connect.close()
+    connect().cursor().execute(f"DROP SCHEMA {name} CASCADE")
 
 
 @pytest.fixture
