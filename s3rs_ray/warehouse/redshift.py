@@ -137,6 +137,10 @@ class Warehouse:
             raise CommitUnknown(
                 "the connection to Redshift was lost at COMMIT", hint="the load id is looked up before anything else"
             ) from exc
+        except WarehouseError:
+            with suppress(WarehouseError):  # a refused COMMIT may leave the transaction open and aborted
+                self.execute("ROLLBACK")
+            raise
 
     @contextmanager
     def _translated(self, shown: str) -> Iterator[None]:
