@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ..errors import IntegrityError, S3rsError
+from ..errors import IntegrityError, PreconditionFailed, S3rsError
 from ..ledger.document import cursor_text
 from ..ledger.state import Abandon, Begin, Fail, Identify, OpenRun, TableState
 from ..model import Chunk, DataFile, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.horizon import find_horizon
 from ..storage.layout import format_run_id, format_run_key, parse_run_time
+from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
 from .context import Hold, Run, Workplace, hold_table
@@ -220,7 +221,7 @@ def _begin(hold: Hold, plan: TablePlan) -> TableState:
     assert plan.window is not None
     run_id = _new_run_id(hold)
     key = format_run_key(hold.table, run_id, "table.json")
-    hold.run.store.put_new(key, format_contract(plan.table))
+    _write_contract(hold.run.store, key, format_contract(plan.table))
     return hold.commit(
         Begin(
             run=OpenRun(
@@ -234,6 +235,14 @@ def _begin(hold: Hold, plan: TablePlan) -> TableState:
             found=plan.found,
         )
     )
+
+
+def _write_contract(store: S3Store, key: str, body: bytes) -> None:
+    try:
+        store.put_new(key, body)
+    except PreconditionFailed:  # a try whose reply was lost wrote it; no other run has this run's key
+        if store.get(key).body != body:
+            raise
 
 
 def _new_run_id(hold: Hold) -> str:
