@@ -17,11 +17,13 @@ class Forward:
         sql: the statement for PostgreSQL.
         kind: its first word in Redshift, lower case.
         writes: the tables that are locked against other writers first, quoted.
+        reads: all tables and views it names, quoted, when it takes the snapshot of its transaction.
     """
 
     sql: str
     kind: str
     writes: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

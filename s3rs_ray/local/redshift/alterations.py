@@ -190,6 +190,7 @@ class Alterations(Definitions):
             columns = f" ({', '.join(quote_name(c) for c in self.names())})"
         self.expect("as")
         self.user_relations.clear()
+        self.touched.clear()
         query = self.query()
         late = self.accept("with", "no", "schema", "binding")
         self.expect_end()
@@ -204,9 +205,15 @@ class Alterations(Definitions):
             raise SqlError(
                 "0A000", f'"{unqualified[0]}" must be qualified with a schema in a view WITH NO SCHEMA BINDING'
             )
+        reads = f"ARRAY[{', '.join(quote_literal(table) for table in self.names_touched())}]::text[]"
         schema = name_literal(view.schema) if view.schema else "current_schema()"
         made = _call(
-            "create_late_view", schema, name_literal(view.name), quote_literal(query), "true" if replace else "false"
+            "create_late_view",
+            schema,
+            name_literal(view.name),
+            quote_literal(query),
+            reads,
+            "true" if replace else "false",
         )
         return Script(statements=(made,), tag="CREATE VIEW")
 

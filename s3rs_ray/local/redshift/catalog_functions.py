@@ -207,6 +207,23 @@ CREATE FUNCTION {s}.has_schema_privilege(text, text) RETURNS bool LANGUAGE sql S
     $$ SELECT pg_catalog.has_schema_privilege($1, $2) $$;
 CREATE FUNCTION {s}.has_schema_privilege(text, text, text) RETURNS bool LANGUAGE sql STABLE AS
     $$ SELECT pg_catalog.has_schema_privilege($1::name, $2, $3) $$;
+-- A relation that did not exist under this name when the snapshot was taken would look empty: Redshift says 1018.
+CREATE FUNCTION {s}.hold(names text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE name text; found regclass;
+BEGIN
+    FOREACH name IN ARRAY names LOOP
+        LOOP
+            found := to_regclass(name);
+            EXIT WHEN found IS NULL;
+            EXECUTE format('LOCK TABLE %s IN ACCESS SHARE MODE', found);
+            EXIT WHEN to_regclass(name) = found;
+        END LOOP;
+        IF found IS NOT NULL AND NOT EXISTS (SELECT 1 FROM pg_class WHERE oid = found
+                AND (parse_ident(name))[cardinality(parse_ident(name))] = relname) THEN
+            RAISE EXCEPTION '1018' USING ERRCODE = 'XX000', DETAIL = 'Relation does not exist';
+        END IF;
+    END LOOP;
+END $$;
 CREATE FUNCTION {s}.write_lock(regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     -- The statement that calls this took its snapshot before it waits here, as Redshift's writers do.
@@ -299,7 +316,7 @@ END $$;
 _LATE_VIEWS = """
 CREATE FUNCTION {s}.note_late_view(v regclass, query text) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
     INSERT INTO {s}.late_views VALUES (v, query) ON CONFLICT (relid) DO UPDATE SET query = excluded.query $$;
-CREATE FUNCTION {s}.create_late_view(schema text, view text, query text, replace bool) RETURNS void
+CREATE FUNCTION {s}.create_late_view(schema text, view text, query text, reads text[], replace bool) RETURNS void
     LANGUAGE plpgsql AS $$
 DECLARE
     full_name text := format('%I.%I', schema, view);
@@ -314,9 +331,9 @@ BEGIN
     SELECT string_agg(format('%I %s', attname, format_type(atttypid, NULL)), ', ' ORDER BY attnum) INTO columns
         FROM pg_attribute WHERE attrelid = 'pg_temp.late_view_probe'::regclass AND attnum > 0;
     DROP VIEW pg_temp.late_view_probe;
-    EXECUTE format('CREATE FUNCTION %s() RETURNS TABLE (%s) LANGUAGE plpgsql STABLE SECURITY DEFINER AS '
+    EXECUTE format('CREATE FUNCTION %s() RETURNS TABLE (%s) LANGUAGE plpgsql SECURITY DEFINER AS '
         '$body$ #variable_conflict use_column'
-        || chr(10) || 'BEGIN RETURN QUERY EXECUTE %L; END $body$', body, columns, query);
+        || chr(10) || 'BEGIN PERFORM {s}.hold(%L); RETURN QUERY EXECUTE %L; END $body$', body, columns, reads, query);
     BEGIN
         EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT * FROM %s()', full_name, body);
     EXCEPTION WHEN invalid_table_definition THEN

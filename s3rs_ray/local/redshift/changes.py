@@ -35,7 +35,12 @@ class Changes(Queries):
                 self.expect_operator(")")
         self._refuse_tail()
         self.check_relations()
-        return Forward(sql=f"INSERT INTO {table.sql}{columns} {source}", kind="insert", writes=(table.sql,))
+        return Forward(
+            sql=f"INSERT INTO {table.sql}{columns} {source}",
+            kind="insert",
+            writes=(table.sql,),
+            reads=self.names_touched(),
+        )
 
     def _rows(self) -> str:
         rows = [self._row()]
@@ -75,7 +80,7 @@ class Changes(Queries):
             text += " WHERE " + self.expression()
         self._refuse_tail()
         self.check_relations()
-        return Forward(sql=text, kind="delete", writes=(table.sql,))
+        return Forward(sql=text, kind="delete", writes=(table.sql,), reads=self.names_touched())
 
     def update(self) -> Forward:
         """Consumes ``UPDATE table SET column = value, ... [FROM items] [WHERE condition]``."""
@@ -90,7 +95,7 @@ class Changes(Queries):
             text += " WHERE " + self.expression()
         self._refuse_tail()
         self.check_relations()
-        return Forward(sql=text, kind="update", writes=(table.sql,))
+        return Forward(sql=text, kind="update", writes=(table.sql,), reads=self.names_touched())
 
     def _assignments(self) -> str:
         self.expect("set")
@@ -133,7 +138,7 @@ class Changes(Queries):
             f"MERGE INTO {table.sql} USING {source} ON {condition} WHEN MATCHED THEN {matched} "
             f"WHEN NOT MATCHED THEN INSERT{columns} VALUES {values}"
         )
-        return Forward(sql=text, kind="merge", writes=(table.sql,))
+        return Forward(sql=text, kind="merge", writes=(table.sql,), reads=self.names_touched())
 
     def _merge_update(self) -> str:
         self.expect("update")

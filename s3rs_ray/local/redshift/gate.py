@@ -15,7 +15,11 @@ from s3rs_ray.local.redshift.permissions import Permissions
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
 from s3rs_ray.local.redshift.tokens import Kind, Token, quote_literal, quote_name
 
-__all__ = ["Gate", "judge"]
+__all__ = ["SNAPSHOT", "Gate", "judge"]
+
+# Snapshot isolation, by PostgreSQL's name. A single statement outside of a transaction needs none: it takes its
+# snapshot when it has its locks, so that a reader who waited for the swap of a table sees the new one.
+SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ"
 
 # Parameters a client may SET -> what PostgreSQL calls them.
 _PARAMETERS: dict[str, str] = {
@@ -93,7 +97,7 @@ class Gate(Permissions, Changes):
         text = self.query()
         self.expect_end()
         self.check_relations()
-        return Forward(sql=text, kind="select")
+        return Forward(sql=text, kind="select", reads=self.names_touched())
 
     def _copy_statement(self) -> Action:
         return CopyGrammar(self.tokens).copy()
@@ -127,7 +131,7 @@ class Gate(Permissions, Changes):
             else:
                 self.expect("read", "write")
             self.accept_operator(",")
-        return Forward(sql="BEGIN" + mode, kind="begin")
+        return Forward(sql=f"BEGIN {SNAPSHOT}{mode}", kind="begin")
 
     def _isolation_level(self) -> None:
         levels = (("serializable",), ("read", "committed"), ("read", "uncommitted"), ("repeatable", "read"))
@@ -242,7 +246,7 @@ class Gate(Permissions, Changes):
         inner = self.statement()
         if not isinstance(inner, Forward) or inner.kind not in {"select", "insert", "update", "delete"}:
             raise not_supported("EXPLAIN of this statement is not supported")
-        return Forward(sql=f"EXPLAIN {verbose}{inner.sql}", kind="explain")
+        return Forward(sql=f"EXPLAIN {verbose}{inner.sql}", kind="explain", reads=inner.reads)
 
     def _cancel(self) -> Script:
         self.expect("cancel")

@@ -50,6 +50,7 @@ class Parser:
     system_relations: set[str] = field(default_factory=set)
     user_relations: set[str] = field(default_factory=set)
     common_tables: set[str] = field(default_factory=set)
+    touched: list[str] = field(default_factory=list)
 
     @property
     def token(self) -> Token:
@@ -168,6 +169,7 @@ class Parser:
             raise SqlError("42501", f'permission denied: "{table.plain}" is a system catalog')
         self._check_internal(table)
         self.user_relations.add(table.plain)
+        self.touched.append(table.sql)
         return table
 
     def relation(self) -> str:
@@ -194,6 +196,10 @@ class Parser:
     def _check_internal(self, table: TableName) -> None:
         if table.schema == INTERNAL_SCHEMA:
             raise SqlError("3F000", f'schema "{table.schema}" does not exist')
+
+    def names_touched(self) -> tuple[str, ...]:
+        """Every user relation named so far, quoted, once."""
+        return tuple(dict.fromkeys(self.touched))
 
     def names(self) -> list[str]:
         """Consumes ``(name, name...)``."""

@@ -38,10 +38,8 @@ __all__ = ["RedshiftServer", "ServerSettings"]
 _log = logging.getLogger(__name__)
 _MAX_STARTUP = 1 << 16
 
-# Snapshot isolation is Redshift's default for new databases since 2024; PostgreSQL calls it REPEATABLE READ.
 _SESSION_SETTINGS = {
     "client_encoding": "UTF8",
-    "default_transaction_isolation": "repeatable read",
     "standard_conforming_strings": "on",
     "bytea_output": "hex",
     "DateStyle": "ISO, MDY",

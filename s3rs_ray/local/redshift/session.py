@@ -13,7 +13,7 @@ from s3rs_ray.local.redshift.actions import Action, Forward, Load, Script
 from s3rs_ray.local.redshift.backend import Backend, parse_error
 from s3rs_ray.local.redshift.copying import Copying
 from s3rs_ray.local.redshift.faults import Faults
-from s3rs_ray.local.redshift.gate import judge
+from s3rs_ray.local.redshift.gate import SNAPSHOT, judge
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
 from s3rs_ray.local.redshift.rows import Codes, Columns
 from s3rs_ray.local.redshift.sqlerror import SqlError
@@ -52,6 +52,7 @@ class Session:
     faults: Faults
     _prepared: dict[str, Prepared] = field(default_factory=dict)
     _portals: dict[str, Prepared] = field(default_factory=dict)
+    _held: set[str] = field(default_factory=set)
     _locked: set[str] = field(default_factory=set)
     _skipping: bool = False
     _own_transaction: bool = False
@@ -103,21 +104,33 @@ class Session:
         if isinstance(action, Forward) and action.kind == "commit":
             self.faults.strike("before_commit", sql=prepared.sql, pid=self.backend.pid)
         if isinstance(action, Load):
-            self._lock(action.table.sql)
+            self._lock((action.table.sql,), (action.table.sql,))
         elif isinstance(action, Forward):
-            for table in action.writes:
-                self._lock(table)
+            self._lock(action.reads, action.writes)
 
-    def _lock(self, table: str) -> None:
-        if self.backend.status == "E" or table in self._locked:
+    def _lock(self, reads: tuple[str, ...], writes: tuple[str, ...]) -> None:
+        """Holds what a transaction reads, then locks what it writes; each once per transaction.
+
+        Raises:
+            SqlError: 1018 for a table that the snapshot of the transaction does not know.
+        """
+        if writes:
+            self._open_own_transaction()
+        if self.backend.status != "T":
             return
-        self._open_own_transaction()
-        self.backend.query(f"SELECT {INTERNAL_SCHEMA}.write_lock({quote_literal(table)}::regclass)")
-        self._locked.add(table)
+        held = [table for table in reads if table not in self._held]
+        if held:
+            names = ", ".join(quote_literal(table) for table in held)
+            self.backend.query(f"SELECT {INTERNAL_SCHEMA}.hold(ARRAY[{names}])")
+            self._held.update(held)
+        for table in writes:
+            if table not in self._locked:
+                self.backend.query(f"SELECT {INTERNAL_SCHEMA}.write_lock({quote_literal(table)}::regclass)")
+                self._locked.add(table)
 
     def _open_own_transaction(self) -> None:
         if self.backend.status == "I":
-            self.backend.query("BEGIN")
+            self.backend.query(f"BEGIN {SNAPSHOT}")
             self._own_transaction = True
 
     def _end_own_transaction(self) -> None:
@@ -161,7 +174,7 @@ class Session:
     def _run_statements(self, script: Script) -> None:
         opened = self.backend.status == "I" and not script.single and len(script.statements) > 1
         if opened:
-            self.backend.query("BEGIN")
+            self.backend.query(f"BEGIN {SNAPSHOT}")
         try:
             for statement in script.statements:
                 self.backend.query(statement)
@@ -174,6 +187,7 @@ class Session:
 
     def _ready(self) -> None:
         if self.backend.status != "T":
+            self._held.clear()
             self._locked.clear()
         if self.backend.status == "I":
             self.copying.remember(self.backend)

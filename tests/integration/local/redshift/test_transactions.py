@@ -288,3 +288,55 @@ def test_a_session_can_be_cancelled_and_ended(session: OpenSession, schema: str)
     time.sleep(0.1)
     with pytest.raises(Exception, match=r"server socket closed|57P01|terminating|Broken|reset"):
         two("SELECT 1")
+
+
+def test_a_table_the_snapshot_does_not_know_is_1018(session: OpenSession, schema: str) -> None:
+    """AWS documentation, "Serializable isolation", relation does not exist error: never an empty result instead."""
+    one, reader = session(), session()
+    one(f"CREATE TABLE {schema}.t (a INT)")
+    one(f"CREATE VIEW {schema}.v AS SELECT a FROM {schema}.t WITH NO SCHEMA BINDING")
+    one(f"INSERT INTO {schema}.t VALUES (1)")
+    for relation in ("t", "v"):
+        reader("BEGIN")
+        reader("SELECT count(*) FROM svv_tables")
+        one("BEGIN")
+        one(f"CREATE TABLE {schema}.t_new (LIKE {schema}.t)")
+        one(f"INSERT INTO {schema}.t_new VALUES (2)")
+        one(f"DROP TABLE {schema}.t")
+        one(f"ALTER TABLE {schema}.t_new RENAME TO t")
+        one("COMMIT")
+        error = error_of(reader, f"SELECT a FROM {schema}.{relation}")
+        assert (error["C"], error["M"], error["D"]) == ("XX000", "1018", "Relation does not exist")
+        reader("ROLLBACK")
+        assert reader(f"SELECT a FROM {schema}.{relation}") == [[2]]
+
+
+@pytest.mark.parametrize("relation", ["t", "v"])
+def test_a_reader_without_pause_never_sees_an_empty_table(session: OpenSession, schema: str, relation: str) -> None:
+    one, reader = session(), session()
+    one(f"CREATE TABLE {schema}.t (a INT)")
+    one(f"CREATE VIEW {schema}.v AS SELECT a FROM {schema}.t WITH NO SCHEMA BINDING")
+    one(f"INSERT INTO {schema}.t VALUES (0)")
+    seen: list[object] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.append(reader(f"SELECT a FROM {schema}.{relation}"))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for number in range(1, 25):
+            one("BEGIN")
+            one(f"CREATE TABLE {schema}.t_new (LIKE {schema}.t)")
+            one(f"INSERT INTO {schema}.t_new VALUES ({number})")
+            one(f"ALTER TABLE {schema}.t RENAME TO t_old")
+            one(f"ALTER TABLE {schema}.t_new RENAME TO t")
+            one(f"DROP TABLE {schema}.t_old")
+            one("COMMIT")
+    finally:
+        stop.set()
+        thread.join(20)
+    assert all(len(rows) == 1 for rows in seen)  # type: ignore[arg-type]
+    assert len(seen) > 5
