@@ -89,8 +89,8 @@ def main() -> int:
     while sys.stdin.readline():
         # Nothing more is expected; only the end of stdin means something.
         continue
-    server.close()
-    return 0
+    # At once: loads under way belong to nobody now, and their threads would be waited for.
+    os._exit(0)
 
 
 if __name__ == "__main__":

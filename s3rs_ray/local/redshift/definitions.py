@@ -5,6 +5,7 @@ Source: AWS documentation, "CREATE TABLE" (attributes, constraints, usage notes)
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -47,20 +48,21 @@ class Column:
             text += f" {self.identity}"
         if self.not_null:
             text += " NOT NULL"
+        if self.type.name == "character":
+            # AWS documentation, "Character types": CHAR holds single-byte characters only.
+            column = quote_name(self.name)
+            text += (
+                f" CONSTRAINT {self._rule('char')} CHECK (octet_length({column}::text) = char_length({column}::text))"
+            )
         if self.type.precision == 19:
             # DECIMAL(19,s) is kept in 8 bytes and overflows at 2^63-1 (redshift.md, "Types and names").
-            name = quote_name(f"decimal19_{len(self.name.encode())}_{abs(hash_name(self.name))}")
             limit = Decimal(_MOST_IN_8_BYTES).scaleb(-(self.type.scale or 0))
-            text += f" CONSTRAINT {name} CHECK (abs({quote_name(self.name)}) <= {limit:f})"
+            text += f" CONSTRAINT {self._rule('decimal19')} CHECK (abs({quote_name(self.name)}) <= {limit:f})"
         return text
 
-
-def hash_name(name: str) -> int:
-    """A small stable number for a name; ``hash`` differs from process to process."""
-    value = 0
-    for byte in name.encode():
-        value = (value * 31 + byte) % 1_000_000_007
-    return value
+    def _rule(self, kind: str) -> str:
+        """The name of a constraint of the stand-in's own; PostgreSQL wants it unique within the table."""
+        return quote_name(f"{kind}_rule_{zlib.crc32(self.name.encode()):08x}")
 
 
 @dataclass(slots=True)

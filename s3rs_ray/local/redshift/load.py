@@ -183,15 +183,15 @@ def _schema(columns: list[TargetColumn]) -> pa.Schema:
 def _batches(file: BinaryIO, columns: list[TargetColumn], url: str) -> Iterator[pa.RecordBatch]:
     try:
         parquet = pq.ParquetFile(file, pre_buffer=False)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise scan_error(f"File '{url}' is not a Parquet file: {error}", file=url) from error
-    check_file(file, parquet, columns, url)
-    schema = _schema(columns)
-    for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
-        values = [value.cast(field.type) for value, field in zip(batch.columns, schema, strict=True)]
-        ready = pa.RecordBatch.from_arrays(values, schema=schema)
-        _check_values(ready, columns, url)
-        yield _serialized(ready, columns)
+        check_file(file, parquet, columns, url)
+        schema = _schema(columns)
+        for batch in parquet.iter_batches(batch_size=_BATCH_ROWS, use_threads=False):
+            values = [value.cast(field.type) for value, field in zip(batch.columns, schema, strict=True)]
+            ready = pa.RecordBatch.from_arrays(values, schema=schema)
+            _check_values(ready, columns, url)
+            yield _serialized(ready, columns)
+    except (pa.ArrowException, OSError) as error:
+        raise scan_error(f"File '{url}' is not a readable Parquet file: {error}", file=url) from error
 
 
 def _check_values(batch: pa.RecordBatch, columns: list[TargetColumn], url: str) -> None:

@@ -6,6 +6,7 @@ import logging
 import secrets
 import socket
 import ssl
+import struct
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,7 +139,8 @@ class RedshiftServer:
             channel, backend = opened
             copying = Copying(self._settings.s3, self._faults, self._open_admin)
             Session(client=channel, backend=backend, codes=self._codes, copying=copying, faults=self._faults).run()
-        except ConnectionLost as error:
+        except (ConnectionLost, ValueError, IndexError, struct.error) as error:
+            # The last three are what a malformed message looks like to its reader.
             _log.debug("a session ended: %s", error)
         except SqlError as error:
             _log.debug("a client was not let in: %s", error.message)

@@ -79,7 +79,7 @@ class Session:
             if kind == b"X":
                 return
             if kind == b"Q":
-                self._simple(split_cstring(body, 0)[0])
+                self._simple(body)
             elif kind == b"S":
                 self._sync()
             elif kind in steps:
@@ -160,13 +160,15 @@ class Session:
     def _run_script(self, script: Script) -> None:
         if script.alone and self.backend.status == "T":
             raise SqlError("25001", f"{script.alone} cannot run inside a transaction block")
-        try:
-            self._run_statements(script)
-        except SqlError as error:
-            # Two sessions that create the same thing at once: Redshift makes the second wait, PostgreSQL fails it.
-            if error.sqlstate not in _CREATED_MEANWHILE or self.backend.status != "I":
-                raise
-            self._run_statements(script)
+        for left in reversed(range(_CREATIONS)):
+            try:
+                self._run_statements(script)
+            except SqlError as error:
+                # Two sessions create the same thing at once: Redshift makes the second wait, PostgreSQL fails it.
+                if not left or error.sqlstate not in _CREATED_MEANWHILE or self.backend.status != "I":
+                    raise
+            else:
+                break
         if script.commits and self.backend.status == "T":
             self.backend.query("COMMIT")
             self._own_transaction = False
@@ -201,9 +203,10 @@ class Session:
 
     # The simple protocol
 
-    def _simple(self, sql: str) -> None:
+    def _simple(self, body: bytes) -> None:
         self._skipping = False
         try:
+            sql, _ = split_cstring(body, 0)
             statements = split_statements(tokenize(sql))
             if not statements:
                 self.client.write(b"I")
@@ -376,8 +379,9 @@ class Session:
         return self._portals[name]
 
 
-# unique_violation on a catalog, duplicate_schema, duplicate_table.
-_CREATED_MEANWHILE = frozenset({"23505", "42P06", "42P07"})
+# unique_violation on a catalog; duplicate schema, table, object.
+_CREATED_MEANWHILE = frozenset({"23505", "42P06", "42P07", "42710"})
+_CREATIONS = 3
 _UNNAMED = "stand-in: unnamed"
 _TRANSACTION_WORDS = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "vacuum"})
 

@@ -28,6 +28,7 @@ __all__ = [
 MAX_NAME_BYTES = 127
 # What PostgreSQL keeps of a name.
 _STORED_BYTES = 63
+_MAX_STATEMENT_BYTES = 16 * 1024 * 1024
 _OPERATORS = ("::", "<=", ">=", "<>", "!=", "||", "!~", "~*")
 _SINGLES = frozenset("+-*/%^<>=(),.;~|&#@[]{}:?!")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -86,8 +87,15 @@ def tokenize(sql: str) -> list[Token]:
     """All tokens of ``sql``, comments left out, ending with one ``END`` token.
 
     Raises:
-        SqlError: 42601 for text that is no token, 42622 for a name over 127 bytes.
+        SqlError: 42601 for text that is no token, 42622 for a name over 127 bytes, 54000 for a text over 16 MB.
     """
+    size = len(sql.encode())
+    if size > _MAX_STATEMENT_BYTES:
+        # AWS documentation, "Amazon Redshift SQL": the maximum size of a statement is 16 MB.
+        raise SqlError(
+            "54000",
+            f"Statement is too large. Statement Size: {size} bytes. Maximum Allowed: {_MAX_STATEMENT_BYTES} bytes",
+        )
     tokens: list[Token] = []
     at = 0
     while True:

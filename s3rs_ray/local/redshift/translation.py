@@ -43,8 +43,10 @@ def translate_error(fields: dict[str, str], pid: int) -> BackendError:
         code, text, detail, hint = told.sqlstate, told.message, told.detail, ""
     elif code == "23502":
         text, detail = f"Cannot insert a NULL value into column {fields.get('c', '')}", ""
-    elif code == "23514" and fields.get("n", "").startswith("decimal19_"):
+    elif code == "23514" and fields.get("n", "").startswith("decimal19_rule_"):
         code, text, detail = "XX000", "Numeric data overflow (result precision)", "64 bit overflow"
+    elif code == "23514" and fields.get("n", "").startswith("char_rule_"):
+        code, text, detail = "22021", "CHAR can only contain single-byte characters", ""
     return BackendError(code, text, detail=detail, hint=hint, severity=fields.get("S", "ERROR"))
 
 

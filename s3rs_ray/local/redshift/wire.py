@@ -10,6 +10,8 @@ import socket
 import struct
 from collections.abc import Iterable
 
+from s3rs_ray.local.redshift.sqlerror import SqlError
+
 __all__ = [
     "CANCEL_CODE",
     "GSS_CODE",
@@ -48,9 +50,17 @@ def cstrings(*texts: str) -> bytes:
 
 
 def split_cstring(body: bytes, at: int) -> tuple[str, int]:
-    """The zero-ended text at ``at`` and the position after it."""
+    """The zero-ended text at ``at`` and the position after it.
+
+    Raises:
+        SqlError: 22021 for what is not UTF-8.
+        ValueError: there is no zero byte.
+    """
     end = body.index(b"\0", at)
-    return body[at:end].decode("utf-8"), end + 1
+    try:
+        return body[at:end].decode("utf-8"), end + 1
+    except UnicodeDecodeError as error:
+        raise SqlError("22021", 'invalid byte sequence for encoding "UNICODE"') from error
 
 
 def parse_startup(body: bytes) -> dict[str, str]:

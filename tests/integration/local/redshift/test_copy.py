@@ -159,7 +159,11 @@ def test_a_compressed_suffix_is_refused(run: Run, schema: str, lake: Lake) -> No
 
 def test_a_file_that_is_no_parquet(run: Run, schema: str, lake: Lake) -> None:
     run(f"CREATE TABLE {schema}.t (a BIGINT)")
-    assert "not a Parquet file" in error_of(run, lake.copy_sql(f"{schema}.t", lake.manifest([lake.entry(b"PAR")])))["D"]
+    good = parquet_bytes(pa.table({"a": pa.array(range(100), pa.int64())}))
+    for data in (b"PAR", b"", good[:-1], good[:20] + b"\xff" * 40 + good[60:]):
+        error = error_of(run, lake.copy_sql(f"{schema}.t", lake.manifest([lake.entry(data)])))
+        assert "is not a readable Parquet file" in error["D"]
+    assert run(f"SELECT count(*) FROM {schema}.t") == [[0]]
 
 
 @pytest.mark.parametrize(

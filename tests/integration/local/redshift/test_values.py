@@ -181,6 +181,14 @@ def test_varchar_max_holds_65535_bytes(run: Run, schema: str) -> None:
     assert error_of(run, f"INSERT INTO {schema}.t VALUES (%s)", "x" * 65536)["C"] == "22001"
 
 
+def test_char_holds_single_byte_characters(run: Run, schema: str) -> None:
+    """AWS documentation, "Character types"."""
+    run(f"CREATE TABLE {schema}.t (a CHAR(3))")
+    run(f"INSERT INTO {schema}.t VALUES ('a')")
+    assert run(f"SELECT a FROM {schema}.t WHERE a = 'a'") == [["a  "]]
+    assert error_of(run, f"INSERT INTO {schema}.t VALUES ('é')")["C"] == "22021"
+
+
 def test_varbyte_shows_as_hex(run: Run, schema: str) -> None:
     """redshift.md, the driver: bytes come as hex text, which it decodes."""
     run(f"CREATE TABLE {schema}.t (a VARBYTE(3))")
