@@ -15,7 +15,7 @@ from .case import Case, open_case
 from .lines import LINES, PEER_LINES, measure_all, ratios
 from .machine import facts
 from .report import Result, as_markdown, write
-from .sample import Measure, WrongResult
+from .sample import Measure, Measured, WrongResult
 from .stages import profile
 
 RESULTS = Path(__file__).with_name("results")
@@ -28,6 +28,7 @@ NAMES = [line.name for line in (*LINES, *PEER_LINES)]
 @click.option("--full", is_flag=True, help="Measure the other tools too: pip install -e '.[bench]'.")
 @click.option("--only", type=click.Choice(NAMES), multiple=True, help="Measure only these lines; repeats.")
 @click.option("--stages/--no-stages", default=True, help="Profile one chunk stage by stage.")
+@click.option("--wait", "patience", type=float, default=0.0, help="Seconds to wait for a quiet machine, each time.")
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="A setting of the product; repeats.")
 @click.option("--name", default="", help="Of the result's files.  [default: local-ROWS, which git ignores]")
 @click.option("--results", type=click.Path(path_type=Path, file_okay=False), default=RESULTS, help="Where they go.")
@@ -37,6 +38,7 @@ def main(
     full: bool,
     only: Sequence[str],
     stages: bool,
+    patience: float,
     sets: Sequence[str],
     name: str,
     results: Path,
@@ -47,7 +49,8 @@ def main(
     _say(f"filling a table of {rows:,} rows; the machine's load average is {os.getloadavg()[0]:.2f}")
     try:
         with open_case(rows, overrides) as case:
-            result = _measure(case, lines, rounds, overrides, stages)
+            measured = measure_all(case, lines, rounds=rounds, patience=patience, say=_say)
+            result = _result(case, measured, rounds, overrides, stages)
     except (WrongResult, S3rsError) as exc:
         raise click.ClickException(str(exc)) from exc
     paths = write(result, results, name or f"local-{rows}")
@@ -55,13 +58,11 @@ def main(
     _say(f"written: {', '.join(os.path.relpath(path) for path in paths)}")
 
 
-def _measure(case: Case, lines: Sequence[Measure], rounds: int, overrides: dict[str, str], stages: bool) -> Result:
-    machine = facts(case)
-    measured = measure_all(case, lines, rounds, _say)
+def _result(case: Case, measured: dict[str, Measured], rounds: int, overrides: dict[str, str], stages: bool) -> Result:
     if stages:
         _say("profiling one chunk stage by stage")
     return Result(
-        machine=machine,
+        machine=facts(case),
         rows=case.rows,
         chunk_rows=[chunk.rows for chunk in case.chunks],
         rounds=rounds,

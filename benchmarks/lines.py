@@ -10,6 +10,7 @@ from . import commands, reading
 from .case import Case
 from .peers import PEERS, measure_peer, peer_missing
 from .sample import Measure, Measured, Ratio, WrongResult, ratio
+from .watch import wait_for_quiet
 
 LINES: tuple[Measure, ...] = (
     Measure(
@@ -45,10 +46,13 @@ PEER_LINES: tuple[Measure, ...] = tuple(
 )
 
 
-def measure_all(case: Case, lines: Sequence[Measure], rounds: int, say: Callable[[str], None]) -> dict[str, Measured]:
+def measure_all(
+    case: Case, lines: Sequence[Measure], *, rounds: int, patience: float, say: Callable[[str], None]
+) -> dict[str, Measured]:
     """Every line once in each round, after a warm-up; by name.
 
     Args:
+        patience: how many seconds to wait, before each line, for other programs to leave the machine alone.
         say: told what is done.
     """
     say("warming up")
@@ -60,6 +64,8 @@ def measure_all(case: Case, lines: Sequence[Measure], rounds: int, say: Callable
     for number in range(1, rounds + 1):
         for line in lines:
             if not measured[line.name].missing:
+                if patience and not wait_for_quiet(patience):
+                    say(f"other programs keep the machine busy; {line.name} is measured beside them")
                 measured[line.name] = done = _measure_once(case, line, measured[line.name])
                 said = done.missing or f"{done.samples[-1].rows_per_second:,.0f} rows/s"
                 say(f"round {number}: {line.title}: {said}")

@@ -13,13 +13,12 @@ PACKAGES = ("s3rs-ray", "connectorx", "pyarrow", "ray", "boto3", "moto", "polars
 
 
 def facts(case: Case) -> dict[str, str | int]:
-    """Cores, memory, load, versions and date."""
+    """Cores, memory, versions and date."""
     found: dict[str, str | int] = {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"),
         "cores": os.cpu_count() or 0,
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
-        "load_average_1_min": f"{os.getloadavg()[0]:.2f}",
         "python": platform.python_version(),
         "mariadb": case.server,
     }

@@ -22,7 +22,8 @@ has only what it makes or moves.
 - **largest** is the peak resident memory of the largest process of the command's process tree, **driver** that of \
 the process that was started; memory shared by processes counts in each. The highest of all rounds; all else is the \
 median.
-- **CPU s** is what the command's own processes and each server used; all of them share the cores.
+- **CPU s** is what the command's own processes and each server used; all of them share the cores. \
+**others** is what everything else on the machine took away meanwhile.
 - Every line of a round runs before the next round begins, after a warm-up. Ratios are made within each round. Row \
 counts were checked on both ends of every measurement."""
 
@@ -102,7 +103,7 @@ def as_markdown(result: Result) -> str:
 
 MEASURED_HEAD = (
     "what", "rows/s", "least, most", "rows/s whole", "Arrow MB/s", "Parquet MB/s", "seconds", "whole s",
-    "largest MB", "driver MB", "CPU s: itself", "source", "S3", "warehouse",
+    "largest MB", "driver MB", "CPU s: itself", "source", "S3", "warehouse", "others",
 )  # fmt: skip
 RATIO_HEAD = ("ratio (rows/s of the work itself)", "median", "rounds", "goal")
 STAGE_HEAD = (
@@ -142,7 +143,7 @@ def _stage_row(s: Stage) -> Iterator[str]:
     yield f"{s.rows / s.seconds:,.0f}" if s.seconds else ""
     yield _mega(s.bytes_in / s.seconds) if s.seconds else ""
     yield s.bound_by
-    yield from (_number(s.cpu_seconds.get(party)) for party in PARTIES)
+    yield from (_number(s.cpu_seconds.get(party)) for party in PARTIES if party != "others")
 
 
 def _mega(value: float | None) -> str:

@@ -8,8 +8,8 @@ from statistics import median
 
 from .case import Case
 
-PARTIES = ("client", "source", "s3", "warehouse")
-"""Whose CPU seconds are told apart; ``client`` is the measured command with all its processes."""
+PARTIES = ("client", "source", "s3", "warehouse", "others")
+"""Whose CPU seconds are told apart: the measured command with all its processes, the servers, everybody else."""
 
 
 class WrongResult(Exception):

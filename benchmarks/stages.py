@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from s3rs_ray.engine.loading import authorization, open_session, target_of
 from s3rs_ray.model import Chunk, DataFile, Manifest, Mode, Watermark
-from s3rs_ray.source.chunks import ZERO_DATES_ALIAS, select_sql
+from s3rs_ray.source.chunks import select_sql
 from s3rs_ray.source.extract import conform, session_sql, source_url
 from s3rs_ray.storage.manifest import copy_manifest, load_id
 from s3rs_ray.storage.parquet import ParquetFile, write_parquet
@@ -112,7 +112,7 @@ def _read(case: Case, chunk: Chunk) -> pa.Table:
         protocol="binary",
         pre_execution_query=session_sql(case.settings, case.server),
     )
-    return raw.drop_columns([ZERO_DATES_ALIAS]) if ZERO_DATES_ALIAS in raw.column_names else raw
+    return raw.select([c.name for c in case.plan.table.columns])  # without the counts of NULL dates
 
 
 def _load_twice(case: Case, place: Place, store: S3Store, file: ParquetFile, clock: _Clock) -> None:

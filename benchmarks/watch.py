@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 
 INTERVAL_S = 0.2
 """The kernel keeps each process's own peak, so only one that ends sooner than this can be missed."""
+QUIET_S, QUIET_CORES = 1.5, 0.25
 _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -49,6 +51,26 @@ def cpu_seconds(roots: Sequence[int]) -> float:
     return sum(known[pid].all_seconds for pid in tree(roots, known))
 
 
+def machine_seconds() -> float:
+    """CPU seconds that all processes of the machine used since it was started; 0 where there is no ``/proc``."""
+    with suppress(OSError):
+        user, nice, system, _, _, irq, softirq = map(int, (_PROC / "stat").read_text().split(maxsplit=8)[1:8])
+        return (user + nice + system + irq + softirq) / _TICKS
+    return 0.0
+
+
+def wait_for_quiet(seconds: float) -> bool:
+    """Waits until the machine is all but idle for a moment; returns whether it was, within ``seconds``."""
+    ends = time.monotonic() + seconds
+    while True:
+        before = machine_seconds()
+        time.sleep(QUIET_S)
+        if machine_seconds() - before <= QUIET_CORES * QUIET_S:
+            return True
+        if time.monotonic() >= ends:
+            return False
+
+
 def peak_bytes(pid: int) -> int:
     """The most resident memory a process ever had; 0 when it is gone."""
     with suppress(OSError):
@@ -65,6 +87,7 @@ class Seen:
     Attributes:
         peaks: bytes by process id.
         seconds: CPU seconds by process id.
+        server_seconds: CPU seconds of the servers by party, and of all the machine's other processes.
     """
 
     roots: tuple[int, ...]
@@ -101,6 +124,7 @@ def watching(roots: Sequence[int], servers: Mapping[str, Sequence[int]]) -> Iter
     """
     seen = Seen(tuple(roots))
     before = {pid: p.own_seconds for pid, p in processes().items()}
+    machine_before = machine_seconds()
     servers_before = {party: cpu_seconds(pids) for party, pids in servers.items()}
     ended = threading.Event()
     thread = threading.Thread(target=_watch, args=(seen, ended), name="watch", daemon=True)
@@ -115,6 +139,8 @@ def watching(roots: Sequence[int], servers: Mapping[str, Sequence[int]]) -> Iter
             seen.seconds[pid] -= before.get(pid, 0.0)
         for party, pids in servers.items():
             seen.server_seconds[party] = cpu_seconds(pids) - servers_before[party]
+        told = sum(seen.seconds.values()) + sum(seen.server_seconds.values())
+        seen.server_seconds["others"] = max(0.0, machine_seconds() - machine_before - told)
 
 
 def _watch(seen: Seen, ended: threading.Event) -> None:
