@@ -36,6 +36,20 @@ class CopyGrammar(Parser):
         columns = tuple(self.names()) if self.peek_operator("(") else ()
         self.expect("from")
         bucket, key = _split_url(self._literal())
+        credentials, flags = self._options()
+        return Load(
+            table=table,
+            columns=columns,
+            bucket=bucket,
+            key=key,
+            credentials=credentials,
+            manifest="manifest" in flags,
+            fill_record="fillrecord" in flags,
+            serialize_to_json="serializetojson" in flags,
+            explicit_ids="explicit_ids" in flags,
+        )
+
+    def _options(self) -> tuple[Credentials, set[str]]:
         authorisation = Authorisation()
         flags: set[str] = set()
         format_given = False
@@ -56,17 +70,7 @@ class CopyGrammar(Parser):
                 raise self._refusal()
         if not format_given:
             raise not_supported("COPY without FORMAT AS PARQUET is not supported by the stand-in")
-        return Load(
-            table=table,
-            columns=columns,
-            bucket=bucket,
-            key=key,
-            credentials=authorisation.credentials(),
-            manifest="manifest" in flags,
-            fill_record="fillrecord" in flags,
-            serialize_to_json="serializetojson" in flags,
-            explicit_ids="explicit_ids" in flags,
-        )
+        return authorisation.credentials(), flags
 
     def _literal(self) -> str:
         if self.token.kind is Kind.PARAMETER:

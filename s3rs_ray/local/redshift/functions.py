@@ -53,7 +53,7 @@ _FUNCTIONS: dict[str, Function] = {
     **_same("mod power", 2),
     **_own("trunc round", 1, 2),
     **_own("upper lower", 1),
-    **_own("ltrim rtrim btrim trim", 1, 2),
+    **_own("ltrim rtrim btrim", 1, 2),
     **_own("len length char_length character_length octet_length", 1),
     **_own("left right repeat", 2),
     **_own("replace lpad", 3),

@@ -162,9 +162,8 @@ def strike(control_file: Path, point: str, action: str, **more: object) -> None:
 
 
 @pytest.mark.parametrize(("point", "kept"), [("before_commit", 0), ("after_commit", 1)])
-@pytest.mark.parametrize("statement", ["COMMIT", "commit"])
 def test_a_connection_lost_around_commit(
-    connect: Connect, run: Run, schema: str, control_file: Path, point: str, kept: int, statement: str
+    connect: Connect, run: Run, schema: str, control_file: Path, point: str, kept: int
 ) -> None:
     run(f"CREATE TABLE {schema}.t (a INT)")
     connection = connect()
@@ -173,7 +172,7 @@ def test_a_connection_lost_around_commit(
     cursor.execute(f"INSERT INTO {schema}.t VALUES (1)")
     strike(control_file, point, "drop")
     with pytest.raises(redshift_connector.InterfaceError, match="server socket closed"):
-        cursor.execute(statement)
+        cursor.execute("COMMIT")
     time.sleep(0.05)
     assert run(f"SELECT count(*) FROM {schema}.t") == [[kept]]
 
