@@ -69,7 +69,12 @@ def _known_dead(lease: Lease | None) -> bool:
 
 
 def _start_mark_if_alive(pid: int) -> str:
-    return _start_mark(pid) if Path(f"/proc/{pid}/stat").exists() else ""
+    """The mark of a running process; empty for none, and for one that ended and was not waited for (a zombie)."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "" if text.rpartition(")")[2].split()[0] in {"Z", "X"} else _start_mark(pid)
 
 
 @dataclass(slots=True)
