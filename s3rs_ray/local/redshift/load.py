@@ -1,12 +1,13 @@
 """The load of a COPY ... FORMAT AS PARQUET, on the client's own PostgreSQL session and transaction.
 
-Files are fetched one ahead of the one that is loaded, read a batch of rows at a time, checked, encoded by pgpq to
+Files are fetched a few ahead of the one that is loaded, read a batch of rows at a time, checked, encoded by pgpq to
 PostgreSQL's binary COPY and streamed: memory holds a few batches, whatever the size of the load.
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
@@ -37,6 +38,8 @@ MAX_ROW_BYTES = 4 * 1024 * 1024
 _MAX_SUPER_STRING = 65535
 _BATCH_ROWS = 8192
 _PIECES_AHEAD = 4
+_FILES_AHEAD = 4
+_BYTES_AHEAD = 256 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -146,23 +149,30 @@ def _encoded(
 
 
 def _fetched(objects: Objects, entries: list[ManifestEntry]) -> Iterator[tuple[ManifestEntry, BinaryIO]]:
-    """The files in order, each fetched while the one before it is loaded; missing optional ones are left out."""
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch") as pool:
-        ahead: Future[BinaryIO | None] | None = None
+    """The files in order, the next few fetched meanwhile; missing optional ones are left out."""
+    left = deque(entries)
+    waiting: deque[tuple[ManifestEntry, Future[BinaryIO | None]]] = deque()
+    with ThreadPoolExecutor(max_workers=_FILES_AHEAD, thread_name_prefix="fetch") as pool:
         try:
-            for index, entry in enumerate(entries):
-                current = ahead or pool.submit(objects.fetch, entry)
-                ahead = None
-                file = current.result()
-                if index + 1 < len(entries):
-                    ahead = pool.submit(objects.fetch, entries[index + 1])
+            while left or waiting:
+                while left and _may_fetch(left[0], [entry for entry, _ in waiting]):
+                    waiting.append((left[0], pool.submit(objects.fetch, left.popleft())))
+                entry, fetched = waiting.popleft()
+                file = fetched.result()
                 if file is not None:
                     yield entry, file
         finally:
-            if ahead is not None and not ahead.cancel() and ahead.exception() is None:
-                left = ahead.result()
-                if left is not None:
-                    left.close()
+            for _, fetched in waiting:
+                if not fetched.cancel() and fetched.exception() is None:
+                    abandoned = fetched.result()
+                    if abandoned is not None:
+                        abandoned.close()
+
+
+def _may_fetch(entry: ManifestEntry, waiting: list[ManifestEntry]) -> bool:
+    # Temporary files may well be in memory, so large ones are not piled up.
+    size = entry.content_length + sum(other.content_length for other in waiting)
+    return not waiting or (len(waiting) <= _FILES_AHEAD and size <= _BYTES_AHEAD)
 
 
 def _encoder(columns: list[TargetColumn]) -> pgpq.ArrowToPostgresBinaryEncoder:
