@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from .errors import ConfigError
+from .model import GeometryForm, LongText, NulBytes, Policy, TableName, ZeroDates
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
@@ -25,6 +28,83 @@ REDSHIFT_NAMES = ("REDSHIFT_HOST", "REDSHIFT_USER", "REDSHIFT_PASSWORD", "REDSHI
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _split_names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
+NullByName = BeforeValidator(lambda value: "null" if value is None else value)
+"""YAML reads the word ``null`` as no value."""
+
+
+class ValueSettings(BaseModel):
+    """The choices for values Redshift has no form for, for a table or a column; what is not given is inherited.
+
+    Attributes:
+        zero_dates: dates no calendar has: null or refuse.
+        long_text: texts over 65,535 bytes: refuse, truncate or exclude.
+        nul_bytes: NUL bytes in texts: refuse or remove.
+        geometry: wkb or wkt.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    zero_dates: Annotated[ZeroDates | None, NullByName] = None
+    long_text: LongText | None = None
+    nul_bytes: NulBytes | None = None
+    geometry: GeometryForm | None = None
+
+    def over(self, policy: Policy) -> Policy:
+        """``policy`` with what is given here in its place."""
+        given = {f.name: getattr(self, f.name) for f in fields(Policy) if getattr(self, f.name) is not None}
+        return replace(policy, **given)
+
+
+class TableSettings(ValueSettings):
+    """One entry of the section ``tables`` of a settings file.
+
+    Attributes:
+        include: the columns to carry; empty for all.
+        exclude: the columns to leave out.
+        columns: settings of single columns, by name.
+    """
+
+    include: Names = ()
+    exclude: Names = ()
+    columns: dict[str, ValueSettings] = Field(default_factory=dict)
+
+    def merged(self, closer: TableSettings) -> TableSettings:
+        """These settings under a closer entry's: columns left out by either stay out, otherwise the closer wins."""
+        given = {name: getattr(closer, name) for name in closer.model_fields_set}
+        given["exclude"] = tuple(dict.fromkeys(self.exclude + closer.exclude))
+        given["columns"] = self.columns | closer.columns
+        return self.model_copy(update=given)
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """Every column these settings speak of."""
+        return tuple(dict.fromkeys((*self.include, *self.exclude, *self.columns)))
+
+    def carries(self, column: str) -> bool:
+        """Whether a column is carried; names compare without regard to case, as in MySQL."""
+        name = column.lower()
+        return name not in _lower(self.exclude) and (not self.include or name in _lower(self.include))
+
+    def policy(self, column: str, default: Policy) -> Policy:
+        """The policy of a column: its own settings, then the table's, then ``default``."""
+        policy = self.over(default)
+        for name, own in self.columns.items():
+            if name.lower() == column.lower():
+                policy = own.over(policy)
+        return policy
+
+
+def _lower(names: Iterable[str]) -> set[str]:
+    return {name.lower() for name in names}
 
 
 class Settings(BaseModel):
@@ -85,7 +165,7 @@ class Settings(BaseModel):
 
     # The run
     backup_cursor_column: str = Field("update_at", description="column that grows on every insert and update")
-    backup_key_columns: tuple[str, ...] = Field((), description="key columns, comma-separated; empty: the primary key")
+    backup_key_columns: Names = Field((), description="key columns, comma-separated; empty: the primary key")
     backup_batch_size: Count = Field(200_000, description="rows per chunk")
     backup_num_chunks: int = Field(0, ge=0, description="cut a window into about so many chunks; 0: by rows")
     backup_max_workers: Count = Field(4, description="chunks read at the same time, over all tables")
@@ -104,19 +184,23 @@ class Settings(BaseModel):
     backup_lookback_seconds: int = Field(
         0, ge=0, description="every run reads so much of the window before it again, for rows that are written late"
     )
+    backup_zero_dates: Annotated[ZeroDates, NullByName] = Field(
+        ZeroDates.NULL, description="dates no calendar has (0000-00-00): null, counted and reported, or refuse"
+    )
+    backup_long_text: LongText = Field(
+        LongText.REFUSE, description="texts over 65,535 bytes: refuse, truncate (counted), or exclude such columns"
+    )
+    backup_nul_bytes: NulBytes = Field(NulBytes.REFUSE, description="NUL bytes in texts: refuse, or remove (counted)")
+    backup_geometry: GeometryForm = Field(GeometryForm.WKB, description="geometries: wkb or wkt")
+    tables: dict[str, TableSettings] = Field(
+        {}, description="settings of single tables, by name or glob; in the settings file only"
+    )
     backup_files_per_load: Count = Field(16, description="how many files one COPY takes while chunks still come")
     backup_retention_days: Count = Field(30, description="how long loaded files are kept by `clean`")
 
     ray_address: str = Field("", description="a running cluster, e.g. ray://head:10001 or auto; empty: this machine")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     debug: bool = Field(False, description="tracebacks and debug logs")
-
-    @field_validator("backup_key_columns", mode="before")
-    @classmethod
-    def _split_names(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -160,6 +244,33 @@ class Settings(BaseModel):
                 hint="correct the named settings; `s3rs-ray --help` lists where they come from",
             ) from None  # the refusal of the library shows the values, secrets among them
 
+    def __hash__(self) -> int:
+        return hash(repr(self))  # the field ``tables`` is a dictionary, which has no hash
+
+    def table(self, name: TableName) -> TableSettings:
+        """The settings of a table: those of every glob that matches it in the file's order, then its own entry's."""
+        merged = TableSettings()
+        for pattern, given in self.tables.items():
+            wanted = TableName.parse(pattern, self.db_database)
+            if wanted != name and fnmatchcase(name.schema, wanted.schema) and fnmatchcase(name.name, wanted.name):
+                merged = merged.merged(given)
+        return merged.merged(self.own_table(name))
+
+    def own_table(self, name: TableName) -> TableSettings:
+        """The settings of the entry that names this very table."""
+        own = [t for pattern, t in self.tables.items() if TableName.parse(pattern, self.db_database) == name]
+        return own[0] if own else TableSettings()
+
+    @property
+    def policy(self) -> Policy:
+        """The choice for values Redshift has no form for, where a table or column makes none."""
+        return Policy(
+            zero_dates=self.backup_zero_dates,
+            long_text=self.backup_long_text,
+            nul_bytes=self.backup_nul_bytes,
+            geometry=self.backup_geometry,
+        )
+
     def require(self, *names: str) -> None:
         """Raises ConfigError naming all of ``names`` (variables) that have no value."""
         missing = [name for name in names if not _plain(getattr(self, name.lower()))]
@@ -176,6 +287,8 @@ class Settings(BaseModel):
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = "********" if value.get_secret_value() else ""
+            if name == "tables":
+                value = {pattern: t.model_dump(mode="json", exclude_unset=True) for pattern, t in self.tables.items()}
             values[name.upper()] = value
         return values
 
@@ -189,11 +302,12 @@ def _explain(error: Mapping[str, object], layered: Mapping[str, tuple[object, st
     name = str(location[0]) if isinstance(location, tuple) and location else "?"
     field = Settings.model_fields.get(name)
     origin = layered.get(name, ("", "settings"))[1]
+    inside = "".join(f"{part}: " for part in location[1:]) if isinstance(location, tuple) else ""
     if error["type"] == "extra_forbidden":
-        return f"{name.upper()} ({origin}): no such setting"
+        return f"{name.upper()} ({origin}): {inside}no such setting"
     secret = field is not None and field.annotation is SecretStr
     value = "" if secret else f" = {error['input']!r}"
-    return f"{name.upper()}{value} ({origin}): {error['msg']}"
+    return f"{name.upper()}{value} ({origin}): {inside}{error['msg']}"
 
 
 def layers(
@@ -211,7 +325,7 @@ def layers(
     if config_file is not None:
         for name, value in _read_file(config_file).items():
             result[name] = (value, f"file {config_file}")
-    named = {field.upper(): field for field in Settings.model_fields}
+    named = {field.upper(): field for field in Settings.model_fields if field != "tables"}
     dotenv_layer = dotenv_values(dotenv) if dotenv is not None and dotenv.is_file() else {}
     variables = os.environ if environment is None else environment
     for origin, layer in ((".env", dotenv_layer), ("environment", variables)):
@@ -250,7 +364,7 @@ def _flatten(document: Mapping[Any, object], prefix: str = "") -> dict[str, obje
     flat: dict[str, object] = {}
     for key, value in document.items():
         name = f"{prefix}{key}".lower()
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name != "tables":
             flat.update(_flatten(value, prefix=f"{name}_"))
         else:
             flat[name] = value

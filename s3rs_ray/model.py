@@ -27,6 +27,70 @@ class Treatment(StrEnum):
     WIDENED = "widened"
     AS_TEXT = "as text"
     AS_NUMBER = "as number"
+    AS_BINARY = "as binary"
+    EXCLUDED = "excluded"
+    REFUSED = "refused"
+
+
+class ZeroDates(StrEnum):
+    """What becomes of a date no calendar has: ``0000-00-00``, month or day 0, the year 0, ``2024-02-31``."""
+
+    NULL = "null"
+    REFUSE = "refuse"
+
+
+class LongText(StrEnum):
+    """What becomes of a text longer than a VARCHAR can be; EXCLUDE leaves out the columns that may hold one."""
+
+    REFUSE = "refuse"
+    TRUNCATE = "truncate"
+    EXCLUDE = "exclude"
+
+
+class NulBytes(StrEnum):
+    """What becomes of the character U+0000 in a text."""
+
+    REFUSE = "refuse"
+    REMOVE = "remove"
+
+
+class GeometryForm(StrEnum):
+    """How a geometry arrives: (E)WKB in a VARBYTE or (E)WKT in a VARCHAR."""
+
+    WKB = "wkb"
+    WKT = "wkt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The user's choice for values Redshift has no form for; no default changes one without saying so."""
+
+    zero_dates: ZeroDates = ZeroDates.NULL
+    long_text: LongText = LongText.REFUSE
+    nul_bytes: NulBytes = NulBytes.REFUSE
+    geometry: GeometryForm = GeometryForm.WKB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adjusted:
+    """How many values a policy changed, of a file or a whole run.
+
+    Attributes:
+        nulled_dates: dates no calendar has that became NULL.
+        truncated_texts: texts cut to the size of their column.
+        stripped_texts: texts that lost their NUL bytes.
+    """
+
+    nulled_dates: int = 0
+    truncated_texts: int = 0
+    stripped_texts: int = 0
+
+    def __add__(self, other: Adjusted) -> Adjusted:
+        return Adjusted(
+            nulled_dates=self.nulled_dates + other.nulled_dates,
+            truncated_texts=self.truncated_texts + other.truncated_texts,
+            stripped_texts=self.stripped_texts + other.stripped_texts,
+        )
 
 
 class RangeOrder(StrEnum):
@@ -61,7 +125,8 @@ class Column:
         redshift_type: the Redshift type, e.g. ``DECIMAL(10,2)``.
         treatment: exact, widened, as text or as number.
         nullable: whether the source allows NULL.
-        zero_dates: whether a zero date may occur and arrives as NULL (counted).
+        max_bytes: the largest value Redshift takes, where the source may hold a larger one; 0 where all fit.
+        zero_dates, long_text, nul_bytes: the policy, where the column may hold such a value; None elsewhere.
     """
 
     name: str
@@ -71,7 +136,10 @@ class Column:
     redshift_type: str
     treatment: Treatment = Treatment.EXACT
     nullable: bool = True
-    zero_dates: bool = False
+    max_bytes: int = 0
+    zero_dates: ZeroDates | None = None
+    long_text: LongText | None = None
+    nul_bytes: NulBytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +290,7 @@ class DataFile:
         fingerprint: of the table contract it was written under.
         reaches: the watermark that is reached once this file and all before it are loaded; None where the
             chunks of the run are not in update order and this is not the last.
-        nulled_dates: how many zero dates became NULL.
+        adjusted: what the policies changed.
     """
 
     key: str
@@ -233,7 +301,7 @@ class DataFile:
     ordinal: int
     fingerprint: str
     reaches: Watermark | None
-    nulled_dates: int = 0
+    adjusted: Adjusted = Adjusted()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -17,10 +17,9 @@ from ..config import Settings
 from ..engine import driver
 from ..engine.context import Request
 from ..engine.events import RunResult, Status, TableResult
-from ..engine.plan import Action, TablePlan
-from ..ledger.document import cursor_text
 from ..model import Strategy
 from .output import Output, guarded_stdout
+from .plans import preview_exit_code, show_previews
 from .session import Session
 
 TABLES = click.option(
@@ -104,8 +103,9 @@ def _carry_out(session: Session, settings: Settings, request: Request, dry_run: 
     if dry_run:
         if not request.extract:
             raise click.UsageError("--dry-run with --redshift-only: use `s3rs-ray watermark get -t TABLE --show-files`")
-        show_plans(session.output, driver.plan(settings, request))
-        return
+        previews = driver.preview(settings, request)
+        show_previews(session.output, previews)
+        sys.exit(preview_exit_code(previews))
     result = run_with_signals(session, settings, request)
     show_result(session.output, result)
     sys.exit(result.exit_code)
@@ -142,47 +142,6 @@ def _signals() -> Iterator[_Asked]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def show_plans(output: Output, plans: tuple[TablePlan, ...]) -> None:
-    """What would be done, and under which contract each column travels."""
-    if output.json:
-        output.document({"plans": [_plan_json(p) for p in plans]})
-        return
-    for plan in plans:
-        output.line(f"{plan.table.name}: {plan.action.value}")
-        for reason in plan.reasons:
-            output.line(f"  {reason}")
-        if plan.window is not None:
-            output.line(
-                f"  window: after {_place(plan.window.after.position)} up to {_place(plan.window.upto.position)}"
-            )
-            output.line(
-                f"  rows per chunk: {plan.rows_per_chunk:,}; the table holds about {plan.table.estimated_rows:,}"
-            )
-        rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value) for c in plan.table.columns]
-        output.table("columns", ("column", "source", "redshift", "how"), rows)
-
-
-def _place(position: tuple[object, ...]) -> str:
-    return f"({', '.join(map(str, position))})" if position else "the beginning"
-
-
-def _plan_json(plan: TablePlan) -> dict[str, Any]:
-    return {
-        "table": str(plan.table.name),
-        "action": plan.action.value,
-        "reasons": plan.reasons,
-        "window": None
-        if plan.window is None or plan.action is Action.NOTHING
-        else {"after": cursor_text(plan.window.after), "upto": cursor_text(plan.window.upto)},
-        "rows_per_chunk": plan.rows_per_chunk,
-        "estimated_rows": plan.table.estimated_rows,
-        "columns": [
-            {"name": c.name, "source": c.source_type, "redshift": c.redshift_type, "treatment": c.treatment.value}
-            for c in plan.table.columns
-        ],
-    }
 
 
 def show_result(output: Output, result: RunResult) -> None:
@@ -240,6 +199,7 @@ def _table_json(table: TableResult) -> dict[str, Any]:
         "extract_seconds": table.extract_seconds,
         "load_seconds": table.load_seconds,
         "watermark": table.watermark,
+        **asdict(table.adjusted),
         "warnings": list(table.warnings),
         "error": table.error or None,
         "hint": table.hint or None,

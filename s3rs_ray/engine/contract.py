@@ -6,11 +6,12 @@ With it a warehouse can be loaded from S3 alone, without asking the source.
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import orjson
 
 from ..errors import SchemaDrift
-from ..model import Column, Table, TableName, Treatment
+from ..model import Column, LongText, NulBytes, Table, TableName, Treatment, ZeroDates
 
 
 def format_contract(table: Table) -> bytes:
@@ -29,7 +30,7 @@ def parse_contract(body: bytes, key: str) -> Table:
         d = orjson.loads(body)
         return Table(
             name=TableName(**d.pop("name")),
-            columns=tuple(Column(**{**c, "treatment": Treatment(c["treatment"])}) for c in d.pop("columns")),
+            columns=tuple(_column(c) for c in d.pop("columns")),
             key=tuple(d.pop("key")),
             **d,
         )
@@ -38,3 +39,10 @@ def parse_contract(body: bytes, key: str) -> Table:
             f"{key} does not describe a table: {exc!r}",
             hint="restore the object from the bucket's versions, or extract the table anew",
         ) from exc
+
+
+def _column(d: dict[str, Any]) -> Column:
+    kinds = {"treatment": Treatment, "zero_dates": ZeroDates, "long_text": LongText, "nul_bytes": NulBytes}
+    for name, kind in kinds.items():
+        d[name] = None if d[name] is None else kind(d[name])
+    return Column(**d)

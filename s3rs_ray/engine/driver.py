@@ -12,8 +12,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from ..config import DB_NAMES, REDSHIFT_NAMES, S3_NAMES, Settings
+from ..errors import PlanError
 from ..ledger.store import Ledger, utc_now
 from ..model import TableName
+from ..source.catalog import Catalog
+from ..source.columns import ColumnContract
 from ..storage.layout import format_run_id
 from .context import Request, Run, Workplace
 from .events import Event, Report, RunResult, TableResult
@@ -68,11 +71,39 @@ def backup(
 
 def plan(settings: Settings, request: Request) -> tuple[TablePlan, ...]:
     """What a sync would do with each table, from the same discovery and the same state; changes nothing."""
+    return tuple(_planned(p) for p in preview(settings, request))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """A table before any work: what becomes of each column, and the plan, or why there is none."""
+
+    table: TableName
+    columns: tuple[ColumnContract, ...]
+    plan: TablePlan | None = None
+    refusal: PlanError | None = None
+
+
+def preview(settings: Settings, request: Request) -> tuple[Preview, ...]:
+    """:func:`plan` for tables that may be refused; changes nothing."""
     with _open_run(settings, request, ignore, threading.Event(), utc_now()) as run, open_source(run) as catalog:
-        return tuple(
-            plan_table(run, catalog, catalog.discover(name), run.ledger.load(name))
-            for name in catalog.table_names(request.tables)
-        )
+        return tuple(_preview(run, catalog, name) for name in catalog.table_names(request.tables))
+
+
+def _preview(run: Run, catalog: Catalog, name: TableName) -> Preview:
+    columns = catalog.list_columns(name)
+    try:
+        made = plan_table(run, catalog, catalog.discover(name), run.ledger.load(name))
+    except PlanError as exc:
+        return Preview(table=name, columns=columns, refusal=exc)
+    return Preview(table=name, columns=columns, plan=made)
+
+
+def _planned(shown: Preview) -> TablePlan:
+    if shown.refusal is not None:
+        raise shown.refusal
+    assert shown.plan is not None
+    return shown.plan
 
 
 def require_settings(settings: Settings, request: Request) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from ..model import TableName
+from ..model import Adjusted, TableName
 
 
 class EventKind(StrEnum):
@@ -57,6 +57,7 @@ class TableResult:
         watermark: the cursor reached, as text.
         note: why it was done so, or why nothing was.
         warnings: what somebody should know of, one sentence each; the run is a success all the same.
+        adjusted: how many values the policies changed in the files written.
     """
 
     table: TableName
@@ -71,9 +72,23 @@ class TableResult:
     watermark: str | None = None
     note: str = ""
     warnings: tuple[str, ...] = ()
+    adjusted: Adjusted = field(default_factory=Adjusted)
     error: str = ""
     hint: str = ""
     exit_code: int = 0
+
+
+def adjusted_warnings(adjusted: Adjusted) -> tuple[str, ...]:
+    """One sentence for each kind of change a policy made, with its count and the setting to change it by."""
+    sentences = (
+        (
+            adjusted.nulled_dates,
+            "dates that no calendar has (0000-00-00 and the like) became NULL; zero_dates: refuse refuses them",
+        ),
+        (adjusted.truncated_texts, "texts were cut to the longest VARCHAR; long_text: refuse refuses them"),
+        (adjusted.stripped_texts, "texts lost their NUL bytes; nul_bytes: refuse refuses them"),
+    )
+    return tuple(f"{count:,} {what}" for count, what in sentences if count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..errors import IntegrityError, PreconditionFailed, S3rsError
 from ..ledger.document import cursor_text
 from ..ledger.state import Abandon, Begin, Fail, Identify, OpenRun, TableState
-from ..model import Chunk, DataFile, Table, TableName, Watermark, Window
+from ..model import Adjusted, Chunk, DataFile, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.horizon import find_horizon
 from ..storage.layout import format_run_id, format_run_key, parse_run_time
@@ -20,7 +20,7 @@ from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
 from .context import Hold, Run, Workplace, hold_table
 from .contract import format_contract
-from .events import EventKind, Status, TableResult
+from .events import EventKind, Status, TableResult, adjusted_warnings
 from .extraction import Extraction, run_extraction
 from .loading import Loading, target_identity
 from .plan import Action, TablePlan, drop_stale_run, furthest, make_plan, rows_per_chunk, window_start
@@ -35,6 +35,11 @@ class _Tally:
     loading: Loading | None = None
     note: str = ""
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def adjusted(self) -> Adjusted:
+        """What the policies changed in the files written."""
+        return sum((f.adjusted for f in self.files), Adjusted())
 
 
 def sync_table(run: Run, name: TableName) -> TableResult:
@@ -60,7 +65,8 @@ def sync_table(run: Run, name: TableName) -> TableResult:
         load_seconds=round(done.seconds, 3) if done else 0.0,
         watermark=cursor_text(state.loaded if run.request.load else state.extracted),
         note=tally.note,
-        warnings=tuple(tally.warnings),
+        warnings=(*tally.warnings, *adjusted_warnings(tally.adjusted)),
+        adjusted=tally.adjusted,
     )
     run.say(EventKind.TABLE_DONE, name, rows_extracted=result.rows_extracted, rows_loaded=result.rows_loaded)
     return result
@@ -76,7 +82,8 @@ def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> T
         files_created=len(tally.files),
         bytes=sum(f.bytes for f in tally.files),
         duration_seconds=round(seconds, 3),
-        warnings=tuple(tally.warnings),
+        warnings=(*tally.warnings, *adjusted_warnings(tally.adjusted)),
+        adjusted=tally.adjusted,
         error=exc.message,
         hint=exc.hint,
         exit_code=exc.exit_code,

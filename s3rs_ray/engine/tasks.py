@@ -13,7 +13,7 @@ import orjson
 from ..config import Settings
 from ..errors import IntegrityError, ObjectNotFound, PreconditionFailed
 from ..ledger.document import format_position, parse_position
-from ..model import Chunk, DataFile, KeyRange, Position, RangeOrder, Table, TableName, Watermark
+from ..model import Adjusted, Chunk, DataFile, KeyRange, Position, RangeOrder, Table, TableName, Watermark
 from ..source.catalog import Endpoint, open_catalog
 from ..source.extract import Extract, read_chunk
 from ..storage.layout import DataKey, format_data_key, parse_run_time
@@ -71,7 +71,7 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
         ordinal=chunk.ordinal,
         fingerprint=table.fingerprint,
         reaches=reaches(chunk, order),
-        nulled_dates=extract.nulled_dates,
+        adjusted=extract.adjusted,
     )
     try:
         store.put_new(key, file.body, _object_metadata(described, chunk))
@@ -134,7 +134,7 @@ def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
         "s3rs-sha256": file.digest,
         "s3rs-fingerprint": file.fingerprint,
         "s3rs-reaches": quote(orjson.dumps(position)),
-        "s3rs-nulled-dates": str(file.nulled_dates),
+        "s3rs-adjusted": quote(orjson.dumps(file.adjusted)),
         "s3rs-range": _range_digest(chunk.range),
         "s3rs-window-after": quote(orjson.dumps(format_position(chunk.window.after.position))),
     }
@@ -174,7 +174,7 @@ def describe_file(stored: StoredObject) -> WrittenFile:
             ordinal=int(m["s3rs-ordinal"]),
             fingerprint=m["s3rs-fingerprint"],
             reaches=None if position is None else Watermark(position=parse_position(position)),
-            nulled_dates=int(m["s3rs-nulled-dates"]),
+            adjusted=Adjusted(**orjson.loads(unquote(m["s3rs-adjusted"]))),
         )
         after = parse_position(orjson.loads(unquote(m["s3rs-window-after"])))
         return WrittenFile(file=file, range_digest=m["s3rs-range"], window_after=after)

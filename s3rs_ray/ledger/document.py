@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from typing import TypeAlias, cast
 
@@ -14,6 +15,7 @@ import orjson
 
 from ..errors import LedgerError
 from ..model import (
+    Adjusted,
     Chunk,
     DataFile,
     KeyRange,
@@ -233,7 +235,7 @@ def _file_json(file: DataFile) -> Json:
         "ordinal": file.ordinal,
         "fingerprint": file.fingerprint,
         "reaches": None if file.reaches is None else format_position(file.reaches.position),
-        "nulled_dates": file.nulled_dates,
+        "adjusted": asdict(file.adjusted),
     }
 
 
@@ -247,7 +249,7 @@ def _parse_file(d: Json) -> DataFile:
         ordinal=_int(d["ordinal"]),
         fingerprint=_text(d["fingerprint"]),
         reaches=_parse_reaches(d["reaches"]),
-        nulled_dates=_int(d["nulled_dates"]),
+        adjusted=Adjusted(**{name: _int(count) for name, count in cast("Json", d["adjusted"]).items()}),
     )
 
 

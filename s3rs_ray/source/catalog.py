@@ -16,10 +16,9 @@ import pymysql
 import pymysql.cursors
 
 from ..config import Settings
-from ..errors import ConfigError, SourceError, SourceUnavailable, TableNotFound, UnsupportedTable, UnsupportedType
+from ..errors import ConfigError, SourceError, SourceUnavailable, TableNotFound, UnsupportedTable
 from ..model import (
     Chunk,
-    Column,
     Index,
     KeyRange,
     KeyValue,
@@ -31,7 +30,15 @@ from ..model import (
     Window,
 )
 from . import chunks
-from .types import CURSOR_TYPES, KEY_TYPES, SourceColumn, contract, fingerprint
+from .columns import (
+    ColumnContract,
+    carried_columns,
+    describe_columns,
+    keep_keys,
+    require_carried,
+    require_known,
+)
+from .types import CURSOR_TYPES, GEOMETRY_TYPES, KEY_TYPES, SourceColumn, fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +73,7 @@ def open_catalog(settings: Settings, endpoint: Endpoint) -> Iterator[Catalog]:
             read_timeout=settings.db_connect_timeout_seconds,
             write_timeout=settings.db_connect_timeout_seconds,
             ssl=tls_context(settings),
-            init_command="SET SESSION time_zone='+00:00'",
+            init_command="SET SESSION time_zone='+00:00', sql_mode=''",
         )
     except pymysql.err.OperationalError as exc:
         raise _translated(exc, settings) from exc
@@ -183,7 +190,8 @@ class Catalog:
             TableNotFound, UnsupportedType, UnsupportedTable: with the column or key that is missing or unfit.
         """
         source_columns = self._columns(name)
-        columns = _contracts(name, source_columns)
+        contracts = self._describe(name, source_columns)
+        columns = carried_columns(name, contracts)
         indexes = self._indexes(name)
         by_name = {c.name: c for c in source_columns}
         cursor = _match_name(self._settings.backup_cursor_column, by_name)
@@ -199,6 +207,8 @@ class Catalog:
             )
         key = self._key(name, by_name, indexes)
         order_columns = (cursor, *(k for k in key if k != cursor))
+        require_carried(name, contracts, order_columns)
+        columns = keep_keys(columns, key)
         rows, row_bytes = self._estimates(name)
         return Table(
             name=name,
@@ -212,15 +222,29 @@ class Catalog:
             fingerprint=fingerprint(columns, order_columns),
         )
 
+    def list_columns(self, name: TableName) -> tuple[ColumnContract, ...]:
+        """What becomes of every column of a table; refuses none.
+
+        Raises:
+            TableNotFound; ConfigError: the table's settings name a column it does not have.
+        """
+        return self._describe(name, self._columns(name))
+
+    def _describe(self, name: TableName, columns: Sequence[SourceColumn]) -> tuple[ColumnContract, ...]:
+        require_known(name, columns, self._settings.own_table(name))
+        return describe_columns(columns, self._settings.table(name), self._settings.policy)
+
     def _columns(self, name: TableName) -> list[SourceColumn]:
         rows = self.query(
-            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH, CHARACTER_SET_NAME,"
-            " NUMERIC_PRECISION, NUMERIC_SCALE FROM information_schema.COLUMNS"
-            " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION",
+            "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH,"
+            " CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, NUMERIC_PRECISION, NUMERIC_SCALE"
+            " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION",
             (name.schema, name.name),
         )
         if not rows:
             raise TableNotFound(f"the source has no table {name}", hint="check the name and the grants of DB_USER")
+        spatial = any(str(row[1]).lower() in GEOMETRY_TYPES for row in rows)
+        axis_order = spatial and "mariadb" not in self.server_version().lower()
         return [
             SourceColumn(
                 name=str(column),
@@ -228,11 +252,13 @@ class Catalog:
                 column_type=str(column_type),
                 nullable=nullable == "YES",
                 characters=_whole(characters),
+                octets=_whole(octets),
                 character_set=None if character_set is None else str(character_set),
                 precision=_whole(precision),
                 scale=_whole(scale),
+                axis_order=axis_order,
             )
-            for column, data_type, column_type, nullable, characters, character_set, precision, scale in rows
+            for column, data_type, column_type, nullable, characters, octets, character_set, precision, scale in rows
         ]
 
     def _indexes(self, name: TableName) -> list[Index]:
@@ -328,18 +354,6 @@ class Catalog:
 
     def _number(self, sql: str) -> int:
         return _whole(self.query(sql)[0][0]) or 0
-
-
-def _contracts(name: TableName, source_columns: Sequence[SourceColumn]) -> tuple[Column, ...]:
-    columns, refused = [], []
-    for column in source_columns:
-        try:
-            columns.append(contract(column))
-        except UnsupportedType as exc:
-            refused.append(exc)
-    if refused:
-        raise UnsupportedType(f"{name}: " + "; ".join(e.message for e in refused), hint=refused[0].hint)
-    return tuple(columns)
 
 
 def _serving_index(indexes: Sequence[Index], order_columns: Sequence[str], key: Sequence[str]) -> str | None:

@@ -11,11 +11,11 @@ import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
 
-from ..model import Chunk, KeyRange, KeyValue, Position, RangeOrder, Table, Watermark, Window
-from .types import quote_name, zero_date_sql
+from ..model import Chunk, Column, KeyRange, KeyValue, Position, RangeOrder, Table, Watermark, Window, ZeroDates
+from .types import quote_name
 
-ZERO_DATES_ALIAS = "s3rs_zero_dates"
-"""Name of the extra column that counts the zero dates of a row; never part of a file."""
+NULL_DATES_ALIASES = {policy: f"s3rs_null_dates_{policy}" for policy in ZeroDates}
+"""The extra columns behind a table's own: how many dates of a row are NULL at the source, by policy."""
 
 
 def literal_sql(value: KeyValue) -> str:
@@ -105,13 +105,22 @@ def comment_sql(run_id: str, what: str) -> str:
     return f"/* s3rs-ray run={run_id} {what} */ "
 
 
+def nullable_dates(columns: Sequence[Column], policy: ZeroDates) -> tuple[Column, ...]:
+    """The date columns under a policy in which a NULL may be the source's own.
+
+    In a column that is NOT NULL every NULL was a date no calendar has (and IS NULL would not say so: MySQL holds
+    it true for ``0000-00-00`` there).
+    """
+    return tuple(c for c in columns if c.zero_dates is policy and c.nullable)
+
+
 def select_sql(table: Table, chunk: Chunk) -> str:
     """The one query that reads a chunk: every column by its own expression, named, in the table's order."""
     expressions = [f"{c.select} AS {quote_name(c.name)}" for c in table.columns]
-    dated = [c.name for c in table.columns if c.zero_dates]
-    if dated:
-        counted = "+".join(f"IFNULL({zero_date_sql(name)},0)" for name in dated)
-        expressions.append(f"CAST({counted} AS SIGNED) AS {ZERO_DATES_ALIAS}")
+    for policy, alias in NULL_DATES_ALIASES.items():
+        columns = [quote_name(c.name) for c in nullable_dates(table.columns, policy)]
+        if columns:
+            expressions.append("+".join(f"ISNULL({name})" for name in columns) + f" AS {alias}")
     return (
         comment_sql(chunk.run_id, f"chunk={chunk.ordinal}")
         + f"SELECT {', '.join(expressions)} FROM {from_sql(table, chunk.range.columns)}"

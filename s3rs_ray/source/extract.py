@@ -8,25 +8,22 @@ from urllib.parse import quote, urlencode
 
 import connectorx
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..config import Settings
 from ..errors import IntegrityError, SourceError
-from ..model import Chunk, Column, Table
+from ..model import Adjusted, Chunk, Column, Table
 from .catalog import Endpoint
-from .chunks import ZERO_DATES_ALIAS, select_sql
-from .types import MAX_VARBYTE, MAX_VARCHAR, arrow_schema
-
-LONGEST = {f"VARCHAR({MAX_VARCHAR})": MAX_VARCHAR, f"VARBYTE({MAX_VARBYTE})": MAX_VARBYTE}
-"""The types that hold less than some MySQL types do, and how many bytes that is."""
+from .chunks import NULL_DATES_ALIASES, select_sql
+from .types import arrow_schema
+from .values import apply_policies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extract:
-    """A chunk in memory: its rows under the table's contract, and how many zero dates became NULL."""
+    """A chunk in memory: its rows under the table's contract, and what the policies changed of them."""
 
     data: pa.Table
-    nulled_dates: int
+    adjusted: Adjusted
 
 
 def read_chunk(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str) -> Extract:
@@ -40,11 +37,11 @@ def read_chunk(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoin
         IntegrityError: a value does not fit the contract.
     """
     raw = _read(source_url(settings, endpoint), select_sql(table, chunk), session_sql(settings, server))
-    nulled = 0
-    if ZERO_DATES_ALIAS in raw.column_names:
-        nulled = pc.sum(raw.column(ZERO_DATES_ALIAS)).as_py() or 0
-        raw = raw.drop_columns([ZERO_DATES_ALIAS])
-    return Extract(data=conform(raw, table.columns), nulled_dates=nulled)
+    own = len(table.columns)
+    data = conform(raw.select(list(range(own))), table.columns)
+    counted = dict(zip(raw.column_names[own:], raw.columns[own:], strict=True))
+    data, adjusted = apply_policies(data, table, {p: counted.get(a) for p, a in NULL_DATES_ALIASES.items()})
+    return Extract(data=data, adjusted=adjusted)
 
 
 def source_url(settings: Settings, endpoint: Endpoint) -> str:
@@ -70,14 +67,18 @@ def source_url(settings: Settings, endpoint: Endpoint) -> str:
 
 
 def session_sql(settings: Settings, server: str) -> list[str]:
-    """What is set on the connection before the query: UTC, and a time limit on the server's side."""
+    """What is set on the connection before the query: what values look like, and a time limit on the server's side.
+
+    The server's defaults may be anything: another character set for results (``init_connect``), a time zone, or a
+    mode that pads CHAR values.
+    """
     seconds = settings.backup_timeout_seconds
     limit = (
         f"SET SESSION max_statement_time={seconds}"
         if "mariadb" in server.lower()
         else f"SET SESSION max_execution_time={seconds * 1000}"
     )
-    return ["SET SESSION time_zone='+00:00'", limit]
+    return ["SET NAMES utf8mb4", "SET SESSION sql_mode='', time_zone='+00:00'", limit]
 
 
 def _read(url: str, query: str, session: list[str]) -> pa.Table:
@@ -112,8 +113,6 @@ def conform(raw: pa.Table, columns: Sequence[Column]) -> pa.Table:
                 hint="exclude the column, or change its type at the source",
                 context={"column": column.name},
             ) from exc
-        if column.redshift_type in LONGEST:
-            _check_length(column, arrays[-1])
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
@@ -123,13 +122,3 @@ def _cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_timestamp(values.type) and values.type.tz is not None:
         values = values.cast(pa.timestamp(values.type.unit))  # the session is in UTC: the naive value is UTC
     return values.cast(target, safe=True)
-
-
-def _check_length(column: Column, values: pa.ChunkedArray) -> None:
-    longest = pc.max(pc.binary_length(values)).as_py() or 0
-    if longest > LONGEST[column.redshift_type]:
-        raise IntegrityError(
-            f"column {column.name} holds a value of {longest} bytes; Redshift's longest is {column.redshift_type}",
-            hint="exclude the column, or shorten the value at the source",
-            context={"column": column.name, "bytes": str(longest)},
-        )

@@ -3,8 +3,9 @@
 Discovery, extraction, DDL and verification all read what :func:`contract` decides; nothing decides it again.
 
 Sources: MySQL 8.0 Reference Manual, chapter "Data Types" (ranges, storage); Amazon Redshift Database Developer
-Guide, "Data types" (VARCHAR counts bytes, at most 65,535; DECIMAL at most 38 digits, 19 digits stored in 8 bytes;
-no unsigned types; VARBYTE at most 1,024,000 bytes); what ConnectorX 0.4.6 returns for each type was measured.
+Guide, "Data types" (VARCHAR counts bytes, at most 65,535; DECIMAL at most 38 digits, 37 of them behind the point, 19
+digits stored in 8 bytes; no unsigned types; VARBYTE at most 1,024,000 bytes); what ConnectorX 0.4.6 returns for each
+type was measured.
 """
 
 from __future__ import annotations
@@ -12,16 +13,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from ..errors import UnsupportedType
-from ..model import Column, Treatment
+from ..model import Column, GeometryForm, LongText, Policy, Treatment
 
 MAX_VARCHAR = 65_535
 MAX_VARBYTE = 1_024_000
 MAX_DECIMAL = 38
+MAX_SCALE = 37
 
 UTF8_BYTES_PER_CHARACTER = {
     "ascii": 1,
@@ -34,8 +37,15 @@ UTF8_BYTES_PER_CHARACTER = {
 """Most UTF-8 bytes one character of a MySQL character set can become; 3 (the BMP) for every other set."""
 
 CHARACTER_TYPES = frozenset({"char", "varchar", "enum", "set"})
+KEPT_BYTES = frozenset({"ascii", "utf8", "utf8mb3", "utf8mb4", "utf32"})
+"""Character sets whose text takes no more bytes in UTF-8 than at the source."""
+
 TEXT_TYPES = frozenset({"tinytext", "text", "mediumtext", "longtext"})
 BINARY_TYPES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
+GEOMETRY_TYPES = frozenset(
+    {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon"}
+    | {"geometrycollection", "geomcollection"}
+)
 
 KEY_TYPES = frozenset(
     {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "date", "datetime", "timestamp"}
@@ -43,7 +53,7 @@ KEY_TYPES = frozenset(
 )
 """Types a key column may have: those whose literals compare as their rows are ordered (ENUM and SET do not)."""
 
-CURSOR_TYPES = frozenset({"datetime", "timestamp", "date"})
+CURSOR_TYPES = frozenset({"datetime", "timestamp", "date", "int", "bigint"})
 """Types a cursor column may have."""
 
 
@@ -54,8 +64,10 @@ class SourceColumn:
     Attributes:
         data_type: e.g. ``decimal``.
         column_type: e.g. ``decimal(10,2) unsigned``.
-        characters: CHARACTER_MAXIMUM_LENGTH; for TEXT types this counts bytes of the column's character set.
+        characters: CHARACTER_MAXIMUM_LENGTH; for TEXT types no more than a bound.
+        octets: CHARACTER_OCTET_LENGTH: bytes in the column's own character set.
         precision, scale: NUMERIC_PRECISION, NUMERIC_SCALE.
+        axis_order: the server is one (MySQL 8) that swaps the axes of some geometries unless told not to.
     """
 
     name: str
@@ -66,10 +78,15 @@ class SourceColumn:
     character_set: str | None = None
     precision: int | None = None
     scale: int | None = None
+    octets: int | None = None
+    axis_order: bool = False
 
     @property
     def unsigned(self) -> bool:
         return "unsigned" in self.column_type
+
+
+Rule: TypeAlias = Callable[[SourceColumn, Policy], Column]
 
 
 def quote_name(name: str) -> str:
@@ -77,8 +94,11 @@ def quote_name(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def contract(column: SourceColumn) -> Column:
+def contract(column: SourceColumn, policy: Policy = Policy()) -> Column:  # noqa: B008  a frozen value
     """The whole contract of one column.
+
+    Args:
+        policy: the user's choice for values that Redshift has no form for.
 
     Raises:
         UnsupportedType: the type is not one this program is known to carry exactly.
@@ -90,7 +110,7 @@ def contract(column: SourceColumn) -> Column:
             hint="exclude the column, or convert it in a view or a generated column",
             context={"column": column.name, "type": column.column_type},
         )
-    return rule(column)
+    return rule(column, policy)
 
 
 def _column(
@@ -108,7 +128,6 @@ def _column(
         redshift_type=redshift,
         treatment=treatment,
         nullable=column.nullable,
-        zero_dates=column.data_type in ZERO_DATE_TYPES,
     )
 
 
@@ -116,7 +135,7 @@ _INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigi
 _INTEGER_TARGETS = ((16, "int16", "SMALLINT"), (32, "int32", "INTEGER"), (64, "int64", "BIGINT"))
 
 
-def _integer(column: SourceColumn) -> Column:
+def _integer(column: SourceColumn, policy: Policy) -> Column:
     """The narrowest signed type that holds every value; unsigned needs one bit more."""
     bits = _INTEGER_BITS[column.data_type] + (1 if column.unsigned else 0)
     treatment = Treatment.EXACT if bits in (16, 32, 64) else Treatment.WIDENED
@@ -126,84 +145,118 @@ def _integer(column: SourceColumn) -> Column:
     return _column(column, "decimal128(20, 0)", "DECIMAL(20,0)", treatment)
 
 
-def _decimal(column: SourceColumn) -> Column:
+def _decimal(column: SourceColumn, policy: Policy) -> Column:
     """Read as text, because ConnectorX reads every DECIMAL as decimal128(38,10) and rounds larger scales."""
     precision, scale = column.precision or 10, column.scale or 0
     select = f"CAST({quote_name(column.name)} AS CHAR)"
-    if precision > MAX_DECIMAL:
-        return _column(column, "string", f"VARCHAR({precision + 2})", Treatment.AS_TEXT, select)
+    if precision > MAX_DECIMAL or scale > MAX_SCALE:
+        size = precision + (3 if precision == scale else 2)  # sign and point, and the 0 before a lone point
+        return _column(column, "string", f"VARCHAR({size})", Treatment.AS_TEXT, select)
     # DECIMAL(19,s) is stored in 8 bytes and overflows at 2^63-1, short of 19 nines.
     declared = 20 if precision == 19 else precision
     treatment = Treatment.EXACT if declared == precision else Treatment.WIDENED
     return _column(column, f"decimal128({declared}, {scale})", f"DECIMAL({declared},{scale})", treatment, select)
 
 
-ZERO_DATE_TYPES = frozenset({"date", "datetime", "timestamp"})
+def _date(column: SourceColumn, policy: Policy) -> Column:
+    made = _column(column, "date32[day]", "DATE", select=_valid_sql(quote_name(column.name), quote_name(column.name)))
+    return replace(made, zero_dates=policy.zero_dates)
 
 
-def zero_date_sql(name: str) -> str:
-    """True for ``0000-00-00`` and for dates with a zero month or day; NULL for NULL.
+def _datetime(column: SourceColumn, policy: Policy) -> Column:
+    quoted = quote_name(column.name)
+    made = _column(column, "timestamp[us]", "TIMESTAMP", select=_valid_sql(quoted, f"DATE({quoted})"))
+    return replace(made, zero_dates=policy.zero_dates)
 
-    MONTH() and DAYOFMONTH() return 0 for such dates (MySQL manual, "Date and Time Functions").
+
+def _valid_sql(value: str, day: str) -> str:
+    """The value, or NULL for a date no calendar has; ConnectorX panics on those.
+
+    A day number that is turned back gives another date, or none, for ``0000-00-00``, a month or day 0, a day its
+    month does not have (ALLOW_INVALID_DATES) and the year 0, which Redshift lacks: 1 BC comes before 1 AD (MySQL
+    manual, "Date and Time Functions", TO_DAYS and FROM_DAYS). IF keeps the type.
     """
-    quoted = quote_name(name)
-    return f"MONTH({quoted})*DAYOFMONTH({quoted})=0"
+    return f"IF(FROM_DAYS(TO_DAYS({value}))={day},{value},NULL)"
 
 
-def _date(column: SourceColumn) -> Column:
-    return _column(column, "date32[day]", "DATE", select=_without_zero_dates(column.name))
+def _timestamp(column: SourceColumn, policy: Policy) -> Column:
+    """UTC, because the session's time zone is; the one value no calendar has is ``0000-00-00 00:00:00``."""
+    made = _column(column, "timestamp[us]", "TIMESTAMP", select=f"NULLIF({quote_name(column.name)},0)")
+    return replace(made, zero_dates=policy.zero_dates)
 
 
-def _timestamp(column: SourceColumn) -> Column:
-    return _column(column, "timestamp[us]", "TIMESTAMP", select=_without_zero_dates(column.name))
-
-
-def _without_zero_dates(name: str) -> str:
-    # IF keeps the column's type; NULLIF(c, 0) would miss 2024-00-10, on which ConnectorX panics.
-    return f"IF({zero_date_sql(name)}, NULL, {quote_name(name)})"
-
-
-def _characters(column: SourceColumn) -> Column:
+def _characters(column: SourceColumn, policy: Policy) -> Column:
     per_character = UTF8_BYTES_PER_CHARACTER.get(column.character_set or "", 3)
-    size = max(1, (column.characters or 0) * per_character)
-    return _column(column, "string", f"VARCHAR({min(size, MAX_VARCHAR)})")
+    return _varchar(column, (column.characters or 0) * per_character, policy)
 
 
-def _text(column: SourceColumn) -> Column:
-    # The limit of a TEXT type counts bytes of its own character set: only a set whose characters grow in UTF-8
-    # needs more room than that.
-    grows = (column.character_set or "") not in UTF8_BYTES_PER_CHARACTER and column.character_set not in UTF8MB3
-    size = (column.characters or MAX_VARCHAR) * (3 if grows else 1)
-    return _column(column, "string", f"VARCHAR({min(size, MAX_VARCHAR)})")
+def _text(column: SourceColumn, policy: Policy) -> Column:
+    # The limit of a TEXT type counts bytes of its own character set; a byte of some sets becomes three (latin1's
+    # euro sign, half-width katakana), two bytes of UTF-16 as well.
+    octets = column.octets or column.characters or MAX_VARCHAR
+    return _varchar(column, octets * (1 if column.character_set in KEPT_BYTES else 3), policy)
 
 
-UTF8MB3 = frozenset({"utf8", "utf8mb3"})
+def _varchar(column: SourceColumn, size: int, policy: Policy) -> Column:
+    made = _column(column, "string", f"VARCHAR({min(max(size, 1), MAX_VARCHAR)})")
+    if size > MAX_VARCHAR:
+        made = replace(made, max_bytes=MAX_VARCHAR, long_text=policy.long_text)
+    return replace(made, nul_bytes=policy.nul_bytes)
 
 
-def _binary(column: SourceColumn) -> Column:
-    size = MAX_VARBYTE if column.characters is None else max(1, column.characters)
-    return _column(column, "binary", f"VARBYTE({min(size, MAX_VARBYTE)})")
+def _binary(column: SourceColumn, policy: Policy) -> Column:
+    return _varbyte(column, MAX_VARBYTE + 1 if column.characters is None else column.characters)
 
 
-def _json(column: SourceColumn) -> Column:
+def _varbyte(
+    column: SourceColumn, size: int, treatment: Treatment = Treatment.EXACT, select: str | None = None
+) -> Column:
+    made = _column(column, "binary", f"VARBYTE({min(max(size, 1), MAX_VARBYTE)})", treatment, select)
+    return replace(made, max_bytes=MAX_VARBYTE, long_text=LongText.REFUSE) if size > MAX_VARBYTE else made
+
+
+def _json(column: SourceColumn, policy: Policy) -> Column:
     # Read natively, MySQL's JSON is rewritten on the way: key order, 1.10 -> 1.1, large numbers to double.
-    return _column(
-        column, "string", f"VARCHAR({MAX_VARCHAR})", Treatment.AS_TEXT, f"CAST({quote_name(column.name)} AS CHAR)"
-    )
+    return _whole_text(column, f"CAST({quote_name(column.name)} AS CHAR)", policy)
 
 
-def _time(column: SourceColumn) -> Column:
+def _whole_text(column: SourceColumn, select: str, policy: Policy) -> Column:
+    """A text that means nothing once it is cut: too long a one is refused, or the column excluded."""
+    made = _column(column, "string", f"VARCHAR({MAX_VARCHAR})", Treatment.AS_TEXT, select)
+    long_text = LongText.EXCLUDE if policy.long_text is LongText.EXCLUDE else LongText.REFUSE
+    return replace(made, max_bytes=MAX_VARCHAR, long_text=long_text)
+
+
+def _geometry(column: SourceColumn, policy: Policy) -> Column:
+    """WKB, or EWKB where the value has a reference system: without it the value would have changed.
+
+    EWKB is WKB with a flag in the type and the reference system behind it (PostGIS manual, "ST_AsEWKB"; Redshift
+    guide, "Querying spatial data"). Both servers write WKB in little-endian order.
+    """
+    quoted = quote_name(column.name)
+    order = ",'axis-order=long-lat'" if column.axis_order else ""
+    srid = f"ST_SRID({quoted})"
+    if policy.geometry is GeometryForm.WKT:
+        text = f"ST_AsText({quoted}{order})"
+        return _whole_text(column, f"IF({srid}=0,{text},CONCAT('SRID=',{srid},';',{text}))", policy)
+    wkb = f"ST_AsBinary({quoted}{order})"
+    bytes_ = ",".join(f"{srid}>>{shift}&255" for shift in (0, 8, 16, 24))
+    extended = f"CONCAT(SUBSTRING({wkb},1,4),x'20',CHAR({bytes_}),SUBSTRING({wkb},6))"
+    return _varbyte(column, MAX_VARBYTE + 1, Treatment.AS_BINARY, f"IF({srid}=0,{wkb},{extended})")
+
+
+def _time(column: SourceColumn, policy: Policy) -> Column:
     """Microseconds as BIGINT: MySQL's TIME runs from -838:59:59 to 838:59:59 and fits no TIME of Redshift."""
     start = "TIMESTAMP'2000-01-01 00:00:00.000000'"
     select = f"TIMESTAMPDIFF(MICROSECOND, {start}, ADDTIME({start}, {quote_name(column.name)}))"
     return _column(column, "int64", "BIGINT", Treatment.AS_NUMBER, select)
 
 
-def _year(column: SourceColumn) -> Column:
+def _year(column: SourceColumn, policy: Policy) -> Column:
     return _column(column, "int16", "SMALLINT", Treatment.WIDENED)
 
 
-def _bit(column: SourceColumn) -> Column:
+def _bit(column: SourceColumn, policy: Policy) -> Column:
     bits = (column.precision or 1) + 1
     select = f"{quote_name(column.name)}+0"
     for width, arrow, redshift in _INTEGER_TARGETS:
@@ -212,16 +265,16 @@ def _bit(column: SourceColumn) -> Column:
     return _column(column, "decimal128(20, 0)", "DECIMAL(20,0)", Treatment.AS_NUMBER, select)
 
 
-def _float(column: SourceColumn) -> Column:
+def _float(column: SourceColumn, policy: Policy) -> Column:
     return _column(column, "float", "REAL")
 
 
-def _double(column: SourceColumn) -> Column:
+def _double(column: SourceColumn, policy: Policy) -> Column:
     return _column(column, "double", "DOUBLE PRECISION")
 
 
-def _printed(size: int) -> Callable[[SourceColumn], Column]:
-    def rule(column: SourceColumn) -> Column:
+def _printed(size: int) -> Rule:
+    def rule(column: SourceColumn, policy: Policy) -> Column:
         return _column(
             column, "string", f"VARCHAR({size})", Treatment.AS_TEXT, f"CAST({quote_name(column.name)} AS CHAR)"
         )
@@ -229,14 +282,15 @@ def _printed(size: int) -> Callable[[SourceColumn], Column]:
     return rule
 
 
-_RULES: dict[str, Callable[[SourceColumn], Column]] = {
+_RULES: dict[str, Rule] = {
     **dict.fromkeys(_INTEGER_BITS, _integer),
     **dict.fromkeys(CHARACTER_TYPES, _characters),
     **dict.fromkeys(TEXT_TYPES, _text),
     **dict.fromkeys(BINARY_TYPES, _binary),
+    **dict.fromkeys(GEOMETRY_TYPES, _geometry),
     "bit": _bit,
     "date": _date,
-    "datetime": _timestamp,
+    "datetime": _datetime,
     "decimal": _decimal,
     "double": _double,
     "float": _float,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from s3rs_ray.ledger.state import Lease, OpenRun, Sealed, TableState
 from s3rs_ray.model import (
+    Adjusted,
     Chunk,
     DataFile,
     KeyRange,
@@ -53,7 +54,7 @@ files = st.builds(
     ordinal=counts,
     fingerprint=texts,
     reaches=st.none() | watermarks,
-    nulled_dates=counts,
+    adjusted=st.builds(Adjusted, nulled_dates=counts, truncated_texts=counts, stripped_texts=counts),
 )
 loads = st.builds(
     Load,

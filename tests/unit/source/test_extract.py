@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,8 @@ from s3rs_ray.config import Settings
 from s3rs_ray.errors import IntegrityError, SourceError
 from s3rs_ray.source.catalog import Endpoint
 from s3rs_ray.source.extract import conform, read_chunk, session_sql, source_url
-from s3rs_ray.source.types import MAX_VARBYTE, MAX_VARCHAR, contract
+from s3rs_ray.source.types import contract
+from s3rs_ray.storage.parquet import write_parquet
 from tests.support import build
 from tests.support.build import source_column
 
@@ -66,8 +68,12 @@ def test_tls_is_asked_for_in_the_drivers_words() -> None:
         ("8.0.36", "SET SESSION max_execution_time=90000"),
     ],
 )
-def test_the_session_is_in_utc_and_bounded_in_the_servers_own_words(server: str, limit: str) -> None:
-    assert session_sql(settings(backup_timeout_seconds=90), server) == ["SET SESSION time_zone='+00:00'", limit]
+def test_the_session_is_in_utc_in_no_mode_and_bounded_in_the_servers_own_words(server: str, limit: str) -> None:
+    assert session_sql(settings(backup_timeout_seconds=90), server) == [
+        "SET NAMES utf8mb4",
+        "SET SESSION sql_mode='', time_zone='+00:00'",
+        limit,
+    ]
 
 
 @pytest.mark.parametrize("host", ["not a host", "127.0.0.1:99999"])
@@ -137,24 +143,6 @@ def test_a_cast_that_would_lose_something_is_refused_naming_the_column(
     assert refused.hint
 
 
-@pytest.mark.parametrize("text", ["x" * MAX_VARCHAR, "包" * (MAX_VARCHAR // 3)])
-def test_a_text_of_as_many_bytes_as_redshift_holds_comes_through(text: str) -> None:
-    assert cast("longtext", [text, None], characters=2**32 - 1, character_set="utf8mb4") == [text, None]
-
-
-@pytest.mark.parametrize("text", ["x" * (MAX_VARCHAR + 1), "包" * (MAX_VARCHAR // 3) + "é"])
-def test_a_text_of_more_bytes_is_refused_with_its_length(text: str) -> None:
-    refused = refusal("longtext", ["short", text], characters=2**32 - 1, character_set="utf8mb4")
-    assert "column c" in refused.message
-    assert refused.context == {"column": "c", "bytes": str(len(text.encode()))}
-
-
-def test_binary_values_longer_than_redshift_holds_are_refused_with_their_length() -> None:
-    assert cast("longblob", [b"x" * MAX_VARBYTE], pa.binary(), characters=2**32 - 1) == [b"x" * MAX_VARBYTE]
-    refused = refusal("longblob", [b"x" * (MAX_VARBYTE + 1)], pa.binary(), characters=2**32 - 1)
-    assert refused.context == {"column": "c", "bytes": str(MAX_VARBYTE + 1)}
-
-
 def test_the_columns_are_put_into_the_contracts_order_by_name() -> None:
     columns = [contract(source_column(n, "int(11)")) for n in ("a", "b")]
     made = conform(pa.table({"b": pa.array([2], pa.int32()), "a": pa.array([1], pa.int32())}), columns)
@@ -171,3 +159,13 @@ def test_a_chunk_without_rows_has_the_contracts_schema() -> None:
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4, min_value=-(10**15), max_value=10**15))
 def test_every_decimal_that_fits_is_the_decimal_that_was_printed(value: Decimal) -> None:
     assert cast("decimal(20,4)", [format(value, "f")], precision=20, scale=4) == [value]
+
+
+def test_the_sign_of_zero_and_the_smallest_numbers_are_kept_in_the_file() -> None:
+    columns = [contract(source_column("f", "float")), contract(source_column("d", "double"))]
+    raw = pa.table({"f": pa.array([-0.0, 1e-45], pa.float32()), "d": pa.array([-0.0, 5e-324], pa.float64())})
+    kept = pq.read_table(pa.BufferReader(write_parquet(conform(raw, columns), {}).body))
+    assert [kept.column(n).chunk(0).view(t).to_pylist() for n, t in (("f", pa.int32()), ("d", pa.int64()))] == [
+        [-(2**31), 1],
+        [-(2**63), 1],
+    ]

@@ -9,14 +9,22 @@ import pyarrow as pa
 import pytest
 
 from s3rs_ray.errors import UnsupportedType
-from s3rs_ray.model import Column, Treatment
+from s3rs_ray.model import Column, GeometryForm, LongText, NulBytes, Policy, Treatment, ZeroDates
 from s3rs_ray.source import types
 from s3rs_ray.source.types import MAX_VARBYTE, MAX_VARCHAR, arrow_schema, arrow_type, contract, fingerprint
 from tests.support.build import source_column
 
 EXACT, WIDENED, TEXT, NUMBER = Treatment.EXACT, Treatment.WIDENED, Treatment.AS_TEXT, Treatment.AS_NUMBER
+BINARY = Treatment.AS_BINARY
 AS_CHAR = "CAST(`c` AS CHAR)"
-NO_ZERO_DATE = "IF(MONTH(`c`)*DAYOFMONTH(`c`)=0, NULL, `c`)"
+REAL_DATE = "IF(FROM_DAYS(TO_DAYS(`c`))=`c`,`c`,NULL)"
+REAL_DATETIME = "IF(FROM_DAYS(TO_DAYS(`c`))=DATE(`c`),`c`,NULL)"
+SRID = "ST_SRID(`c`)"
+WKB = "ST_AsBinary(`c`)"
+EWKB = (
+    f"IF({SRID}=0,{WKB},CONCAT(SUBSTRING({WKB},1,4),x'20',"
+    f"CHAR({SRID}>>0&255,{SRID}>>8&255,{SRID}>>16&255,{SRID}>>24&255),SUBSTRING({WKB},6)))"
+)
 MICROSECONDS = (
     "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'2000-01-01 00:00:00.000000',"
     " ADDTIME(TIMESTAMP'2000-01-01 00:00:00.000000', `c`))"
@@ -46,13 +54,14 @@ RULES: list[tuple[str, dict[str, Any], str, str, str, Treatment]] = [
     ("decimal(20,4)", {"precision": 20, "scale": 4}, AS_CHAR, "decimal128(20, 4)", "DECIMAL(20,4)", EXACT),
     ("decimal(38,30)", {"precision": 38, "scale": 30}, AS_CHAR, "decimal128(38, 30)", "DECIMAL(38,30)", EXACT),
     ("decimal(39,2)", {"precision": 39, "scale": 2}, AS_CHAR, "string", "VARCHAR(41)", TEXT),
+    ("decimal(38,38)", {"precision": 38, "scale": 38}, AS_CHAR, "string", "VARCHAR(41)", TEXT),
     ("decimal(65,30)", {"precision": 65, "scale": 30}, AS_CHAR, "string", "VARCHAR(67)", TEXT),
     ("float", {"precision": 12}, "`c`", "float", "REAL", EXACT),
     ("double", {"precision": 22}, "`c`", "double", "DOUBLE PRECISION", EXACT),
-    ("date", {}, NO_ZERO_DATE, "date32[day]", "DATE", EXACT),
-    ("datetime", {}, NO_ZERO_DATE, "timestamp[us]", "TIMESTAMP", EXACT),
-    ("datetime(6)", {}, NO_ZERO_DATE, "timestamp[us]", "TIMESTAMP", EXACT),
-    ("timestamp(3)", {}, NO_ZERO_DATE, "timestamp[us]", "TIMESTAMP", EXACT),
+    ("date", {}, REAL_DATE, "date32[day]", "DATE", EXACT),
+    ("datetime", {}, REAL_DATETIME, "timestamp[us]", "TIMESTAMP", EXACT),
+    ("datetime(6)", {}, REAL_DATETIME, "timestamp[us]", "TIMESTAMP", EXACT),
+    ("timestamp(3)", {}, "NULLIF(`c`,0)", "timestamp[us]", "TIMESTAMP", EXACT),
     ("time(6)", {}, MICROSECONDS, "int64", "BIGINT", NUMBER),
     ("year(4)", {}, "`c`", "int16", "SMALLINT", WIDENED),
     ("json", {}, AS_CHAR, "string", "VARCHAR(65535)", TEXT),
@@ -66,6 +75,7 @@ RULES: list[tuple[str, dict[str, Any], str, str, str, Treatment]] = [
     ("tinytext", {"characters": 255, "character_set": "utf8mb4"}, "`c`", "string", "VARCHAR(255)", EXACT),
     ("text", {"characters": 65_535, "character_set": "utf8mb4"}, "`c`", "string", "VARCHAR(65535)", EXACT),
     ("longtext", {"characters": 2**32 - 1, "character_set": "utf8mb4"}, "`c`", "string", "VARCHAR(65535)", EXACT),
+    *((shape, {}, EWKB, "binary", f"VARBYTE({MAX_VARBYTE})", BINARY) for shape in sorted(types.GEOMETRY_TYPES)),
     ("binary(16)", {"characters": 16}, "`c`", "binary", "VARBYTE(16)", EXACT),
     ("varbinary(0)", {"characters": 0}, "`c`", "binary", "VARBYTE(1)", EXACT),
     ("tinyblob", {"characters": 255}, "`c`", "binary", "VARBYTE(255)", EXACT),
@@ -76,7 +86,8 @@ RULES: list[tuple[str, dict[str, Any], str, str, str, Treatment]] = [
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r[0])
 def test_every_type_has_one_contract(rule: tuple[str, dict[str, Any], str, str, str, Treatment]) -> None:
     column_type, sizes, select, arrow, redshift, treatment = rule
-    assert contract(source_column("c", column_type, **sizes)) == Column(
+    made = contract(source_column("c", column_type, **sizes))
+    assert dataclasses.replace(made, max_bytes=0, zero_dates=None, long_text=None, nul_bytes=None) == Column(
         name="c",
         source_type=column_type,
         select=select,
@@ -84,7 +95,6 @@ def test_every_type_has_one_contract(rule: tuple[str, dict[str, Any], str, str, 
         redshift_type=redshift,
         treatment=treatment,
         nullable=True,
-        zero_dates=column_type.startswith(("date", "timestamp")),
     )
 
 
@@ -126,14 +136,18 @@ def test_the_widest_character_of_a_set_fits_the_bytes_given_to_it(character_set:
 
 
 @pytest.mark.parametrize(
-    ("character_set", "size"), [("utf8mb4", 255), ("utf8mb3", 255), ("ascii", 255), ("utf16", 255), ("latin1", 765)]
+    ("character_set", "size"),
+    [
+        *((name, 255) for name in ("utf8mb4", "utf8mb3", "utf8", "ascii", "utf32")),
+        *((name, 765) for name in ("utf16", "ucs2", "gb18030", "gbk", "latin1", "sjis")),
+    ],
 )
-def test_a_text_types_limit_counts_bytes_already(character_set: str, size: int) -> None:
-    column = source_column("c", "tinytext", characters=255, character_set=character_set)
+def test_a_text_types_limit_counts_bytes_of_its_own_set(character_set: str, size: int) -> None:
+    column = source_column("c", "tinytext", characters=127, octets=255, character_set=character_set)
     assert contract(column).redshift_type == f"VARCHAR({size})"
 
 
-@pytest.mark.parametrize("column_type", ["geometry", "point", "vector(3)", "enum8", ""])
+@pytest.mark.parametrize("column_type", ["vector(3)", "enum8", ""])
 def test_an_unknown_type_is_refused_with_column_type_and_remedy(column_type: str) -> None:
     with pytest.raises(UnsupportedType) as refused:
         contract(source_column("place", column_type))
@@ -204,3 +218,57 @@ def test_the_fingerprint_is_the_same_in_every_process_and_version() -> None:
 def test_the_fingerprint_ignores_what_no_file_depends_on(change: dict[str, object]) -> None:
     other = dataclasses.replace(COLUMN, **change)  # type: ignore[arg-type]
     assert fingerprint([COLUMN], ("c",)) == fingerprint([other], ("c",))
+
+
+POLICY = Policy(
+    zero_dates=ZeroDates.REFUSE,
+    long_text=LongText.TRUNCATE,
+    nul_bytes=NulBytes.REMOVE,
+    geometry=GeometryForm.WKT,
+)
+LONG = {"characters": 2**32 - 1, "octets": 2**32 - 1, "character_set": "utf8mb4"}
+
+
+@pytest.mark.parametrize("kind", ["date", "datetime(6)", "timestamp"])
+def test_only_dates_have_a_policy_for_zero_dates(kind: str) -> None:
+    column = source_column("c", kind)
+    assert (contract(column).zero_dates, contract(column, POLICY).zero_dates) == (ZeroDates.NULL, ZeroDates.REFUSE)
+    assert (contract(column).long_text, contract(column).nul_bytes, contract(column).max_bytes) == (None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "may_be_long"),
+    [
+        ("varchar(16383)", {"characters": 16_383, "character_set": "utf8mb4"}, False),
+        ("varchar(16384)", {"characters": 16_384, "character_set": "utf8mb4"}, True),
+        ("text", {"octets": 65_535, "character_set": "utf8mb4"}, False),
+        ("text", {"octets": 65_535, "character_set": "latin1"}, True),
+        ("mediumtext", {"octets": 2**24 - 1, "character_set": "utf8mb4"}, True),
+    ],
+)
+def test_a_text_has_a_policy_for_its_length_where_it_may_be_too_long(
+    kind: str, sizes: dict[str, Any], may_be_long: bool
+) -> None:
+    made = contract(source_column("c", kind, **sizes), POLICY)
+    assert (made.max_bytes, made.long_text) == ((MAX_VARCHAR, LongText.TRUNCATE) if may_be_long else (0, None))
+    assert made.nul_bytes is NulBytes.REMOVE
+
+
+@pytest.mark.parametrize(("kind", "sizes"), [("json", LONG), ("geometry", {}), ("longblob", LONG)])
+def test_what_means_nothing_once_it_is_cut_is_never_cut(kind: str, sizes: dict[str, Any]) -> None:
+    made = contract(source_column("c", kind, **sizes), POLICY)
+    assert made.long_text is LongText.REFUSE
+    assert made.max_bytes
+
+
+def test_a_binary_value_is_limited_only_where_it_may_be_too_long() -> None:
+    assert contract(source_column("c", "mediumblob", characters=2**24 - 1)).max_bytes == MAX_VARBYTE
+    assert contract(source_column("c", "blob", characters=65_535)).max_bytes == 0
+
+
+def test_the_axes_of_a_geometry_are_asked_for_where_the_server_would_swap_them() -> None:
+    mysql = dataclasses.replace(source_column("c", "point"), axis_order=True)
+    for policy in (Policy(), POLICY):
+        assert "'axis-order=long-lat'" in contract(mysql, policy).select
+        assert "axis-order" not in contract(source_column("c", "point"), policy).select
+    assert contract(mysql, POLICY).redshift_type == "VARCHAR(65535)"

@@ -1,0 +1,84 @@
+"""``--dry-run``: what would be done with each table, and under which contract each of its columns travels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ..engine.driver import Preview
+from ..engine.plan import Action, TablePlan
+from ..ledger.document import cursor_text
+from .output import Output
+
+
+def show_previews(output: Output, previews: Sequence[Preview]) -> None:
+    """The plans and contracts on stdout, refusals with their remedies on stderr as well."""
+    if output.json:
+        output.document({"plans": [_preview_json(p) for p in previews]})
+    else:
+        for preview in previews:
+            _show(output, preview)
+    for preview in previews:
+        if preview.refusal is not None:
+            click.echo(f"error: {preview.refusal.message}", err=True)
+            if preview.refusal.hint:
+                click.echo(f"hint: {preview.refusal.hint}", err=True)
+
+
+def preview_exit_code(previews: Sequence[Preview]) -> int:
+    """0 when every table can be moved · 3 when some cannot · the refusal's own when none can."""
+    codes = [p.refusal.exit_code for p in previews if p.refusal is not None]
+    if not codes:
+        return 0
+    if len(codes) < len(previews):
+        return 3
+    return codes[0] if len(set(codes)) == 1 else 1
+
+
+def _show(output: Output, preview: Preview) -> None:
+    plan = preview.plan
+    output.line(f"{preview.table}: {plan.action.value if plan else 'refused'}")
+    for reason in plan.reasons if plan else ():
+        output.line(f"  {reason}")
+    if plan is not None and plan.window is not None:
+        output.line(f"  window: after {_place(plan.window.after.position)} up to {_place(plan.window.upto.position)}")
+        output.line(f"  rows per chunk: {plan.rows_per_chunk:,}; the table holds about {plan.table.estimated_rows:,}")
+    rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value, c.note) for c in preview.columns]
+    output.table("columns", ("column", "source", "redshift", "how", "note"), rows)
+
+
+def _place(position: tuple[object, ...]) -> str:
+    return f"({', '.join(map(str, position))})" if position else "the beginning"
+
+
+def _preview_json(preview: Preview) -> dict[str, Any]:
+    return {
+        "table": str(preview.table),
+        "action": preview.plan.action.value if preview.plan else "refused",
+        **(_plan_json(preview.plan) if preview.plan else {}),
+        "columns": [
+            {
+                "name": c.name,
+                "source": c.source_type,
+                "redshift": c.redshift_type or None,
+                "treatment": c.treatment.value,
+                "note": c.note,
+            }
+            for c in preview.columns
+        ],
+        "error": preview.refusal.message if preview.refusal else None,
+        "hint": preview.refusal.hint if preview.refusal else None,
+    }
+
+
+def _plan_json(plan: TablePlan) -> dict[str, Any]:
+    return {
+        "reasons": plan.reasons,
+        "window": None
+        if plan.window is None or plan.action is Action.NOTHING
+        else {"after": cursor_text(plan.window.after), "upto": cursor_text(plan.window.upto)},
+        "rows_per_chunk": plan.rows_per_chunk,
+        "estimated_rows": plan.table.estimated_rows,
+    }
