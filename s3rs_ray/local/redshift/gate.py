@@ -37,8 +37,12 @@ _PARAMETERS: dict[str, str] = {
     "describe_field_name_in_uppercase": "redshift.describe_field_name_in_uppercase",
 }
 _SHOWN_ONLY = frozenset({"server_version", "server_encoding", "transaction_isolation", "is_superuser"})
-# Settings that would change how names are read; the gate knows the default only.
-_PINNED = {"enable_case_sensitive_identifier": {"false", "off"}, "describe_field_name_in_uppercase": {"off", "false"}}
+# Settings that would change how text and names are read; the gate knows the default only.
+_PINNED = {
+    "client_encoding": {"utf8", "utf-8", "unicode"},
+    "enable_case_sensitive_identifier": {"false", "off"},
+    "describe_field_name_in_uppercase": {"off", "false"},
+}
 
 
 def judge(tokens: list[Token]) -> Action:

@@ -110,19 +110,11 @@ class RedshiftServer:
         self.host, self.port = self._socket.getsockname()[:2]
 
     def serve(self) -> None:
-        """Accepts clients until :meth:`close`."""
+        """Accepts clients for as long as the process lives."""
         while True:
-            try:
-                sock, _ = self._socket.accept()
-            except OSError:
-                # The listening socket was closed.
-                return
+            sock, _ = self._socket.accept()
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             threading.Thread(target=self._serve_client, args=(sock,), daemon=True, name="client").start()
-
-    def close(self) -> None:
-        """Stops listening."""
-        self._socket.close()
 
     def _open_admin(self) -> Backend:
         address = self._settings.backend

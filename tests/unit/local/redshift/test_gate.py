@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3rs_ray.local.redshift.actions import Action, Credentials, Forward, Load, Script
 from s3rs_ray.local.redshift.gate import judge
@@ -256,6 +258,9 @@ REFUSED = [
     ("SET work_mem TO '1GB'", "42704"),
     ("SET SESSION AUTHORIZATION x", "0A000"),
     ("SET enable_case_sensitive_identifier TO true", "0A000"),
+    ("SET client_encoding TO 'SJIS'", "0A000"),
+    ("SET standard_conforming_strings TO off", "42704"),
+    ("SET search_path TO redshift_standin", "3F000"),
     ("EXPLAIN ANALYZE SELECT 1", "0A000"),
     ("EXPLAIN DROP TABLE t", "0A000"),
     ("COPY t TO STDOUT", "42601"),
@@ -270,6 +275,25 @@ REFUSED = [
 @pytest.mark.parametrize(("sql", "code"), REFUSED)
 def test_everything_else_is_refused(sql: str, code: str) -> None:
     assert refusal(sql).sqlstate == code
+
+
+WORDS = sorted({token.value for sql in ACCEPTED for token in tokenize(sql)[:-1]} | {"[", "$1", "'x'", '"q"'})
+
+
+@given(st.sampled_from(ACCEPTED), st.data())
+def test_the_gate_decides_or_refuses_and_never_fails(sql: str, data: st.DataObject) -> None:
+    """A statement with some of its words cut out, repeated or replaced."""
+    words = sql.split()
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(words) - 1))
+        words[at : at + data.draw(st.integers(0, 2))] = data.draw(st.lists(st.sampled_from(WORDS), max_size=2))
+        if not words:
+            break
+    try:
+        for statement in split_statements(tokenize(" ".join(words))):
+            judge(statement)
+    except SqlError as error:
+        assert len(error.sqlstate) == 5
 
 
 def test_quoted_names_fold_to_lower_case() -> None:
