@@ -1,0 +1,34 @@
+"""kill -9 of the driver at every step of a sync; the next runs finish the work."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from .ends import Ends, assert_no_chunk_read_again
+from .runs import Runs
+
+STEPS = {
+    1: ("discover.after",),
+    2: ("Acquire.before", "Acquire.after", "Identify.after", "contract.after"),
+    3: ("Begin.before", "Begin.after", "AddChunks.before", "AddChunks.after"),
+    4: ("read.after:3", "data.before:3", "data.after:1", "data.after:8"),
+    5: ("AddFiles.before", "AddFiles.after:2", "Finish.before", "Finish.after"),
+    6: ("Seal.before", "Seal.after", "manifest.before", "manifest.after:2"),
+    7: ("copy.before", "copy.after:2", "lock.after", "delete.after", "record.after", "commit.before", "commit.after:2"),
+    8: ("Advance.before", "Advance.after", "Advance.after:3", "Release.before", "Release.after"),
+}
+POINTS = [pytest.param(point, id=f"{step}-{point}") for step, points in STEPS.items() for point in points]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_killed_at_any_step_is_finished_by_the_next(ends: Ends, runs: Runs, point: str) -> None:
+    few_files = {"BACKUP_FILES_PER_LOAD": "3"}
+    killed = runs.sync(point=point, change=few_files)
+    assert killed.wait() == -signal.SIGKILL, killed.stderr
+    there = {run_id: ends.written(run_id) for run_id, _ in killed.reads}
+    later = runs.settle(change=few_files)
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+    assert_no_chunk_read_again(there, later)
