@@ -1,0 +1,79 @@
+"""Signals to the whole process group, as a terminal sends them: drain and save, or stop at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+
+import pytest
+
+from s3rs_ray.local.redshift.faults import Fault, clear_faults, set_faults
+from s3rs_ray.local.stack import LocalStack
+from tests.support.s3_proxy import S3Fault, S3Proxy
+
+from .ends import Ends, assert_no_chunk_read_again
+from .runs import Run, Runs, wait_for
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+def held_run(runs: Runs, proxy: S3Proxy) -> tuple[Run, threading.Event]:
+    """A run of which one chunk waits for S3 to take its file."""
+    hold = threading.Event()
+    fault = S3Fault(key=r"_batch_0003\.parquet", hold=hold)
+    proxy.set(fault)
+    run = runs.sync()
+    wait_for(lambda: bool(fault.struck), "a chunk is held", run=run)
+    return run, hold
+
+
+@SIGNALS
+def test_the_first_signal_keeps_what_is_under_way(
+    ends: Ends, runs: Runs, proxy: S3Proxy, number: signal.Signals
+) -> None:
+    run, hold = held_run(runs, proxy)
+    run.signal(number)
+    run.wait_said("a second signal stops at once")
+    hold.set()
+    assert run.wait() == 128 + number
+    assert run.document["table_results"][runs.table]["status"] == "interrupted"
+    state = ends.state
+    assert state.run is not None
+    assert state.lease is None
+    assert {f.ordinal for f in state.run.files} == ends.written(state.run.run_id) >= {0, 1, 2, 3}
+    later = runs.settle()
+    assert_no_chunk_read_again({state.run.run_id: {f.ordinal for f in state.run.files}}, later)
+    ends.assert_settled()
+
+
+@SIGNALS
+def test_the_second_signal_stops_at_once(ends: Ends, runs: Runs, proxy: S3Proxy, number: signal.Signals) -> None:
+    run, _ = held_run(runs, proxy)  # S3 does not answer while the run is stopped
+    run.signal(number)
+    run.wait_said("a second signal stops at once")
+    started = time.monotonic()
+    run.signal(number)
+    assert run.wait(10) == -number
+    assert time.monotonic() - started < 5
+    proxy.set()
+    runs.settle()
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+
+
+def test_a_signal_during_a_load_lets_it_end(ends: Ends, runs: Runs, stack: LocalStack) -> None:
+    try:
+        set_faults(stack.redshift.control_file, [Fault(point="copy", action="delay", seconds=1.0)])
+        run = runs.sync(change={"BACKUP_FILES_PER_LOAD": "4"})
+        run.wait_said("load started")
+        run.signal(signal.SIGINT)
+        assert run.wait() == 130
+    finally:
+        clear_faults(stack.redshift.control_file)
+    state = ends.state
+    assert (state.sealed, state.lease) == (None, None)
+    assert len(ends.loads()) == len(state.loads) == 1
+    runs.settle()
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
