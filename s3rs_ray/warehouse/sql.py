@@ -38,12 +38,17 @@ class Target:
     @property
     def staging(self) -> str:
         """The temporary table that COPY fills."""
-        return quote_name(f"s3rs_stage_{self.name}"[:127])
+        return quote_name(_temporary(f"s3rs_stage_{self.name}"))
 
     @property
     def newest(self) -> str:
         """The temporary table of the newest versions, where staging holds a key twice."""
-        return quote_name(f"s3rs_newest_{self.name}"[:127])
+        return quote_name(_temporary(f"s3rs_newest_{self.name}"))
+
+
+def _temporary(name: str) -> str:
+    """A name cut to the 127 bytes Redshift takes; a temporary table is the session's own, so it need not be unique."""
+    return name.lower().encode()[:127].decode(errors="ignore")
 
 
 def quote_name(name: str) -> str:
@@ -140,7 +145,7 @@ def count_sql(name: str) -> str:
 
 def repeated_keys_sql(target: Target) -> str:
     """One row when staging holds a key twice."""
-    key = ", ".join(quote_name(k) for k in target.key)
+    key = ", ".join(_key_values(target))
     return f"SELECT 1 FROM {target.staging} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
 
 
@@ -167,8 +172,9 @@ def record_load_sql(schema: str) -> str:
 
 def pick_newest_sql(target: Target) -> str:
     """The newest version of each key that staging holds."""
-    key = ", ".join(quote_name(k) for k in target.key)
-    ranked = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {quote_name(target.cursor)} DESC) AS s3rs_rank"
+    key, cursor = ", ".join(_key_values(target)), quote_name(target.cursor)
+    # A cursor is NULL where it was a zero date, the oldest of all; DESC alone would put it first.
+    ranked = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {cursor} DESC NULLS LAST) AS s3rs_rank"
     return (
         f"INSERT INTO {target.newest} ({names(target.columns)}) SELECT {names(target.columns, 'x.')}"
         f" FROM (SELECT s.*, {ranked} FROM {target.staging} AS s) AS x WHERE x.s3rs_rank = 1"
@@ -202,7 +208,19 @@ def _replaced(target: Target, staged: str) -> str:
 
 
 def _same_key(target: Target, left: str, right: str) -> str:
-    return " AND ".join(f"{left}.{quote_name(k)} = {right}.{quote_name(k)}" for k in target.key)
+    pairs = zip(_key_values(target, f"{left}."), _key_values(target, f"{right}."), strict=True)
+    return " AND ".join(f"{ours} = {theirs}" for ours, theirs in pairs)
+
+
+def _key_values(target: Target, prefix: str = "") -> list[str]:
+    """What tells one key from another.
+
+    Redshift ignores trailing blanks when it compares VARCHAR, MySQL does not under a NO PAD collation (the default
+    of MySQL 8): there ``'a'`` and ``'a '`` are two rows.
+    """
+    texts = {c.name for c in target.columns if c.redshift_type.startswith("VARCHAR")}
+    values = [prefix + quote_name(k) for k in target.key]
+    return values + [f"octet_length({prefix}{quote_name(k)})" for k in target.key if k in texts]
 
 
 def statement_timeout_sql(seconds: int) -> str:

@@ -1,0 +1,40 @@
+"""Keys that Redshift would compare otherwise than MySQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import World
+
+
+@pytest.mark.parametrize("collation", ["utf8mb4_nopad_bin", "utf8mb4_general_nopad_ci"])
+def test_keys_that_differ_in_trailing_blanks_stay_two_rows(world: World, collation: str) -> None:
+    world.execute(f"CREATE TABLE t (k VARCHAR(9) COLLATE {collation} PRIMARY KEY, n INT, update_at DATETIME NOT NULL)")
+    world.execute("INSERT INTO t VALUES ('a', 1, '2026-01-01'), ('a ', 2, '2026-01-01'), ('b', 3, '2026-01-01')")
+    world.sync_one("t")
+    assert world.target_rows("t", "k, n", "ORDER BY n") == [("a", 1), ("a ", 2), ("b", 3)]
+    world.execute("UPDATE t SET n = 5, update_at = '2026-01-02' WHERE k = 'a '")
+    world.sync_one("t", load=False)
+    world.execute("UPDATE t SET n = 6, update_at = '2026-01-03' WHERE k IN ('a ', 'b')")
+    world.sync_one("t", load=False)
+    world.sync_one("t", extract=False)
+    assert world.target_rows("t", "k, n", "ORDER BY k, n") == [("a", 1), ("a ", 6), ("b", 6)]
+
+
+def test_keys_of_every_character_set_are_cut_along_their_index(world: World) -> None:
+    world.execute(
+        "CREATE TABLE t (a VARCHAR(9) CHARACTER SET gbk, b VARCHAR(9) CHARACTER SET ucs2,"
+        " c VARCHAR(9) CHARACTER SET latin1 COLLATE latin1_bin, update_at DATETIME NOT NULL, PRIMARY KEY (a, b, c))"
+    )
+    world.execute(
+        "INSERT INTO t VALUES (%s, %s, %s, '2026-01-01')",
+        [(a, f"日{b}", f"ÿ€{c}'\\") for a in "包裹金" for b in range(6) for c in range(6)],
+    )
+    result = world.sync_one("t", world.settings.model_copy(update={"backup_batch_size": 10}))
+    assert (result.rows_extracted, result.files_created) == (108, 11)
+    assert world.target_rows("t", "count(*)") == [(108,)]
+    texts = ", ".join(f"CONVERT({c} USING utf8mb4)" for c in "abc")
+    assert set(world.target_rows("t", "a, b, c")) == set(world.source_rows("t", texts))
