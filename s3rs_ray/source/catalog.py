@@ -36,6 +36,7 @@ from .columns import (
     describe_columns,
     keep_keys,
     require_carried,
+    require_fit_name,
     require_known,
 )
 from .types import CURSOR_TYPES, GEOMETRY_TYPES, KEY_TYPES, SourceColumn, fingerprint
@@ -190,6 +191,7 @@ class Catalog:
             TableNotFound, UnsupportedType, UnsupportedTable: with the column or key that is missing or unfit.
         """
         source_columns = self._columns(name)
+        require_fit_name(name, self._same_names(name))
         contracts = self._describe(name, source_columns)
         columns = carried_columns(name, contracts)
         indexes = self._indexes(name)
@@ -260,6 +262,15 @@ class Catalog:
             )
             for column, data_type, column_type, nullable, characters, octets, character_set, precision, scale in rows
         ]
+
+    def _same_names(self, name: TableName) -> list[str]:
+        """The tables of the schema whose name differs in case at most."""
+        rows = self.query(
+            "SELECT TABLE_NAME FROM information_schema.TABLES"
+            " WHERE TABLE_SCHEMA = %s AND LOWER(TABLE_NAME) = LOWER(%s)",
+            (name.schema, name.name),
+        )
+        return [str(row[0]) for row in rows]
 
     def _indexes(self, name: TableName) -> list[Index]:
         """Usable B-tree indexes over whole columns; the primary key first, then unique ones."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..config import TableSettings
-from ..errors import ConfigError, UnsupportedType
+from ..errors import ConfigError, UnsupportedTable, UnsupportedType
 from ..model import Column, LongText, NulBytes, Policy, TableName, Treatment, ZeroDates
 from .types import SourceColumn, contract
 
@@ -112,6 +112,19 @@ def long_name(name: str) -> str:
     if size > MAX_NAME_BYTES:
         return f"the name has {size} bytes; Redshift's longest has {MAX_NAME_BYTES}"
     return ""
+
+
+def require_fit_name(name: TableName, alike: Sequence[str]) -> None:
+    """Raises UnsupportedTable for a name Redshift cannot have, or that another of ``alike`` has there too."""
+    too_long = long_name(name.name)
+    if too_long:
+        raise UnsupportedTable(f"{name} cannot be carried: {too_long}", hint="give the table a shorter name")
+    twins = [other for other in alike if other != name.name and other.lower() == name.name.lower()]
+    if twins:
+        raise UnsupportedTable(
+            f"{name} and {', '.join(twins)} are one table in Redshift, where case does not count",
+            hint="give one of them another name",
+        )
 
 
 def carried_columns(name: TableName, contracts: Sequence[ColumnContract]) -> tuple[Column, ...]:

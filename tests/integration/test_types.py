@@ -282,8 +282,9 @@ def test_enums_and_sets(world: World) -> None:
     fill(world, ["e ENUM('a','ünï 🚚','')", "s SET('x','日本','z')", "n ENUM('1','2') CHARACTER SET latin1"], [])
     world.execute("SET SESSION sql_mode = ''")
     world.execute(
-        "INSERT INTO t VALUES (1, NOW(6), 'a', 'x,日本,z', '1'), (2, NOW(6), 'nothing of it', '', 'no'),"
-        " (3, NOW(6), 'ünï 🚚', 'z,x', NULL), (4, NOW(6), NULL, NULL, 2), (5, NOW(6), '', '日本', '2')"
+        "INSERT INTO t VALUES (1, '2026-01-02', 'a', 'x,日本,z', '1'), (2, '2026-01-02', 'nothing of it', '', 'no'),"
+        " (3, '2026-01-02', 'ünï 🚚', 'z,x', NULL), (4, '2026-01-02', NULL, NULL, 2),"
+        " (5, '2026-01-02', '', '日本', '2')"
     )
     world.sync_one("t")
     assert_exact(world)
@@ -336,10 +337,10 @@ def test_geometries_keep_every_bit_and_their_reference_system(world: World) -> N
     for number, (shape, srid) in enumerate(itertools.product(SHAPES, (0, 4326, 2**31 - 1)), 1):
         point = f"ST_GeomFromText('POINT({number / 7!r} {-number / 3!r})', {srid})"
         world.execute(
-            f"INSERT INTO t VALUES ({number}, NOW(6), ST_GeomFromText('{shape}', {srid}), {point},"
+            f"INSERT INTO t VALUES ({number}, '2026-01-02', ST_GeomFromText('{shape}', {srid}), {point},"
             f" ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 {number}))'))"
         )
-    world.execute("INSERT INTO t VALUES (100, NOW(6), NULL, NULL, NULL)")
+    world.execute("INSERT INTO t VALUES (100, '2026-01-02', NULL, NULL, NULL)")
     world.sync_one("t")
     assert assert_exact(world).values > 3 * 20
     assert world.target_rows("t", "to_hex(p)", "WHERE id = 2")[0][0].startswith("0101000020e6100000")
@@ -348,8 +349,8 @@ def test_geometries_keep_every_bit_and_their_reference_system(world: World) -> N
 def test_geometries_as_text(world: World) -> None:
     fill(world, ["g GEOMETRY"], [])
     world.execute(
-        "INSERT INTO t VALUES (1, NOW(6), ST_GeomFromText('POINT(0.1 1e300)')),"
-        " (2, NOW(6), ST_GeomFromText('LINESTRING(0 0,1.5 -2)', 4326)), (3, NOW(6), NULL)"
+        "INSERT INTO t VALUES (1, '2026-01-02', ST_GeomFromText('POINT(0.1 1e300)')),"
+        " (2, '2026-01-02', ST_GeomFromText('LINESTRING(0 0,1.5 -2)', 4326)), (3, '2026-01-02', NULL)"
     )
     world.sync_one("t", world.settings.model_copy(update={"backup_geometry": GeometryForm.WKT}))
     assert world.target_rows("t", "g", "ORDER BY id") == [
