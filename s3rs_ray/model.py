@@ -314,6 +314,7 @@ class Manifest:
 
     load_id: str
     run_id: str
+    generation: str
     table: TableName
     target: str
     mode: Mode
@@ -350,3 +351,44 @@ class Load:
     loaded_at: dt.datetime
     repeated: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+
+
+def format_position(position: Position) -> list[object]:
+    """A position as JSON: integers and texts as they are, other kinds named."""
+    return [_value_json(v) for v in position]
+
+
+def _value_json(value: KeyValue) -> object:
+    match value:
+        case int() | str():
+            return value
+        case Decimal():
+            return {"decimal": str(value)}
+        case bytes():
+            return {"bytes": value.hex()}
+        case dt.datetime():
+            return {"datetime": value.isoformat(sep=" ", timespec="microseconds")}
+        case dt.date():
+            return {"date": value.isoformat()}
+    raise TypeError(f"no JSON form for {type(value).__name__}")
+
+
+def parse_position(values: object) -> Position:
+    if not isinstance(values, list):
+        raise TypeError(f"a position must be a list, not {values!r}")
+    return tuple(_parse_value(v) for v in values)
+
+
+def _parse_value(value: object) -> KeyValue:
+    match value:
+        case int() | str():
+            return value
+        case {"decimal": str(text)}:
+            return Decimal(text)
+        case {"bytes": str(text)}:
+            return bytes.fromhex(text)
+        case {"datetime": str(text)}:
+            return dt.datetime.fromisoformat(text)
+        case {"date": str(text)}:
+            return dt.date.fromisoformat(text)
+    raise ValueError(f"not a key value: {value!r}")

@@ -48,6 +48,9 @@ INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads 
 @click.option("--backup-only", is_flag=True, help="Stop after S3.")
 @click.option("--redshift-only", is_flag=True, help="Load what lies on S3; do not read the source.")
 @LIMIT
+@click.option(
+    "--verify-data", "verify", is_flag=True, help="Compare source and warehouse after the load; exit 4 on a mismatch."
+)
 @DRY_RUN
 @MAX_WORKERS
 @BATCH_SIZE
@@ -67,6 +70,8 @@ def sync_command(
     The first run of a table moves all of it, later runs what changed since. A run that was interrupted is finished
     by the next one.
     """
+    if asked["verify"] and (backup_only or redshift_only):
+        raise click.UsageError("--verify-data needs both stages: it compares the source with the warehouse")
     if backup_only and redshift_only:
         raise click.UsageError("--backup-only and --redshift-only exclude each other")
     settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size)
@@ -94,6 +99,7 @@ def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
         extract=extract,
         load=load,
         limit=asked["limit"],
+        verify=asked.get("verify", False),
         strategy=Strategy(asked["strategy"]),
         inline=asked["inline"],
     )
@@ -200,6 +206,7 @@ def _table_json(table: TableResult) -> dict[str, Any]:
         "load_seconds": table.load_seconds,
         "watermark": table.watermark,
         **asdict(table.adjusted),
+        "verified_rows": table.verified_rows,
         "warnings": list(table.warnings),
         "error": table.error or None,
         "hint": table.hint or None,

@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from ..config import Settings
+from ..engine.rebuild import rebuild
 from ..engine.tasks import open_store
 from ..errors import UsageError
-from ..ledger.document import cursor_text, format_position
+from ..ledger.document import cursor_text
 from ..ledger.state import SetWatermark, TableState
 from ..ledger.store import Holder, Ledger
-from ..model import KeyValue, TableName, Watermark
+from ..model import KeyValue, TableName, Watermark, format_position
 from .output import Output
 from .session import Session
 
@@ -78,6 +79,16 @@ def set_command(session: Session, table: str, timestamp: str, key: int | None) -
 def reset_command(session: Session, table: str) -> None:
     """Forget how far a table was carried: the next sync moves all of it again."""
     _move(session, table, Watermark.START)
+
+
+@group.command("rebuild", epilog="Example:  s3rs-ray watermark rebuild -t settlement.settlement_claim_detail")
+@TABLE
+@click.pass_obj
+def rebuild_command(session: Session, table: str) -> None:
+    """Make a lost state again from the warehouse's load ledger and the files on S3."""
+    settings = session.settings()
+    _, name = _open(settings, table)
+    _show(session.output, rebuild(settings, name), show_files=False)
 
 
 def _move(session: Session, table: str, watermark: Watermark) -> None:

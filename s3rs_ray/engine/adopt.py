@@ -7,8 +7,9 @@ from itertools import groupby
 from ..errors import IntegrityError
 from ..ledger.document import cursor_text
 from ..ledger.state import MANUAL, Adopt, TableState
-from ..model import DataFile, Position, Watermark
+from ..model import DataFile, Position, TableName, Watermark
 from ..storage.layout import parse_data_key, table_prefix
+from ..storage.s3 import ObjectStore
 from .context import Hold
 from .tasks import WrittenFile, describe_file
 
@@ -26,14 +27,14 @@ def adopt_files(hold: Hold, state: TableState) -> TableState:
     Raises:
         IntegrityError: a stretch of the update order is on S3 no more, so that loading would lose its rows.
     """
-    files = gapless(_written_files(hold), state.loaded)
+    prefix = hold.run.settings.s3_incremental_path
+    files = gapless(written_files(hold.run.store, prefix, hold.table), state.loaded)
     return hold.commit(Adopt(files=tuple(files))) if files else state
 
 
-def _written_files(hold: Hold) -> list[WrittenFile]:
-    prefix = hold.run.settings.s3_incremental_path
-    store = hold.run.store
-    keys = [o.key for o in store.list(table_prefix(prefix, hold.table)) if parse_data_key(prefix, o.key)]
+def written_files(store: ObjectStore, prefix: str, table: TableName) -> list[WrittenFile]:
+    """Every data file of a table that lies on S3."""
+    keys = [o.key for o in store.list(table_prefix(prefix, table)) if parse_data_key(prefix, o.key)]
     return [describe_file(store.head(key)) for key in keys]
 
 

@@ -44,12 +44,14 @@ class Request:
         tables: names and globs.
         extract, load: the two stages; a backup has only the first, ``--redshift-only`` only the second.
         limit: at most so many rows are extracted for a table, and about so many are loaded.
+        verify: compare what was loaded with the source afterwards.
     """
 
     tables: tuple[str, ...]
     extract: bool = True
     load: bool = True
     limit: int | None = None
+    verify: bool = False
     strategy: Strategy = Strategy.SEQUENTIAL
     inline: bool = False
 

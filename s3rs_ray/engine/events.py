@@ -55,6 +55,7 @@ class TableResult:
     Attributes:
         bytes: size of the Parquet files.
         watermark: the cursor reached, as text.
+        verified_rows: rows that ``--verify-data`` compared and found equal; None when it was not asked for.
         note: why it was done so, or why nothing was.
         warnings: what somebody should know of, one sentence each; the run is a success all the same.
         adjusted: how many values the policies changed in the files written.
@@ -70,6 +71,7 @@ class TableResult:
     extract_seconds: float = 0.0
     load_seconds: float = 0.0
     watermark: str | None = None
+    verified_rows: int | None = None
     note: str = ""
     warnings: tuple[str, ...] = ()
     adjusted: Adjusted = field(default_factory=Adjusted)

@@ -14,6 +14,7 @@ from ..model import Chunk, DataFile, RangeOrder, Table
 from .context import Hold
 from .events import EventKind
 from .executor import ChunkTask, Executor, Ticket
+from .records import write_record
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Extraction:
     def finish(self) -> TableState:
         """Closes the run when every chunk of its window has a file; leaves it open otherwise."""
         if self.run.complete:
+            write_record(self.hold.run.store, self.table.name, self.run)
             self.state = self.hold.commit(Finish(run_id=self.run.run_id))
         return self.state
 

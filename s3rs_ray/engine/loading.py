@@ -193,6 +193,7 @@ class Loading:
         return Manifest(
             load_id=sealed.load_id,
             run_id=sealed.run_id,
+            generation=state.generation,
             table=state.table,
             target=target_identity(self.hold.table, self.hold.run.settings),
             mode=sealed.mode,

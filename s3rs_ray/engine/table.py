@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import IntegrityError, PreconditionFailed, S3rsError
 from ..ledger.document import cursor_text
@@ -18,12 +18,14 @@ from ..storage.layout import format_run_id, format_run_key, parse_run_time
 from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
+from .check import check_window
 from .context import Hold, Run, Workplace, hold_table
 from .contract import format_contract
 from .events import EventKind, Status, TableResult, adjusted_warnings
 from .extraction import Extraction, run_extraction
 from .loading import Loading, target_identity
 from .plan import Action, TablePlan, drop_stale_run, furthest, make_plan, rows_per_chunk, window_start
+from .records import write_record
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class _Tally:
     loading: Loading | None = None
     note: str = ""
     warnings: list[str] = field(default_factory=list)
+    verified: int | None = None
 
     @property
     def adjusted(self) -> Adjusted:
@@ -64,6 +67,7 @@ def sync_table(run: Run, name: TableName) -> TableResult:
         extract_seconds=round(tally.extract_seconds, 3),
         load_seconds=round(done.seconds, 3) if done else 0.0,
         watermark=cursor_text(state.loaded if run.request.load else state.extracted),
+        verified_rows=tally.verified,
         note=tally.note,
         warnings=(*tally.warnings, *adjusted_warnings(tally.adjusted)),
         adjusted=tally.adjusted,
@@ -105,13 +109,31 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
             plan = plan_table(run, catalog, table, hold.load())  # another run may have ended meanwhile
             tally.note = "; ".join(plan.reasons)
             if plan.drops:
-                hold.commit(Abandon(run_id=plan.drops))
+                _drop_run(hold)
             if run.request.load:
                 tally.loading = Loading(hold=hold, contracts={table.fingerprint: table}, budget=run.request.limit)
                 tally.warnings += _prepare(tally.loading, catalog, table)
+            before = hold.load().loaded
             if plan.action is not Action.NOTHING:
                 _extract(hold, place, catalog, plan, tally)
-            return tally.loading.finish() if tally.loading else hold.load()
+            state = tally.loading.finish() if tally.loading else hold.load()
+            if run.request.verify:
+                _verify(run, catalog, table, Window(after=before, upto=state.loaded), tally)
+            return state
+
+
+def _verify(run: Run, catalog: Catalog, table: Table, window: Window, tally: _Tally) -> None:
+    """Compares what was loaded with the source; a difference that nothing explains is an error."""
+    if window.after == window.upto:
+        tally.verified = 0
+        return
+    check = check_window(catalog, table, window, run.settings)
+    tally.verified = check.rows
+    if check.changed:
+        tally.warnings.append(
+            f"{check.changed} of the {check.rows} rows compared were changed or deleted at the source since they were"
+            " read; the values of the columns were not compared"
+        )
 
 
 @contextmanager
@@ -148,6 +170,19 @@ def _next_window(run: Run, catalog: Catalog, table: Table, state: TableState) ->
     after = window_start(state, 0 if limit else run.settings.backup_lookback_seconds)
     upto = catalog.high_watermark(table, after, horizon.upto, limit)
     return (Window(after=after, upto=furthest(upto, state.extracted)) if upto else None), tuple(notes)
+
+
+def _drop_run(hold: Hold) -> None:
+    """Ends an open run whose plan no longer holds; the files that are kept stay on record."""
+    run = hold.load().run
+    assert run is not None
+    kept = run.consumed + len(run.ready)
+    write_record(
+        hold.run.store,
+        hold.table,
+        replace(run, chunks=run.chunks[:kept], files=tuple(f for f in run.files if f.ordinal < kept)),
+    )
+    hold.commit(Abandon(run_id=run.run_id))
 
 
 def _prepare(loading: Loading, catalog: Catalog, table: Table) -> list[str]:

@@ -12,8 +12,19 @@ import orjson
 
 from ..config import Settings
 from ..errors import IntegrityError, ObjectNotFound, PreconditionFailed
-from ..ledger.document import format_position, parse_position
-from ..model import Adjusted, Chunk, DataFile, KeyRange, Position, RangeOrder, Table, TableName, Watermark
+from ..model import (
+    Adjusted,
+    Chunk,
+    DataFile,
+    KeyRange,
+    Position,
+    RangeOrder,
+    Table,
+    TableName,
+    Watermark,
+    format_position,
+    parse_position,
+)
 from ..source.catalog import Endpoint, open_catalog
 from ..source.extract import Extract, read_chunk
 from ..storage.layout import DataKey, format_data_key, parse_run_time

@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from decimal import Decimal
 from typing import TypeAlias, cast
 
 import orjson
@@ -19,14 +18,14 @@ from ..model import (
     Chunk,
     DataFile,
     KeyRange,
-    KeyValue,
     Load,
     Mode,
-    Position,
     RangeOrder,
     TableName,
     Watermark,
     Window,
+    format_position,
+    parse_position,
 )
 from .state import FORMAT_VERSION, Lease, OpenRun, Sealed, TableState
 
@@ -57,7 +56,7 @@ def format_state(state: TableState) -> bytes:
         "target": state.target,
         "extracted": format_position(state.extracted.position),
         "loaded": format_position(state.loaded.position),
-        "run": _run_json(state.run) if state.run else None,
+        "run": format_run(state.run) if state.run else None,
         "backlog": [_file_json(f) for f in state.backlog],
         "sealed": _sealed_json(state.sealed) if state.sealed else None,
         "lease": _lease_json(state.lease) if state.lease else None,
@@ -102,7 +101,7 @@ def _parse(d: Json) -> TableState:
         target=_text(d["target"]),
         extracted=Watermark(position=parse_position(d["extracted"])),
         loaded=Watermark(position=parse_position(d["loaded"])),
-        run=_parse_run(cast(Json, run)) if run else None,
+        run=parse_run(cast(Json, run)) if run else None,
         backlog=tuple(_parse_file(f) for f in _objects(d["backlog"])),
         sealed=_parse_sealed(cast(Json, sealed)) if sealed else None,
         lease=_parse_lease(cast(Json, lease)) if lease else None,
@@ -129,47 +128,6 @@ def cursor_text(watermark: Watermark) -> str | None:
     return None if cursor is None else str(cursor)
 
 
-def format_position(position: Position) -> list[object]:
-    """A position as JSON: integers and texts as they are, other kinds named."""
-    return [_value_json(v) for v in position]
-
-
-def _value_json(value: KeyValue) -> object:
-    match value:
-        case int() | str():
-            return value
-        case Decimal():
-            return {"decimal": str(value)}
-        case bytes():
-            return {"bytes": value.hex()}
-        case dt.datetime():
-            return {"datetime": value.isoformat(sep=" ", timespec="microseconds")}
-        case dt.date():
-            return {"date": value.isoformat()}
-    raise TypeError(f"no JSON form for {type(value).__name__}")
-
-
-def parse_position(values: object) -> Position:
-    if not isinstance(values, list):
-        raise TypeError(f"a position must be a list, not {values!r}")
-    return tuple(_parse_value(v) for v in values)
-
-
-def _parse_value(value: object) -> KeyValue:
-    match value:
-        case int() | str():
-            return value
-        case {"decimal": str(text)}:
-            return Decimal(text)
-        case {"bytes": str(text)}:
-            return bytes.fromhex(text)
-        case {"datetime": str(text)}:
-            return dt.datetime.fromisoformat(text)
-        case {"date": str(text)}:
-            return dt.date.fromisoformat(text)
-    raise ValueError(f"not a key value: {value!r}")
-
-
 def _range_json(key_range: KeyRange) -> list[object]:
     return [
         None if key_range.after is None else format_position(key_range.after),
@@ -177,7 +135,8 @@ def _range_json(key_range: KeyRange) -> list[object]:
     ]
 
 
-def _run_json(run: OpenRun) -> Json:
+def format_run(run: OpenRun) -> Json:
+    """A run, its chunks and files: part of the state while it is open, a record of its own afterwards."""
     return {
         "run_id": run.run_id,
         "window": [format_position(run.window.after.position), format_position(run.window.upto.position)],
@@ -193,7 +152,8 @@ def _run_json(run: OpenRun) -> Json:
     }
 
 
-def _parse_run(d: Json) -> OpenRun:
+def parse_run(d: Json) -> OpenRun:
+    """The run that :func:`format_run` wrote."""
     after, upto = cast(list[object], d["window"])
     window = Window(after=Watermark(position=parse_position(after)), upto=Watermark(position=parse_position(upto)))
     run_id, columns = _text(d["run_id"]), _texts(d["columns"])

@@ -244,10 +244,15 @@ class Unseal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetWatermark:
-    """Moves the watermark by hand. Requires that no load is sealed, and drops open work of the old generation."""
+    """Moves the watermark. Requires that no load is sealed, and drops open work of the old generation.
+
+    Attributes:
+        strategy: what ``backup_strategy`` says from now on; a watermark set by hand says so.
+    """
 
     watermark: Watermark
     generation: str
+    strategy: str = MANUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -445,7 +450,6 @@ def _add_files(state: TableState, change: AddFiles) -> TableState:
     for file in change.files:
         _require(file.run_id == run.run_id, state, f"{file.key} is a file of run {file.run_id}")
         _require(0 <= file.ordinal < len(run.chunks), state, f"no chunk {file.ordinal} is planned")
-        _require(file.ordinal >= run.consumed, state, f"chunk {file.ordinal} is loaded already")
         present = known.get(file.ordinal)
         _require(present in (None, file), state, f"chunk {file.ordinal} has another file already")
         if present is None:
@@ -508,7 +512,7 @@ def _advance(state: TableState, change: Advance) -> TableState:
     run = state.run
     if run is not None and count > from_backlog:
         consumed = run.consumed + count - from_backlog
-        run = replace(run, consumed=consumed, files=tuple(f for f in run.files if f.ordinal >= consumed))
+        run = replace(run, consumed=consumed)
     rest = state.backlog[from_backlog:]
     return replace(
         state,
@@ -538,7 +542,7 @@ def _set_watermark(state: TableState, change: SetWatermark) -> TableState:
         loaded=change.watermark,
         run=None,
         backlog=(),
-        backup_strategy=MANUAL if by_hand else "",
+        backup_strategy=change.strategy if by_hand else "",
         source="" if not by_hand else state.source,
         target="" if not by_hand else state.target,
         rows_extracted=0,

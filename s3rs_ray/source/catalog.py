@@ -19,6 +19,7 @@ from ..config import Settings
 from ..errors import ConfigError, SourceError, SourceUnavailable, TableNotFound, UnsupportedTable
 from ..model import (
     Chunk,
+    Column,
     Index,
     KeyRange,
     KeyValue,
@@ -340,6 +341,18 @@ class Catalog:
     def count(self, table: Table, window: Window, key_range: KeyRange) -> int:
         """How many rows a range holds now."""
         return self._number(chunks.count_sql(table, window, key_range))
+
+    def positions(self, table: Table, window: Window) -> list[tuple[object, ...]]:
+        """Cursor and key of every row of a window."""
+        return self.query(chunks.positions_sql(table, window))
+
+    def cursors(self, table: Table, keys: Sequence[Sequence[KeyValue]]) -> list[tuple[object, ...]]:
+        """Cursor, then key, of those of the keys that are there."""
+        return self.query(chunks.cursors_sql(table, keys))
+
+    def aggregates(self, table: Table, window: Window, ordered: Sequence[Column]) -> tuple[object, ...]:
+        """Counts of all columns, then minimum and maximum of the ordered ones, over a window."""
+        return self.query(chunks.aggregates_sql(table, window, ordered))[0]
 
     def cut(
         self, table: Table, window: Window, order: RangeOrder, *, run_id: str, rows: int, done: Sequence[Chunk] = ()

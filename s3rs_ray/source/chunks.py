@@ -169,3 +169,33 @@ def has_value_sql(table: Table, column: str, upto: Watermark) -> str:
     if upto.after is not None:
         where += f" AND {upto_sql(table.order_columns, upto.after)}"
     return f"SELECT 1 FROM {quote_name(table.name.schema)}.{quote_name(table.name.name)} WHERE {where} LIMIT 1"
+
+
+def positions_sql(table: Table, window: Window) -> str:
+    """Cursor and key of every row of a window, from the index alone."""
+    named = ", ".join(quote_name(c) for c in table.order_columns)
+    whole = window_range(table, window)
+    return f"SELECT {named} FROM {from_sql(table, whole.columns)} WHERE {range_sql(whole)}"
+
+
+def cursors_sql(table: Table, keys: Sequence[Sequence[KeyValue]]) -> str:
+    """Cursor, then key, of those of the keys that are there."""
+    named = ", ".join(quote_name(c) for c in (table.cursor, *table.key))
+    rows = " OR ".join(
+        "(" + " AND ".join(f"{quote_name(c)} = {literal_sql(v)}" for c, v in zip(table.key, key, strict=True)) + ")"
+        for key in keys
+    )
+    return f"SELECT {named} FROM {quote_name(table.name.schema)}.{quote_name(table.name.name)} WHERE {rows}"
+
+
+def aggregates_sql(table: Table, window: Window, ordered: Sequence[Column]) -> str:
+    """Counts of all columns, then minimum and maximum of the ordered ones, over a window."""
+    parts = [f"COUNT({c.select})" for c in table.columns]
+    parts += [f"{function}({_ordered_sql(c)})" for c in ordered for function in ("MIN", "MAX")]
+    whole = window_range(table, window)
+    return f"SELECT {', '.join(parts)} FROM {from_sql(table, whole.columns)} WHERE {range_sql(whole)}"
+
+
+def _ordered_sql(column: Column) -> str:
+    """An expression that the server orders as the value: a DECIMAL itself, not its text."""
+    return quote_name(column.name) if column.arrow_type.startswith("decimal") else column.select

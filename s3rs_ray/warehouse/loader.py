@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
+import orjson
 import tenacity
 
 from ..errors import CommitUnknown, IntegrityError, LoadConflict, WarehouseError, WarehouseUnavailable
-from ..model import Load, Manifest
+from ..model import Load, Manifest, TableName, Watermark, format_position, parse_position
 from . import sql
 from .drift import RedshiftType, alterations, catalog_type, only_in_target
 from .redshift import Warehouse
@@ -124,7 +125,7 @@ def _load_in(warehouse: Warehouse, manifest: Manifest, target: Target, source: C
     with _timed(seconds, "copy"):
         _stage(warehouse, manifest, target, source)
     with _timed(seconds, "merge"):
-        done = _merge_with_retries(warehouse, manifest, target)
+        done = _merge_with_retries(warehouse, manifest, target, source)
     warehouse.execute(sql.drop_sql(target.staging))
     warehouse.execute(sql.drop_sql(target.newest))
     if done.rows >= LARGE_LOAD:
@@ -155,7 +156,7 @@ def _stage(warehouse: Warehouse, manifest: Manifest, target: Target, source: Cop
     stop=tenacity.stop_after_attempt(8),
     reraise=True,
 )
-def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target) -> Load:
+def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target, source: CopySource) -> Load:
     """The transaction that counts; a conflict rolls it back whole, so it may be tried again whole."""
     with warehouse.transaction():
         warehouse.execute(sql.lock_ledger_sql(target.schema))
@@ -170,12 +171,14 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
             (
                 manifest.load_id,
                 manifest.run_id,
+                manifest.generation,
                 str(manifest.table),
                 manifest.target,
                 len(manifest.files),
                 manifest.rows,
                 merged,
-                None if manifest.reaches is None else repr(manifest.reaches.position),
+                source.manifest_url,
+                None if manifest.reaches is None else format_reached(manifest.reaches),
             ),
         )
         recorded = find_load(warehouse, target.schema, manifest.load_id)
@@ -217,6 +220,18 @@ def find_load(warehouse: Warehouse, schema: str, load_id: str) -> Load | None:
         loaded_at=loaded_at.replace(tzinfo=dt.UTC),
         repeated=True,
     )
+
+
+def format_reached(watermark: Watermark) -> str:
+    """A watermark as the load ledger keeps it."""
+    return orjson.dumps(format_position(watermark.position)).decode()
+
+
+def find_reached(warehouse: Warehouse, schema: str, table: TableName, target: str) -> Watermark | None:
+    """How far the loads of a table reached in the newest generation; None when it was never loaded."""
+    rows = warehouse.query(sql.reached_sql(schema), (str(table), target))
+    positions = [parse_position(orjson.loads(str(reached))) for reached, generation in rows if generation == rows[0][1]]
+    return Watermark(position=max(positions)) if positions else None
 
 
 @contextmanager

@@ -73,9 +73,10 @@ def create_ledger_sql(schema: str) -> str:
     """The warehouse's own load ledger: a row here and the rows of the load are one transaction."""
     return (
         f"CREATE TABLE IF NOT EXISTS {ledger_name(schema)} ("
-        "load_id VARCHAR(64) NOT NULL, run_id VARCHAR(64) NOT NULL, source_table VARCHAR(1024) NOT NULL,"
-        " target VARCHAR(512) NOT NULL, file_count INTEGER NOT NULL, row_count BIGINT NOT NULL,"
-        " merged_count BIGINT NOT NULL, reaches VARCHAR(4096), loaded_at TIMESTAMP NOT NULL)"
+        "load_id VARCHAR(64) NOT NULL, run_id VARCHAR(64) NOT NULL, generation VARCHAR(64) NOT NULL,"
+        " source_table VARCHAR(1024) NOT NULL, target VARCHAR(1024) NOT NULL, file_count INTEGER NOT NULL,"
+        " row_count BIGINT NOT NULL, merged_count BIGINT NOT NULL, manifest VARCHAR(4096) NOT NULL,"
+        " reaches VARCHAR(16384), loaded_at TIMESTAMP NOT NULL)"
     )
 
 
@@ -163,10 +164,19 @@ def find_load_sql(schema: str) -> str:
 
 
 def record_load_sql(schema: str) -> str:
-    """Parameters: load id, run id, source table, target, files, rows, merged, reaches."""
+    """Parameters: load id, run id, generation, source table, target, files, rows, merged, manifest, reaches (JSON)."""
     return (
-        f"INSERT INTO {ledger_name(schema)} (load_id, run_id, source_table, target, file_count, row_count,"
-        " merged_count, reaches, loaded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
+        f"INSERT INTO {ledger_name(schema)} (load_id, run_id, generation, source_table, target, file_count,"
+        " row_count, merged_count, manifest, reaches, loaded_at)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
+    )
+
+
+def reached_sql(schema: str) -> str:
+    """What the loads of a table reached, newest first; parameters: source table, target."""
+    return (
+        f"SELECT reaches, generation FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s"
+        " AND reaches IS NOT NULL ORDER BY loaded_at DESC"
     )
 
 
@@ -221,6 +231,29 @@ def _key_values(target: Target, prefix: str = "") -> list[str]:
     texts = {c.name for c in target.columns if c.redshift_type.startswith("VARCHAR")}
     values = [prefix + quote_name(k) for k in target.key]
     return values + [f"octet_length({prefix}{quote_name(k)})" for k in target.key if k in texts]
+
+
+def positions_sql(target: Target, order_columns: Sequence[str], *, low: bool, closed: bool) -> str:
+    """Cursor and key of the rows between two cursor values; parameters: the first where ``low``, the second.
+
+    Binary values come as hexadecimal text, because the driver reads a VARBYTE as UTF-8.
+    """
+    binary = {c.name for c in target.columns if c.redshift_type.startswith("VARBYTE")}
+    named = ", ".join(f"LOWER(TO_HEX({quote_name(c)}))" if c in binary else quote_name(c) for c in order_columns)
+    return f"SELECT {named} FROM {target.qualified} WHERE {_between(target, low=low, closed=closed)}"
+
+
+def aggregates_sql(target: Target, ordered: Sequence[Column], *, low: bool, closed: bool) -> str:
+    """Counts of all columns, then minimum and maximum of the ordered ones, between two cursor values."""
+    parts = [f"count({quote_name(c.name)})" for c in target.columns]
+    parts += [f"{function}({quote_name(c.name)})" for c in ordered for function in ("min", "max")]
+    return f"SELECT {', '.join(parts)} FROM {target.qualified} WHERE {_between(target, low=low, closed=closed)}"
+
+
+def _between(target: Target, *, low: bool, closed: bool) -> str:
+    cursor = quote_name(target.cursor)
+    first = f"{cursor} >= %s AND " if low else ""
+    return f"{first}{cursor} {'<=' if closed else '<'} %s"
 
 
 def statement_timeout_sql(seconds: int) -> str:

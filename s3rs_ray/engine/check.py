@@ -1,0 +1,163 @@
+"""``--verify-data``: what a run carried, compared on both sides after the load.
+
+Every key and cursor of the window is compared, in pieces of a chunk's size. A row of the warehouse that is not in the
+source's window any more is looked up by its key: if it was changed or deleted there since, that is the explanation.
+Where nothing changed meanwhile, counts, minima and maxima of the columns are compared as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from ..config import Settings
+from ..errors import IntegrityError
+from ..model import Column, Position, RangeOrder, Table, Watermark, Window
+from ..source.catalog import Catalog
+from ..warehouse import sql
+from ..warehouse.redshift import Warehouse
+from ..warehouse.sql import Target
+from .loading import open_session, target_of
+
+SHOWN = 5
+"""How many differences an error names."""
+LOOKED_UP = 500
+"""How many rows are looked up by one query."""
+
+Plain: TypeAlias = tuple[Any, ...]
+"""A row whose values compare alike, whichever driver they came through."""
+
+
+@dataclass(slots=True)
+class Check:
+    """What a comparison found.
+
+    Attributes:
+        rows: rows of the window in the warehouse.
+        changed: rows that were changed or deleted at the source since they were read.
+        differences: what nothing explains, one sentence each.
+    """
+
+    rows: int = 0
+    changed: int = 0
+    differences: list[str] = field(default_factory=list)
+
+
+def check_window(catalog: Catalog, table: Table, window: Window, settings: Settings) -> Check:
+    """Compares the rows of a window that was loaded.
+
+    Raises:
+        IntegrityError: naming the first differences that no change at the source explains.
+    """
+    check, target = Check(), target_of(table, settings)
+    with open_session(settings) as warehouse:
+        for piece in _pieces(catalog, table, window, settings.backup_batch_size):
+            extra = _compare_keys(catalog, warehouse, target, table, piece, check)
+            for start in range(0, len(extra), LOOKED_UP):
+                _explain(catalog, table, extra[start : start + LOOKED_UP], check)
+            if not check.changed and not check.differences:
+                _compare_columns(catalog, warehouse, target, table, piece, check)
+    if check.differences:
+        more = len(check.differences) - SHOWN
+        raise IntegrityError(
+            f"{table.name}: {target.qualified} differs from the source: {'; '.join(check.differences[:SHOWN])}"
+            + (f"; and {more} more differences" if more > 0 else ""),
+            hint="`watermark set` to a time before the first difference, and another sync, carry these rows again",
+        )
+    return check
+
+
+def _pieces(catalog: Catalog, table: Table, window: Window, rows: int) -> Iterator[Window]:
+    """The window in windows that end between two cursor values, each of about ``rows`` rows.
+
+    The first cursor value is compared whole, because earlier runs carried the rest of it.
+    """
+    start = window.after.position[:1]
+    ends: list[Position] = [start]
+    if table.cursor_index:
+        whole = Window(after=Watermark(position=start), upto=window.upto)
+        for chunk in catalog.cut(table, whole, RangeOrder.CURSOR, run_id="check", rows=rows):
+            cursor = (chunk.range.upto or ())[:1]
+            if cursor not in (ends[-1], window.upto.position[:1]):
+                ends.append(cursor)
+    for after, upto in pairwise([*ends, window.upto.position]):
+        yield Window(after=Watermark(position=after), upto=Watermark(position=upto))
+
+
+def _compare_keys(
+    catalog: Catalog, warehouse: Warehouse, target: Target, table: Table, piece: Window, check: Check
+) -> list[Plain]:
+    """Compares cursors and keys; returns the rows that only the warehouse has there."""
+    here = {_plain(row) for row in catalog.positions(table, piece)}
+    low, closed, parameters = _bounds(piece)
+    asked = sql.positions_sql(target, table.order_columns, low=low, closed=closed)
+    there = [_plain(row) for row in warehouse.query(asked, parameters)]
+    held = set(there)
+    check.rows += len(there)
+    if len(held) != len(there):
+        check.differences.append(f"{len(there) - len(held)} rows are there more than once")
+    check.differences += [f"the row {_shown(row)} is missing" for row in sorted(here - held, key=repr)]
+    return sorted(held - here, key=repr)
+
+
+def _bounds(piece: Window) -> tuple[bool, bool, tuple[object, ...]]:
+    """Whether a piece has a first cursor value and holds its last, and these values as parameters."""
+    low, high = piece.after.cursor, piece.upto.cursor
+    return low is not None, len(piece.upto.position) > 1, tuple(v for v in (low, high) if v is not None)
+
+
+def _explain(catalog: Catalog, table: Table, rows: Sequence[Plain], check: Check) -> None:
+    """Looks rows of the warehouse up at the source: a later cursor, or none, explains them."""
+    places = [table.order_columns.index(name) for name in table.key]
+    binary = {c.name for c in table.columns if c.arrow_type == "binary"}
+    keys = [
+        tuple(bytes.fromhex(row[p]) if name in binary else row[p] for name, p in zip(table.key, places, strict=True))
+        for row in rows
+    ]
+    now = {_plain(key): cursor for cursor, *key in catalog.cursors(table, keys)}
+    for row, key in zip(rows, keys, strict=True):
+        cursor = now.get(_plain(key))
+        if cursor is not None and cursor <= row[0]:
+            check.differences.append(f"the row {_shown(row)} has {table.cursor} {cursor} at the source")
+        else:
+            check.changed += 1
+
+
+def _compare_columns(
+    catalog: Catalog, warehouse: Warehouse, target: Target, table: Table, piece: Window, check: Check
+) -> None:
+    """Counts of values, and the least and greatest of numbers and times."""
+    ordered = [c for c in table.columns if _is_ordered(c)]
+    here = catalog.aggregates(table, piece, ordered)
+
+    low, closed, parameters = _bounds(piece)
+    there = warehouse.query(sql.aggregates_sql(target, ordered, low=low, closed=closed), parameters)[0]
+    names = [f"count of {c.name}" for c in table.columns]
+    names += [f"{what} of {c.name}" for c in ordered for what in ("minimum", "maximum")]
+    for name, ours, theirs in zip(names, here, there, strict=True):
+        if _plain((ours,)) != _plain((theirs,)):
+            check.differences.append(f"the {name} is {ours} at the source and {theirs} there")
+
+
+def _is_ordered(column: Column) -> bool:
+    return re.match(r"int|decimal|date|timestamp", column.arrow_type) is not None
+
+
+def _plain(row: Sequence[object]) -> Plain:
+    return tuple(_plain_value(value) for value in row)
+
+
+def _plain_value(value: object) -> object:
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
+def _shown(row: Plain) -> str:
+    return f"({', '.join(map(str, row))})"

@@ -1,0 +1,59 @@
+"""Making a lost state again from what is left: the warehouse's load ledger, and the files on S3."""
+
+from __future__ import annotations
+
+import secrets
+
+from ..config import REDSHIFT_NAMES, S3_NAMES, Settings
+from ..errors import LedgerError
+from ..ledger.document import cursor_text
+from ..ledger.state import Adopt, Change, Identify, SetWatermark, TableState
+from ..ledger.store import Holder, Ledger
+from ..model import TableName, Watermark
+from ..warehouse.loader import find_reached
+from .adopt import gapless, written_files
+from .loading import open_session, target_identity
+from .tasks import open_store
+
+REBUILT = "rebuilt"
+
+
+def rebuild(settings: Settings, table: TableName) -> TableState:
+    """Makes the state of a table that has none.
+
+    What the newest generation of loads reached counts as loaded; files on S3 that carry the table further, without
+    a gap, wait to be loaded.
+
+    Raises:
+        LedgerError: the table has a state, or the warehouse knows no load of it.
+    """
+    settings.require(*S3_NAMES, *REDSHIFT_NAMES)
+    store = open_store(settings)
+    store.check()
+    ledger, holder = Ledger(store), Holder.here()
+    state = ledger.load(table)
+    if state.extracted != Watermark.START or state.run or state.backlog or state.sealed:
+        raise LedgerError(
+            f"{table} has a state: it reached {cursor_text(state.extracted)}",
+            hint="`watermark reset` first, if it is wrong; a rebuild is for a state that was lost",
+        )
+    target = target_identity(table, settings)
+    with open_session(settings) as warehouse:
+        loaded = find_reached(warehouse, settings.redshift_schema, table, target)
+    if loaded is None:
+        raise LedgerError(
+            f"the warehouse has no record of a load of {table} into {target}",
+            hint="nothing is to be rebuilt: `sync` starts anew, `sync --redshift-only` loads what lies on S3",
+        )
+    files = gapless(written_files(store, settings.s3_incremental_path, table), loaded)
+    changes: list[Change] = [
+        SetWatermark(watermark=loaded, generation=secrets.token_hex(6), strategy=REBUILT),
+        Identify(source="", target=target),
+    ]
+    if files:
+        changes.append(Adopt(files=tuple(files)))
+    ledger.acquire(table, holder)
+    try:
+        return ledger.commit(table, changes, holder=holder.token)
+    finally:
+        ledger.release(table, holder)

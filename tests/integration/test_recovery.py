@@ -1,0 +1,108 @@
+"""A state that was lost, files that nobody owns, and what is kept of runs that have ended."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from s3rs_ray.engine.events import Status
+from s3rs_ray.engine.orphans import clean_orphans, find_orphans
+from s3rs_ray.engine.rebuild import rebuild
+from s3rs_ray.engine.records import read_records
+from s3rs_ray.engine.tasks import data_key, open_store
+from s3rs_ray.errors import LedgerError, TableBusy
+from s3rs_ray.ledger.store import Holder
+from s3rs_ray.model import Watermark
+from s3rs_ray.storage.layout import format_state_key
+
+if TYPE_CHECKING:
+    from .conftest import World
+
+
+def make(world: World, rows: int = 300) -> None:
+    world.execute("CREATE TABLE t (id INT PRIMARY KEY, note VARCHAR(20), update_at DATETIME NOT NULL, KEY (update_at))")
+    insert(world, range(rows))
+
+
+def insert(world: World, ids: range) -> None:
+    start = dt.datetime(2026, 1, 1)
+    world.execute("INSERT INTO t VALUES (%s, 'x', %s)", [(i, start + dt.timedelta(seconds=i // 7)) for i in ids])
+
+
+def lose_state(world: World) -> None:
+    open_store(world.settings).delete([format_state_key(world.name("t"))])
+
+
+def test_a_lost_state_is_rebuilt_and_nothing_is_moved_twice(world: World) -> None:
+    make(world)
+    settings = world.settings.model_copy(update={"backup_batch_size": 50})
+    world.sync_one("t", settings, limit=100)
+    world.sync_one("t", settings)
+    before = world.ledger().load(world.name("t"))
+    insert(world, range(300, 400))
+    world.sync_one("t", settings, load=False)
+    lose_state(world)
+    state = rebuild(world.settings, world.name("t"))
+    assert (state.loaded, state.backup_strategy) == (before.loaded, "rebuilt")
+    assert [f.rows for f in state.backlog] == [50, 50]
+    assert world.sync_one("t", settings, extract=False).rows_loaded == 100
+    assert world.sync_one("t", settings).status is Status.NOTHING
+    assert world.target_rows("t", "count(*), count(distinct id)") == [(400, 400)]
+    world.assert_equal("t")
+
+
+def test_a_state_that_is_there_is_not_rebuilt(world: World) -> None:
+    make(world, 10)
+    world.sync_one("t")
+    with pytest.raises(LedgerError, match="has a state"):
+        rebuild(world.settings, world.name("t"))
+
+
+def test_without_a_load_there_is_nothing_to_rebuild(world: World) -> None:
+    make(world, 10)
+    world.sync_one("t")
+    lose_state(world)
+    world.warehouse.execute(f'TRUNCATE "{world.schema}"."s3rs_load_ledger"'.encode())
+    with pytest.raises(LedgerError, match="no record of a load"):
+        rebuild(world.settings, world.name("t"))
+
+
+def test_finished_files_leave_the_state_and_stay_on_record(world: World) -> None:
+    make(world)
+    settings = world.settings.model_copy(update={"backup_batch_size": 50})
+    world.sync_one("t", settings)
+    state = world.ledger().load(world.name("t"))
+    assert (state.run, state.backlog, len(state.recent_files)) == (None, (), 6)
+    (record,) = read_records(open_store(world.settings), world.name("t"))
+    assert [f.rows for f in sorted(record.files, key=lambda f: f.ordinal)] == [50] * 6
+
+
+def test_only_files_that_nobody_owns_are_orphans(world: World) -> None:
+    make(world)
+    settings = world.settings.model_copy(update={"backup_batch_size": 50})
+    world.sync_one("t", settings)
+    insert(world, range(300, 350))
+    world.sync_one("t", settings, load=False)
+    store, name = open_store(world.settings), world.name("t")
+    state = world.ledger().load(name)
+    stray = data_key(settings, name, state.last_run_id, 77)
+    store.put_new(stray, b"left behind")
+    neighbour = data_key(settings, replace(name, name="tt"), state.last_run_id, 0)
+    store.put_new(neighbour, b"another table's")
+    assert [o.key for o in find_orphans(store, settings, state)] == [stray]
+    assert [o.key for o in clean_orphans(settings, name)] == [stray]
+    assert find_orphans(store, settings, state) == []
+    assert world.sync_one("t", settings, extract=False).rows_loaded == 50
+    world.assert_equal("t")
+
+
+def test_orphans_are_not_cleaned_while_a_run_holds_the_table(world: World) -> None:
+    make(world, 10)
+    ledger, other = world.ledger(), Holder(token="elsewhere/1/x", host="elsewhere", pid=1)
+    ledger.acquire(world.name("t"), other)
+    with pytest.raises(TableBusy):
+        clean_orphans(world.settings, world.name("t"))
+    assert ledger.load(world.name("t")).extracted == Watermark.START
