@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import tempfile
 import threading
 import uuid
@@ -34,22 +35,41 @@ def open_cluster(settings: Settings) -> Iterator[Cluster]:
     """A running cluster (``RAY_ADDRESS``), or one on this machine that ends with the block."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it says at each start how its tokens may be turned off
     local = not settings.ray_address
     with tempfile.TemporaryDirectory(prefix="s3rs-", ignore_cleanup_errors=True) as directory:
-        ray.init(
-            address=None if local else settings.ray_address,
-            namespace=NAMESPACE,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            configure_logging=False,
-            include_dashboard=False if local else None,
-            num_cpus=max(settings.backup_max_workers * TASK_CPUS, 1) if local else None,
-            _temp_dir=directory if local else None,
-        )
+        with _own_signals():
+            _init(settings, directory, local=local)
         try:
             yield Cluster(settings)
         finally:
             ray.shutdown()
+
+
+def _init(settings: Settings, directory: str, *, local: bool) -> None:
+    ray.init(
+        address=None if local else settings.ray_address,
+        namespace=NAMESPACE,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        configure_logging=False,
+        include_dashboard=False if local else None,
+        num_cpus=max(settings.backup_max_workers * TASK_CPUS, 1) if local else None,
+        _temp_dir=directory if local else None,
+    )
+
+
+@contextmanager
+def _own_signals() -> Iterator[None]:
+    """Keeps this process's handler of SIGTERM, which ray.init replaces by one that exits at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
 
 
 class Cluster:

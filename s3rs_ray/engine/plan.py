@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ..ledger.state import Abandon, OpenRun, TableState, apply
 from ..model import Chunk, RangeOrder, Strategy, Table, Watermark, Window
+from ..source.horizon import UNITS
+
+SECONDS_A_DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class TablePlan:
     reasons: tuple[str, ...] = ()
 
 
-def choose_order(table: Table, after: Watermark) -> RangeOrder:
+def choose_order(table: Table) -> RangeOrder:
     """Chunks by the update order where an index serves it, by the key otherwise."""
     return RangeOrder.CURSOR if table.cursor_index else RangeOrder.KEY
 
@@ -80,46 +83,35 @@ def make_plan(
         notes: what else is to be said.
         dropped: an open run that :func:`drop_stale_run` took out of ``state``.
     """
-    order = choose_order(table, state.extracted)
-    reasons = [_why_order(table, order), *notes]
+    order = choose_order(table)
+    also = [*notes]
     if dropped:
-        reasons.append(f"run {dropped} was planned for other columns: its last files are read again")
-    if state.run is not None:
-        reasons.insert(
-            0, f"run {state.run.run_id} was not finished: {len(state.run.missing)} planned chunks are missing"
-        )
-        return TablePlan(
-            action=Action.RESUME,
-            table=table,
-            found=state.extracted,
-            window=state.run.window,
-            order=state.run.order,
-            rows_per_chunk=state.run.rows_per_chunk,
-            run=state.run,
-            reasons=tuple(reasons),
-        )
-    if window is None:
-        reasons.insert(0, "no settled row lies behind the watermark")
-        return TablePlan(
-            action=Action.NOTHING,
-            table=table,
-            found=state.extracted,
-            window=None,
-            order=order,
-            rows_per_chunk=rows,
-            drops=dropped,
-            reasons=tuple(reasons),
-        )
-    return TablePlan(
-        action=Action.RUN,
+        also.append(f"run {dropped} was planned for other columns: its last files are read again")
+    nothing = TablePlan(
+        action=Action.NOTHING,
         table=table,
         found=state.extracted,
-        window=window,
+        window=None,
         order=order,
         rows_per_chunk=rows,
         drops=dropped,
-        reasons=tuple(reasons),
+        reasons=("no settled row lies behind the watermark", *also),
     )
+    run = state.run
+    if run is not None:
+        unfinished = f"run {run.run_id} was not finished: {len(run.missing)} planned chunks are missing"
+        return replace(
+            nothing,
+            action=Action.RESUME,
+            window=run.window,
+            order=run.order,
+            rows_per_chunk=run.rows_per_chunk,
+            run=run,
+            reasons=(unfinished, _why_order(table, run.order), *also),
+        )
+    if window is None:
+        return nothing
+    return replace(nothing, action=Action.RUN, window=window, reasons=(_why_order(table, order), *also))
 
 
 def _why_order(table: Table, order: RangeOrder) -> str:
@@ -131,19 +123,27 @@ def _why_order(table: Table, order: RangeOrder) -> str:
     )
 
 
-def window_start(state: TableState, lookback_seconds: int) -> Watermark:
+def window_start(extracted: Watermark, lookback_seconds: int, unit: str) -> Watermark:
     """Where the next window begins: the extracted watermark, or as far before it as the look-back reaches.
 
     A look-back begins before every row of its first cursor value, so it is inclusive.
+
+    Args:
+        unit: of an integer cursor, as in BACKUP_CURSOR_UNIT.
     """
-    cursor = state.extracted.cursor
-    if not lookback_seconds or cursor is None:
-        return state.extracted
-    if isinstance(cursor, dt.datetime):
-        return Watermark(position=(cursor - dt.timedelta(seconds=lookback_seconds),))
-    if isinstance(cursor, dt.date):
-        return Watermark(position=(cursor - dt.timedelta(days=-(-lookback_seconds // 86_400)),))
-    return state.extracted
+    match extracted.cursor:
+        case None:
+            return extracted
+        case _ if not lookback_seconds:
+            return extracted
+        case dt.datetime() as moment:
+            return Watermark(position=(moment - dt.timedelta(seconds=lookback_seconds),))
+        case dt.date() as day:
+            return Watermark(position=(day - dt.timedelta(days=-(-lookback_seconds // SECONDS_A_DAY)),))
+        case int() as number:
+            return Watermark(position=(number - lookback_seconds * UNITS[unit],))
+        case other:
+            raise TypeError(f"a cursor is never a {type(other).__name__}")
 
 
 def furthest(upto: Watermark, extracted: Watermark) -> Watermark:

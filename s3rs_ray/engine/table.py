@@ -167,7 +167,8 @@ def _next_window(run: Run, catalog: Catalog, table: Table, state: TableState) ->
         notes.append(f"{nulls} rows have no {table.cursor} and are never seen by a range")
     limit = run.request.limit
     # A limited run may not get past the look-back, so it goes without one.
-    after = window_start(state, 0 if limit else run.settings.backup_lookback_seconds)
+    lookback = 0 if limit else run.settings.backup_lookback_seconds
+    after = window_start(state.extracted, lookback, run.settings.backup_cursor_unit)
     upto = catalog.high_watermark(table, after, horizon.upto, limit)
     return (Window(after=after, upto=furthest(upto, state.extracted)) if upto else None), tuple(notes)
 

@@ -164,8 +164,6 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
         if done is not None:
             return done
         merged = _merge(warehouse, target)
-        if not 0 <= merged <= manifest.rows:
-            raise IntegrityError(f"the merge into {target.qualified} wrote {merged} rows of {manifest.rows} staged")
         warehouse.execute(
             sql.record_load_sql(target.schema),
             (
@@ -188,19 +186,29 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
 
 
 def _merge(warehouse: Warehouse, target: Target) -> int:
-    """Newest version of each key into the target; returns the rows written."""
+    """Newest version of each key into the target; returns the rows written.
+
+    Raises:
+        IntegrityError: not as many as are new to the target; the transaction is rolled back.
+    """
     staged = target.staging
     if warehouse.query(sql.repeated_keys_sql(target)):
         staged = target.newest
         warehouse.execute(sql.drop_sql(staged))
         warehouse.execute(sql.create_staging_sql(target, staged))
         warehouse.execute(sql.pick_newest_sql(target))
-    written = 0
+    expected, written = warehouse.number(sql.count_new_sql(target, staged)), 0
     if only_in_target(target, tuple(target_columns(warehouse, target))):
         written = warehouse.execute(sql.update_older_sql(target, staged))
     else:
         warehouse.execute(sql.delete_older_sql(target, staged))
-    return written + warehouse.execute(sql.insert_missing_sql(target, staged))
+    written += warehouse.execute(sql.insert_missing_sql(target, staged))
+    if written != expected:
+        raise IntegrityError(
+            f"the merge into {target.qualified} wrote {written} rows where {expected} are new; nothing was merged",
+            hint=f"look whether {target.qualified} holds a key twice: something else writes to it",
+        )
+    return written
 
 
 def find_load(warehouse: Warehouse, schema: str, load_id: str) -> Load | None:

@@ -191,6 +191,15 @@ def pick_newest_sql(target: Target) -> str:
     )
 
 
+def count_new_sql(target: Target, staged: str) -> str:
+    """Counts the staged rows of which the target holds no newer version."""
+    newer = f"t.{quote_name(target.cursor)} > x.{quote_name(target.cursor)}"
+    return (
+        f"SELECT count(*) FROM {staged} AS x WHERE NOT EXISTS"
+        f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')} AND {newer})"
+    )
+
+
 def delete_older_sql(target: Target, staged: str) -> str:
     """Removes the versions that are replaced: those that are not newer than the staged ones."""
     return f"DELETE FROM {target.qualified} USING {staged} WHERE {_replaced(target, staged)}"

@@ -79,12 +79,11 @@ def test_without_the_privilege_to_see_transactions_settle_alone_is_used_and_said
     assert "open transactions cannot be seen (no PROCESS privilege)" in result.note
 
 
-def test_the_second_under_way_is_left_to_the_next_run(world: World) -> None:
+def test_a_row_that_is_not_settled_is_left_to_the_next_run(world: World) -> None:
     make(world)
-    world.execute("INSERT INTO t VALUES (1, 'old', '2026-01-01'), (2, 'now', UTC_TIMESTAMP())")
-    world.execute("UPDATE t SET update_at = UTC_TIMESTAMP() WHERE id = 2")
+    world.execute("INSERT INTO t VALUES (1, 'old', '2026-01-01'), (2, 'soon', UTC_TIMESTAMP() + INTERVAL 5 SECOND)")
     assert world.sync_one("t", utc(world)).rows_extracted == 1
-    world.execute("DO SLEEP(2.1)")
+    world.execute("DO SLEEP(6.1)")
     assert world.sync_one("t", utc(world)).rows_extracted == 1
 
 

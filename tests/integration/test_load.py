@@ -1,0 +1,73 @@
+"""The load itself: what counts, what is refused, what is never done twice."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from s3rs_ray.engine.events import Status
+
+if TYPE_CHECKING:
+    from .conftest import World
+
+
+def make(world: World, rows: int = 100) -> None:
+    world.execute("CREATE TABLE t (id INT PRIMARY KEY, note VARCHAR(20), update_at DATETIME NOT NULL, KEY (update_at))")
+    start = dt.datetime(2026, 1, 1)
+    world.execute("INSERT INTO t VALUES (%s, 'x', %s)", [(i, start + dt.timedelta(seconds=i)) for i in range(rows)])
+
+
+def in_warehouse(world: World, sql: str) -> None:
+    world.warehouse.execute(sql.replace(" t ", f' "{world.schema}"."t" ').encode())
+
+
+def test_newer_rows_of_the_target_are_kept(world: World) -> None:
+    make(world)
+    world.sync_one("t")
+    in_warehouse(world, "UPDATE t SET note = 'newer', update_at = '2030-01-01' WHERE id < 10")
+    world.execute("UPDATE t SET note = 'changed', update_at = '2026-02-01' WHERE id < 20")
+    result = world.sync_one("t")
+    assert result.rows_loaded == 20
+    assert world.ledger().load(world.name("t")).loads[-1].merged == 10
+    assert world.target_rows("t", "note, count(*)", "GROUP BY note ORDER BY note") == [
+        ("changed", 10),
+        ("newer", 10),
+        ("x", 80),
+    ]
+
+
+def test_a_key_that_the_target_holds_twice_is_made_single_again(world: World) -> None:
+    make(world)
+    world.sync_one("t")
+    in_warehouse(world, f'INSERT INTO t SELECT * FROM "{world.schema}"."t" WHERE id = 7')
+    world.execute("UPDATE t SET note = 'changed', update_at = '2026-02-01' WHERE id = 7")
+    world.sync_one("t")
+    assert world.target_rows("t", "note", "WHERE id = 7") == [("changed",)]
+
+
+def test_a_merge_that_writes_other_rows_than_are_new_is_rolled_back(world: World) -> None:
+    make(world)
+    world.sync_one("t")
+    in_warehouse(world, "ALTER TABLE t ADD COLUMN ours INTEGER")  # rows are then updated in place, doubles too
+    in_warehouse(world, f'INSERT INTO t SELECT * FROM "{world.schema}"."t" WHERE id = 7')
+    world.execute("UPDATE t SET note = 'changed', update_at = '2026-02-01' WHERE id IN (7, 8)")
+    (refused,) = world.sync("t")
+    assert (refused.status, refused.exit_code) == (Status.FAILED, 4)
+    assert "wrote 3 rows where 2 are new" in refused.error
+    assert world.target_rows("t", "count(*)", "WHERE note = 'changed'") == [(0,)]
+    in_warehouse(world, "DELETE FROM t WHERE id = 7")
+    assert world.sync_one("t").rows_loaded == 2
+    world.assert_equal("t")
+
+
+def test_files_that_are_gone_from_s3_stop_the_load(world: World) -> None:
+    from s3rs_ray.engine.tasks import open_store
+
+    make(world)
+    world.sync_one("t", load=False)
+    (file,) = world.ledger().load(world.name("t")).backlog
+    open_store(world.settings).delete([file.key])
+    (refused,) = world.sync("t", extract=False)
+    assert refused.status is Status.FAILED
+    assert world.target_rows("t") == [(0,)]
+    assert world.ledger().load(world.name("t")).backlog == (file,)
