@@ -147,6 +147,7 @@ def _manifest(case: Case, file: ParquetFile, run_id: str) -> Manifest:
     return Manifest(
         load_id=load_id(generation=run_id, table=table.name, target="profile", files=[written]),
         run_id=run_id,
+        generation=run_id,
         table=table.name,
         target="profile",
         mode=Mode.MERGE,
