@@ -5,11 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import os
 import platform
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from .case import Case
 
 PACKAGES = ("s3rs-ray", "connectorx", "pyarrow", "ray", "boto3", "moto", "polars", "dlt", "pandas", "pymysql")
+
+
+ROOT = Path(__file__).parent.parent
 
 
 def facts(case: Case) -> dict[str, str | int]:
@@ -19,6 +24,7 @@ def facts(case: Case) -> dict[str, str | int]:
         "cores": os.cpu_count() or 0,
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
+        "commit": _commit(),
         "python": platform.python_version(),
         "mariadb": case.server,
     }
@@ -28,3 +34,14 @@ def facts(case: Case) -> dict[str, str | int]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _commit() -> str:
+    """What was measured, ``-dirty`` when it had changes; empty outside a git clone."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip()

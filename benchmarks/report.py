@@ -28,6 +28,12 @@ median.
 counts were checked on both ends of every measurement."""
 
 
+DISTURBED = 0.1
+DISTURBED_NOTE = """\
+**Other programs took {share:.0%} of the machine meanwhile.** The rows/s and the ratios are those of a disturbed \
+machine, and the rounds differ widely; the CPU seconds are what can be compared."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """One run of the benchmark."""
@@ -40,6 +46,13 @@ class Result:
     measured: Sequence[Measured]
     ratios: Sequence[Ratio]
     stages: Sequence[Stage]
+
+    @property
+    def disturbance(self) -> float:
+        """The part of the machine's CPU time that other programs took while the lines were measured."""
+        samples = [s for m in self.measured for s in m.samples]
+        available = sum(s.whole_seconds for s in samples) * int(self.machine["cores"])
+        return sum(s.cpu_seconds.get("others", 0.0) for s in samples) / available if available else 0.0
 
 
 def write(result: Result, directory: Path, name: str) -> tuple[Path, Path]:
@@ -59,6 +72,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "chunk_rows": list(result.chunk_rows),
         "rounds": result.rounds,
         "settings": dict(result.overrides),
+        "others_share_of_cpu": result.disturbance,
         "measured": {m.name: _measured_json(m) for m in result.measured},
         "ratios": [{**dataclasses.asdict(r), "value": r.value} for r in result.ratios],
         "stages": [{**dataclasses.asdict(s), "bound_by": s.bound_by} for s in result.stages],
@@ -93,6 +107,8 @@ def as_markdown(result: Result) -> str:
         f"Medians of {result.rounds} round(s); all servers on the same machine: {' · '.join(about)}.",
         _table(MEASURED_HEAD, [_measured_row(m) for m in result.measured]),
     ]
+    if result.disturbance > DISTURBED:
+        parts.insert(2, DISTURBED_NOTE.format(share=result.disturbance))
     if result.ratios:
         parts.append(_table(RATIO_HEAD, [_ratio_row(r) for r in result.ratios]))
     if result.stages:
