@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import sqlite3
 import ssl
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 
 from s3rs_ray.config import Settings
 from s3rs_ray.errors import ConfigError, SourceError
-from s3rs_ray.model import Chunk, KeyValue, Position, RangeOrder, TableName, Watermark, Window
+from s3rs_ray.model import Chunk, Position, RangeOrder, TableName, Watermark, Window
 from s3rs_ray.source.catalog import Catalog, tls_context
 from s3rs_ray.source.chunks import where_sql
 from s3rs_ray.source.types import contract
@@ -107,47 +106,6 @@ def test_the_high_watermark_is_the_last_row_that_will_be_extracted(
 def test_a_key_value_of_a_type_that_cannot_be_carried_is_refused() -> None:
     with pytest.raises(SourceError, match="float"):
         Answering(1.5).high_watermark(build.table(), Watermark.START, 1, None)
-
-
-NOW = dt.datetime(2026, 2, 1, 0, 0, 9, 999_999)
-
-
-@pytest.mark.parametrize(
-    ("column_type", "settle", "horizon"),
-    [
-        ("datetime", 0, dt.datetime(2026, 2, 1, 0, 0, 8)),
-        ("datetime(6)", 0, dt.datetime(2026, 2, 1, 0, 0, 9, 999_998)),
-        ("datetime(3)", 0, dt.datetime(2026, 2, 1, 0, 0, 9, 998_000)),
-        ("datetime(1)", 5, dt.datetime(2026, 2, 1, 0, 0, 4, 800_000)),
-        ("timestamp", 5, dt.datetime(2026, 2, 1, 0, 0, 3)),
-        ("date", 0, dt.date(2026, 1, 31)),
-        ("date", 10, dt.date(2026, 1, 30)),
-    ],
-)
-def test_the_horizon_leaves_every_value_that_can_still_be_written(
-    column_type: str, settle: int, horizon: KeyValue
-) -> None:
-    table = build.table(of=[contract(build.source_column("update_at", column_type))])
-    answers = [NOW] if column_type.startswith("timestamp") else ["+00:00", NOW]
-    assert Answering(*answers, backup_settle_seconds=settle).horizon(table) == horizon
-
-
-def test_a_timestamp_is_compared_in_utc_and_a_datetime_in_its_writers_zone() -> None:
-    stamped = build.table(of=[contract(build.source_column("update_at", "timestamp"))])
-    server, named, utc = Answering("+02:00", NOW), Answering(NOW, backup_cursor_time_zone="+08:00"), Answering(NOW)
-    server.horizon(build.table())
-    named.horizon(build.table())
-    utc.horizon(stamped)
-    assert [c.asked[-1].rpartition("_utf8mb4 ")[2] for c in (server, named, utc)] == [
-        f"x'{zone.encode().hex()}')" for zone in ("+02:00", "+08:00", "+00:00")
-    ]
-
-
-def test_a_time_zone_the_server_does_not_know_is_refused_with_the_setting_to_change() -> None:
-    with pytest.raises(ConfigError) as refused:
-        Answering(None, backup_cursor_time_zone="Mars/Base").horizon(build.table())
-    assert "Mars/Base" in refused.value.message
-    assert "BACKUP_CURSOR_TIME_ZONE" in refused.value.hint
 
 
 def test_rows_without_a_cursor_are_not_counted_where_there_can_be_none() -> None:
