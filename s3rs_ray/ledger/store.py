@@ -161,12 +161,15 @@ class Ledger:
                     if commit.change_id in cached.state.recent_changes:
                         return cached.state  # the reply was lost, the write was not
                 state = self._apply(table, cached, commit)
+                if state is None:
+                    return cached.state
                 version = self._write(table, state, cached.version)
                 self._cache[table] = _Cached(state, version)
                 return state
         raise LedgerError(f"{table}: the state could not be written")  # not reached: the loop returns or raises
 
-    def _apply(self, table: TableName, cached: _Cached, commit: Commit) -> TableState:
+    def _apply(self, table: TableName, cached: _Cached, commit: Commit) -> TableState | None:
+        """The state after the commit, by the newest state where the guess refuses it; None when that holds it already."""
         try:
             return apply_commit(cached.state, commit)
         except LedgerError:
@@ -174,7 +177,7 @@ class Ledger:
             if fresh.version == cached.version:
                 raise
             cached.state, cached.version = fresh.state, fresh.version
-            return apply_commit(fresh.state, commit)
+            return None if commit.change_id in fresh.state.recent_changes else apply_commit(fresh.state, commit)
 
     def _write(self, table: TableName, state: TableState, version: str | None) -> str:
         key, body = format_state_key(table), format_state(state)
