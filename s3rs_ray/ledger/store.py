@@ -169,7 +169,7 @@ class Ledger:
         raise LedgerError(f"{table}: the state could not be written")  # not reached: the loop returns or raises
 
     def _apply(self, table: TableName, cached: _Cached, commit: Commit) -> TableState | None:
-        """The state after the commit, judged by the newest one where the guess refuses; None when it holds it already."""
+        """The state after the commit, by the newest one where the guess refuses; None when that holds it already."""
         try:
             return apply_commit(cached.state, commit)
         except LedgerError:
