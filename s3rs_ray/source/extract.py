@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -11,11 +12,16 @@ import pyarrow as pa
 
 from ..config import Settings
 from ..errors import IntegrityError, SourceError
-from ..model import Adjusted, Chunk, Column, Table
+from ..model import Adjusted, Chunk, Column, Table, TableName
 from .catalog import Endpoint
 from .chunks import NULL_DATES_ALIASES, select_sql
 from .types import arrow_schema
-from .values import apply_policies
+from .values import apply_policies, before_year_one
+
+log = logging.getLogger(__name__)
+
+DATE_PANIC = "Couldn't convert the value `Date("
+"""What ConnectorX 0.4.6 says of a date no calendar has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +42,39 @@ def read_chunk(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoin
         SourceError: the query failed, was killed or timed out, or ConnectorX panicked on a value.
         IntegrityError: a value does not fit the contract.
     """
-    raw = _read(source_url(settings, endpoint), select_sql(table, chunk), session_sql(settings, server))
+    url, session = source_url(settings, endpoint), session_sql(settings, server)
+    raw, guarded = _read_rows(table, chunk, lambda query: _read(url, query, session))
     own = len(table.columns)
     data = conform(raw.select(list(range(own))), table.columns)
     counted = dict(zip(raw.column_names[own:], raw.columns[own:], strict=True))
-    data, adjusted = apply_policies(data, table, {p: counted.get(a) for p, a in NULL_DATES_ALIASES.items()})
+    source_nulls = {p: counted.get(a) for p, a in NULL_DATES_ALIASES.items()}
+    data, adjusted = apply_policies(data, table, source_nulls if guarded else None)
     return Extract(data=data, adjusted=adjusted)
+
+
+_impossible_dates: set[tuple[TableName, str]] = set()
+"""The tables, with their contracts' fingerprints, in which this process met a date no calendar has."""
+
+
+def _read_rows(table: Table, chunk: Chunk, read: Callable[[str], pa.Table]) -> tuple[pa.Table, bool]:
+    """The rows, and whether they were read with the guard against dates no calendar has.
+
+    Almost no table holds one, and the guard doubles what a date costs: it is left out until one is met. Without it
+    ConnectorX panics on all of them but those of the year 0 (measured for every kind), which are looked for here.
+    """
+    known = (table.name, table.fingerprint)
+    if known not in _impossible_dates:
+        try:
+            raw = read(select_sql(table, chunk))
+        except SourceError as exc:
+            if DATE_PANIC not in exc.message:
+                raise
+        else:
+            if not any(before_year_one(raw.column(i)) for i, c in enumerate(table.columns) if c.zero_dates):
+                return raw, False
+        log.info("%s holds a date that no calendar has: chunk %d is read again with a guard", table.name, chunk.ordinal)
+        _impossible_dates.add(known)
+    return read(select_sql(table, chunk, guarded=True)), True
 
 
 def source_url(settings: Settings, endpoint: Endpoint) -> str:

@@ -11,20 +11,24 @@ import pyarrow.compute as pc
 from ..errors import IntegrityError
 from ..model import Adjusted, Column, LongText, NulBytes, Table, ZeroDates
 
+YEAR_ONE_DAYS = -719_162
+YEAR_ONE_US = YEAR_ONE_DAYS * 86_400_000_000
+
 SourceNulls = Mapping[ZeroDates, pa.ChunkedArray | None]
 """By policy, how many nullable date columns of each row are NULL at the source; None where there are none."""
 
 
-def apply_policies(data: pa.Table, table: Table, source_nulls: SourceNulls) -> tuple[pa.Table, Adjusted]:
+def apply_policies(data: pa.Table, table: Table, source_nulls: SourceNulls | None) -> tuple[pa.Table, Adjusted]:
     """The rows as they may be written, and what was changed in them.
 
     Args:
         data: the rows under the table's contract, with NULL for every date no calendar has.
+        source_nulls: None when there was no such date.
 
     Raises:
         IntegrityError: a value that the user's policy refuses, with column, row key and remedy.
     """
-    adjusted = Adjusted(nulled_dates=_nulled_dates(data, table, source_nulls))
+    adjusted = Adjusted(nulled_dates=_nulled_dates(data, table, source_nulls) if source_nulls is not None else 0)
     for index, column in enumerate(table.columns):
         values = data.column(index)
         if column.nul_bytes is not None and _has_zero_byte(values):
@@ -36,6 +40,12 @@ def apply_policies(data: pa.Table, table: Table, source_nulls: SourceNulls) -> t
         if values is not data.column(index):
             data = data.set_column(index, data.schema.field(index), values)
     return data, adjusted
+
+
+def before_year_one(values: pa.ChunkedArray) -> bool:
+    """Whether a date of the year 0 is among dates (days since 1970) or timestamps (microseconds since 1970)."""
+    earliest = pc.min(values).value
+    return earliest is not None and earliest < (YEAR_ONE_DAYS if pa.types.is_date32(values.type) else YEAR_ONE_US)
 
 
 def _nulled_dates(data: pa.Table, table: Table, source_nulls: SourceNulls) -> int:

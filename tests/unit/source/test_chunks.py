@@ -87,6 +87,7 @@ def test_statements_read_as_they_were_reviewed() -> None:
     keys = KeyRange(columns=("ID",), after=(100,), upto=(200,))
     texts = {
         "select by cursor": chunks.select_sql(table, chunk(middle, of)),
+        "select by cursor, guarded": chunks.select_sql(table, chunk(middle, of), guarded=True),
         "select by key": chunks.select_sql(by_key, chunk(keys, of)),
         "select by key, all of a first window": chunks.select_sql(by_key, chunk(KeyRange(columns=("ID",)), first)),
         "select without an index": chunks.select_sql(build.table(cursor_index=None, key_index=""), chunk(keys, of)),

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from s3rs_ray.config import Settings
 from s3rs_ray.errors import IntegrityError, SourceError
+from s3rs_ray.model import Column, TableName
 from s3rs_ray.source.catalog import Endpoint
-from s3rs_ray.source.extract import conform, read_chunk, session_sql, source_url
+from s3rs_ray.source.extract import _read_rows, conform, read_chunk, session_sql, source_url
 from s3rs_ray.source.types import contract
 from s3rs_ray.storage.parquet import write_parquet
 from tests.support import build
@@ -169,3 +170,60 @@ def test_the_sign_of_zero_and_the_smallest_numbers_are_kept_in_the_file() -> Non
         [-(2**31), 1],
         [-(2**63), 1],
     ]
+
+
+DATED = [
+    contract(source_column("ID", "bigint(20)", nullable=False)),
+    contract(source_column("day", "date")),
+    contract(source_column("at", "datetime(6)", nullable=False)),
+]
+FIRST_DAY, FIRST_MOMENT = -719_162, -719_162 * 86_400_000_000
+
+
+class Reader:
+    """Answers the first queries with what it is given, later ones with a good row; remembers which were guarded."""
+
+    def __init__(self, *answers: pa.Table | SourceError) -> None:
+        self.answers = list(answers)
+        self.guarded: list[bool] = []
+
+    def __call__(self, query: str) -> pa.Table:
+        self.guarded.append("FROM_DAYS" in query)
+        answer = self.answers.pop(0) if self.answers else dated(FIRST_DAY, FIRST_MOMENT)
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer
+
+
+def dated(day: int | None, moment: int) -> pa.Table:
+    arrays = [pa.array([1]), pa.array([day], pa.int32()).cast(pa.date32()), pa.array([moment]).cast(pa.timestamp("us"))]
+    return pa.table([pa.chunked_array([a]) for a in arrays], names=["ID", "day", "at"])
+
+
+def read_rows(reader: Reader, name: str, columns: list[Column] | None = None) -> bool:
+    of = build.window((), (dt.datetime(2026, 1, 1), 1))
+    chunk = build.run_chunks("r", [None, None], of=of, columns=("update_at", "ID"))[0]
+    return _read_rows(build.table(name=TableName("dates", name), of=columns or DATED), chunk, reader)[1]
+
+
+PANIC = SourceError("reading from MySQL failed: Couldn't convert the value `Date(\"'2024-00-10'\")` to a desired type")
+
+
+@pytest.mark.parametrize(
+    "met", [PANIC, dated(FIRST_DAY - 1, FIRST_MOMENT), dated(None, FIRST_MOMENT - 1)], ids=["panic", "date", "datetime"]
+)
+def test_a_table_is_read_with_the_guard_once_a_date_no_calendar_has_is_met(
+    met: pa.Table | SourceError, request: pytest.FixtureRequest
+) -> None:
+    reader, name = Reader(dated(None, FIRST_MOMENT), met), request.node.name
+    assert [read_rows(reader, name) for _ in range(3)] == [False, True, True]
+    assert reader.guarded == [False, False, True, True]
+    other = Reader()
+    assert not read_rows(other, name + " of another table")
+
+
+def test_any_other_failure_is_told_and_no_guard_tried() -> None:
+    reader = Reader(SourceError("reading from MySQL failed: Lost connection"))
+    with pytest.raises(SourceError, match="Lost connection"):
+        read_rows(reader, "lost")
+    assert reader.guarded == [False]

@@ -107,6 +107,12 @@ def test_binary_values_keep_their_zero_bytes() -> None:
     assert carry(column, [b"\0a\0"]) == ([b"\0a\0"], Adjusted())
 
 
+def test_nothing_is_counted_where_no_date_was_impossible() -> None:
+    columns = [contract(source_column("ID", "bigint(20)", nullable=False)), dates(ZeroDates.REFUSE, nullable=True)]
+    data = pa.table({"ID": [1, 2], "day": [None, DAY]}).cast(arrow_schema(columns))
+    assert apply_policies(data, build.table(of=columns), None) == (data, Adjusted())
+
+
 def test_every_null_of_a_not_null_date_was_a_date_no_calendar_has() -> None:
     assert carry(dates(ZeroDates.NULL), [DAY, None, None])[1] == Adjusted(nulled_dates=2)
 
