@@ -1,0 +1,75 @@
+-- create schema
+CREATE SCHEMA IF NOT EXISTS "we""ird"
+
+-- create ledger
+CREATE TABLE IF NOT EXISTS "public"."s3rs_load_ledger" (load_id VARCHAR(64) NOT NULL, run_id VARCHAR(64) NOT NULL, generation VARCHAR(64) NOT NULL, source_table VARCHAR(1024) NOT NULL, target VARCHAR(1024) NOT NULL, file_count INTEGER NOT NULL, row_count BIGINT NOT NULL, merged_count BIGINT NOT NULL, manifest VARCHAR(4096) NOT NULL, reaches VARCHAR(16384), loaded_at TIMESTAMP NOT NULL)
+
+-- create target
+CREATE TABLE IF NOT EXISTS "public"."parcels" ("id" BIGINT, "update_at" TIMESTAMP, "amount" DECIMAL(10,2), "note" VARCHAR(200))
+
+-- create staging
+CREATE TEMP TABLE "s3rs_stage_parcels" ("id" BIGINT, "update_at" TIMESTAMP, "amount" DECIMAL(10,2), "note" VARCHAR(200))
+
+-- drop
+DROP TABLE IF EXISTS "s3rs_stage_parcels"
+
+-- columns
+SELECT column_name, data_type, character_maximum_length, numeric_precision, numeric_scale FROM svv_columns WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position
+
+-- copy by role
+COPY "s3rs_stage_parcels" ("id", "update_at", "amount", "note") FROM 's3://lake/a''b.manifest' IAM_ROLE 'arn:aws:iam::1:role/x' FORMAT AS PARQUET MANIFEST
+
+-- copy by keys
+COPY "s3rs_stage_parcels" ("id", "update_at", "amount", "note") FROM 's3://lake/a.manifest' ACCESS_KEY_ID 'AKIA' SECRET_ACCESS_KEY 'se''cr\\et' FORMAT AS PARQUET MANIFEST
+
+-- count
+SELECT count(*) FROM "s3rs_stage_parcels"
+
+-- repeated keys
+SELECT 1 FROM "s3rs_stage_parcels" GROUP BY "id" HAVING count(*) > 1 LIMIT 1
+
+-- repeated composite keys
+SELECT 1 FROM "s3rs_stage_parcels" GROUP BY "id", "note", octet_length("note") HAVING count(*) > 1 LIMIT 1
+
+-- lock ledger
+LOCK "public"."s3rs_load_ledger"
+
+-- find load
+SELECT load_id, run_id, row_count, file_count, merged_count, loaded_at FROM "public"."s3rs_load_ledger" WHERE load_id = %s
+
+-- record load
+INSERT INTO "public"."s3rs_load_ledger" (load_id, run_id, generation, source_table, target, file_count, row_count, merged_count, manifest, reaches, loaded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())
+
+-- reached
+SELECT reaches, generation FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND reaches IS NOT NULL ORDER BY loaded_at DESC
+
+-- pick newest
+INSERT INTO "s3rs_newest_parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM (SELECT s.*, ROW_NUMBER() OVER (PARTITION BY "id" ORDER BY "update_at" DESC NULLS LAST) AS s3rs_rank FROM "s3rs_stage_parcels" AS s) AS x WHERE x.s3rs_rank = 1
+
+-- count new
+SELECT count(*) FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id" AND t."update_at" > x."update_at")
+
+-- delete older
+DELETE FROM "public"."parcels" USING "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_stage_parcels"."update_at")
+
+-- delete older by composite key
+DELETE FROM "public"."parcels" USING "s3rs_newest_parcels" WHERE "public"."parcels"."id" = "s3rs_newest_parcels"."id" AND "public"."parcels"."note" = "s3rs_newest_parcels"."note" AND octet_length("public"."parcels"."note") = octet_length("s3rs_newest_parcels"."note") AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_newest_parcels"."update_at")
+
+-- update older
+UPDATE "public"."parcels" SET "id" = "s3rs_stage_parcels"."id", "update_at" = "s3rs_stage_parcels"."update_at", "amount" = "s3rs_stage_parcels"."amount", "note" = "s3rs_stage_parcels"."note" FROM "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_stage_parcels"."update_at")
+
+-- insert missing
+INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id")
+
+-- positions
+SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" >= %s AND "update_at" <= %s
+
+-- aggregates
+SELECT count("id"), count("update_at"), count("amount"), count("note"), min("id"), max("id"), min("update_at"), max("update_at") FROM "public"."parcels" WHERE "update_at" <= %s
+
+-- statement timeout
+SET statement_timeout TO 7200000
+
+-- analyze
+ANALYZE "public"."parcels"
+

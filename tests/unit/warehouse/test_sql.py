@@ -1,0 +1,130 @@
+"""Every statement sent to Redshift, as it was reviewed; quoting and folding."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3rs_ray.errors import ConfigError
+from s3rs_ray.warehouse import sql
+from s3rs_ray.warehouse.sql import Target, quote_name, quote_text
+from tests.support import build
+from tests.support.golden import assert_golden_sql
+
+TARGET = Target(schema="Public", name="Parcels", columns=build.columns(), key=("ID",), cursor="update_at")
+WIDE_KEY = replace(TARGET, key=("ID", "note"))
+KEYS = sql.keys_sql("AKIA", "se'cr\\et", "")
+
+
+def statements() -> dict[str, str]:
+    order = [c for c in TARGET.columns if c.name in ("update_at", "ID")]
+    return {
+        "create schema": sql.create_schema_sql('we"ird'),
+        "create ledger": sql.create_ledger_sql("public"),
+        "create target": sql.create_target_sql(TARGET),
+        "create staging": sql.create_staging_sql(TARGET, TARGET.staging),
+        "drop": sql.drop_sql(TARGET.staging),
+        "columns": sql.columns_sql(),
+        "copy by role": sql.copy_sql(TARGET, "s3://lake/a'b.manifest", sql.role_sql("arn:aws:iam::1:role/x")),
+        "copy by keys": sql.copy_sql(TARGET, "s3://lake/a.manifest", KEYS),
+        "count": sql.count_sql(TARGET.staging),
+        "repeated keys": sql.repeated_keys_sql(TARGET),
+        "repeated composite keys": sql.repeated_keys_sql(WIDE_KEY),
+        "lock ledger": sql.lock_ledger_sql("public"),
+        "find load": sql.find_load_sql("public"),
+        "record load": sql.record_load_sql("public"),
+        "reached": sql.reached_sql("public"),
+        "pick newest": sql.pick_newest_sql(TARGET),
+        "count new": sql.count_new_sql(TARGET, TARGET.staging),
+        "delete older": sql.delete_older_sql(TARGET, TARGET.staging),
+        "delete older by composite key": sql.delete_older_sql(WIDE_KEY, TARGET.newest),
+        "update older": sql.update_older_sql(TARGET, TARGET.staging),
+        "insert missing": sql.insert_missing_sql(TARGET, TARGET.staging),
+        "positions": sql.positions_sql(TARGET, ("update_at", "ID"), low=True, closed=True),
+        "aggregates": sql.aggregates_sql(TARGET, order, low=False, closed=True),
+        "statement timeout": sql.statement_timeout_sql(7200),
+        "analyze": sql.analyze_sql(TARGET),
+    }
+
+
+def test_statements_read_as_they_were_reviewed() -> None:
+    assert_golden_sql(Path(__file__).with_name("golden") / "statements.sql", statements())
+
+
+def test_every_statement_builder_is_in_the_review() -> None:
+    # A builder that is not called above fails here by its name.
+    called = set(re.findall(r"sql\.(\w+_sql)\(", Path(__file__).read_text(encoding="utf-8")))
+    assert {name for name in vars(sql) if name.endswith("_sql") and not name.startswith("_")} <= called
+
+
+@pytest.mark.parametrize(
+    "form", ["ON CONFLICT", "RETURNING", "DISTINCT ON", "FILTER (", "LATERAL", "MERGE", "TRUNCATE", "now()"]
+)
+def test_no_form_that_redshift_lacks_or_that_commits_is_used(form: str) -> None:
+    assert not [name for name, text in statements().items() if form in text]
+
+
+@pytest.mark.parametrize(
+    ("name", "quoted"),
+    [
+        ("parcels", '"parcels"'),
+        ("Parcels", '"parcels"'),
+        ("order", '"order"'),
+        ("2026", '"2026"'),
+        ('a"b', '"a""b"'),
+        ("a b;--", '"a b;--"'),
+        ("ÄÖ包", '"äö包"'),
+    ],
+)
+def test_a_name_is_quoted_and_folded_as_redshift_folds_it(name: str, quoted: str) -> None:
+    assert quote_name(name) == quoted
+
+
+@pytest.mark.parametrize(("text", "quoted"), [("a", "'a'"), ("a'b", "'a''b'"), ("a\\", "'a\\\\'"), ("\\'", "'\\\\'''")])
+def test_a_text_is_quoted_for_a_server_that_takes_the_backslash_for_an_escape(text: str, quoted: str) -> None:
+    assert quote_text(text) == quoted
+
+
+@given(st.text())
+def test_any_text_stays_inside_its_quotes(text: str) -> None:
+    quoted = quote_text(text)
+    assert re.fullmatch(r"'(?:[^'\\]|''|\\\\)*'", quoted, re.DOTALL)
+    assert quoted[1:-1].replace("''", "'").replace("\\\\", "\\") == text
+
+
+@given(st.text(min_size=1))
+def test_any_name_stays_inside_its_quotes(name: str) -> None:
+    assert re.fullmatch(r'"(?:[^"]|"")*"', quote_name(name), re.DOTALL)
+
+
+@pytest.mark.parametrize(("role", "text"), [("default", "IAM_ROLE default"), ("Default", "IAM_ROLE default")])
+def test_the_default_role_is_a_word(role: str, text: str) -> None:
+    assert sql.role_sql(role) == text
+
+
+@pytest.mark.parametrize("role", ["", "my-role", "'; DROP TABLE x; --"])
+def test_a_role_that_is_no_arn_is_refused(role: str) -> None:
+    with pytest.raises(ConfigError, match="neither an ARN nor `default`"):
+        sql.role_sql(role)
+
+
+def test_temporary_credentials_carry_their_token() -> None:
+    assert sql.keys_sql("A", "B", "C") == "ACCESS_KEY_ID 'A' SECRET_ACCESS_KEY 'B' SESSION_TOKEN 'C'"
+
+
+@pytest.mark.parametrize("name", ["x" * 127, "包" * 64, "X" * 200])
+def test_temporary_tables_have_names_that_redshift_takes(name: str) -> None:
+    target = replace(TARGET, name=name)
+    for quoted in (target.staging, target.newest):
+        assert len(quoted[1:-1].encode()) <= 127
+    assert target.staging != target.newest
+
+
+def test_copy_names_the_columns_in_file_order_because_it_matches_them_by_position() -> None:
+    text = sql.copy_sql(TARGET, "s3://lake/a.manifest", KEYS)
+    assert '("id", "update_at", "amount", "note") FROM' in text
