@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -74,15 +74,23 @@ class Extraction:
         done = self.executor.wait(self.running, seconds) if self.running else []
         if not self.running and not done:
             time.sleep(min(seconds, 0.02))
-        files = [file for file in map(self._collect, done) if file is not None]
-        if files:
-            self.state = self.hold.commit(
-                AddFiles(run_id=self.run.run_id, files=tuple(files), at=self.hold.run.clock())
-            )
-            self.files += files
-            for file in files:
-                self._say(EventKind.CHUNK_DONE, chunk=file.ordinal, rows=file.rows, bytes=file.bytes)
+        files: list[DataFile] = []
+        try:
+            for ticket in done:
+                files += self._collect(ticket)
+        except S3rsError:
+            self._record(files)  # what ended together with the failure is kept
+            raise
+        self._record(files)
         return bool(files)
+
+    def _record(self, files: Sequence[DataFile]) -> None:
+        if not files:
+            return
+        self.state = self.hold.commit(AddFiles(run_id=self.run.run_id, files=tuple(files), at=self.hold.run.clock()))
+        self.files += files
+        for file in files:
+            self._say(EventKind.CHUNK_DONE, chunk=file.ordinal, rows=file.rows, bytes=file.bytes)
 
     def finish(self) -> TableState:
         """Closes the run when every chunk of its window has a file; leaves it open otherwise."""
@@ -103,11 +111,7 @@ class Extraction:
                     files.append(self.executor.result(ticket))
                 except S3rsError as exc:
                     log.info("chunk %d ended with %s while the run stopped", ticket.task.chunk.ordinal, exc)
-        if files:
-            self.state = self.hold.commit(
-                AddFiles(run_id=self.run.run_id, files=tuple(files), at=self.hold.run.clock())
-            )
-            self.files += files
+        self._record(files)
 
     def _plan_ahead(self) -> None:
         """Makes the next chunks durable before any of them is read."""
@@ -124,9 +128,9 @@ class Extraction:
         now = time.monotonic()
         for entry in list(self.waiting):
             chunk, attempt = entry
-            if self._spent:
-                self.waiting.clear()
-                return
+            if self._spent and attempt == 1:
+                self.waiting.remove(entry)
+                continue
             if self.retry_at.get(chunk.ordinal, 0.0) > now:
                 continue
             ticket = self.executor.submit(
@@ -139,11 +143,12 @@ class Extraction:
             self.waiting.remove(entry)
             self.running.append(ticket)
 
-    def _collect(self, ticket: Ticket) -> DataFile | None:
+    def _collect(self, ticket: Ticket) -> tuple[DataFile, ...]:
+        """The file of an ended task; none when it failed and is tried again."""
         self.running.remove(ticket)
         chunk = ticket.task.chunk
         try:
-            return self.executor.result(ticket)
+            return (self.executor.result(ticket),)
         except IntegrityError:
             raise
         except (SourceError, StorageError) as exc:
@@ -156,7 +161,7 @@ class Extraction:
             log.warning(
                 "chunk %d of %s failed (%s); try %d follows", chunk.ordinal, self.table.name, exc, ticket.attempt + 1
             )
-            return None
+            return ()
 
     def _say(self, kind: EventKind, **facts: str | int | float) -> None:
         self.hold.run.say(kind, self.table.name, self.run.run_id, **facts)

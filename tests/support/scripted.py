@@ -1,0 +1,73 @@
+"""An executor that does what a test tells it, and a time that passes only when somebody waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from s3rs_ray.engine.executor import ChunkTask, Ticket
+from s3rs_ray.engine.plan import reaches
+from s3rs_ray.model import DataFile
+from tests.support import build
+
+
+@dataclass
+class ScriptedExecutor:
+    """Runs nothing: a chunk's outcomes are taken from ``outcomes``, and without one it succeeds.
+
+    Attributes:
+        places: how many tasks run at once.
+        at_once: how many tasks end in one wait.
+        newest_first: in which order they end.
+        on_submit: called before a task starts.
+    """
+
+    places: int = 2
+    at_once: int = 1
+    newest_first: bool = False
+    outcomes: dict[int, list[Exception]] = field(default_factory=dict)
+    on_submit: Callable[[ChunkTask], None] = lambda task: None
+    submitted: list[tuple[int, int]] = field(default_factory=list)
+    running: list[Ticket] = field(default_factory=list)
+    most: int = 0
+
+    def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
+        if len(self.running) >= self.places:
+            return None
+        self.on_submit(task)
+        ticket = Ticket(task=task, attempt=attempt, handle=None)
+        self.submitted.append((task.chunk.ordinal, attempt))
+        self.running.append(ticket)
+        self.most = max(self.most, len(self.running))
+        return ticket
+
+    def wait(self, tickets: Sequence[Ticket], seconds: float) -> list[Ticket]:
+        ordered = list(tickets)[::-1] if self.newest_first else list(tickets)
+        done = ordered[: self.at_once]
+        self.running = [t for t in self.running if t not in done]
+        return done
+
+    def result(self, ticket: Ticket) -> DataFile:
+        left = self.outcomes.get(ticket.task.chunk.ordinal)
+        if left:
+            raise left.pop(0)
+        chunk = ticket.task.chunk
+        return build.data_file(chunk, reaches=reaches(chunk, ticket.task.order), rows=chunk.rows)
+
+    def cancel(self, tickets: Sequence[Ticket]) -> None:
+        self.running = [t for t in self.running if t not in tickets]
+
+
+@dataclass
+class Time:
+    """Stands for the time module: sleeping takes no time and moves the clock."""
+
+    now: float = 1000.0
+    step: float = 0.01
+
+    def monotonic(self) -> float:
+        self.now += self.step
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds

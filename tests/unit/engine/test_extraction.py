@@ -1,0 +1,279 @@
+"""The loop over a run's chunks: what is durable when, what is tried again, and what is kept when it stops."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+
+from s3rs_ray.config import Settings
+from s3rs_ray.engine import extraction as extraction_module
+from s3rs_ray.engine.context import Hold, Request, Run
+from s3rs_ray.engine.events import Event, EventKind
+from s3rs_ray.engine.executor import ChunkTask
+from s3rs_ray.engine.extraction import AHEAD, Extraction, run_extraction
+from s3rs_ray.errors import IntegrityError, Interrupted, LeaseLost, S3rsError, SourceError, StorageError
+from s3rs_ray.ledger.state import AddChunks, AddFiles, OpenRun, TableState
+from s3rs_ray.ledger.store import Ledger
+from s3rs_ray.model import Chunk, RangeOrder
+from tests.support import build
+from tests.support.build import NAME, NOON, mark
+from tests.support.clock import Clock
+from tests.support.memory_store import MemoryStore
+from tests.support.scripted import ScriptedExecutor, Time
+
+COUNT = 20
+WINDOW = build.window((), (COUNT,))
+CHUNKS = build.run_chunks("r1", [None, *((n,) for n in range(1, COUNT + 1))], of=WINDOW, columns=("c",))
+
+
+@pytest.fixture(autouse=True)
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """Waiting for a retry takes no time."""
+    made = Time()
+    monkeypatch.setattr(extraction_module, "time", made)
+    return made
+
+
+@dataclass
+class Bench:
+    """A table held by this process, with an open run."""
+
+    store: MemoryStore
+    ledger: Ledger
+    hold: Hold
+    executor: ScriptedExecutor
+    events: list[Event]
+
+    def extraction(
+        self, planned: Iterator[Chunk] | None = None, budget: int | None = None, state: TableState | None = None
+    ) -> Extraction:
+        return Extraction(
+            hold=self.hold,
+            executor=self.executor,
+            table=build.table(),
+            state=state or self.ledger.load(NAME),
+            order=RangeOrder.CURSOR,
+            server="8.0",
+            planned=iter(CHUNKS) if planned is None else planned,
+            budget=budget,
+        )
+
+    def on_s3(self) -> TableState:
+        return Ledger(self.store).load(NAME)
+
+    def run_on_s3(self) -> OpenRun:
+        run = self.on_s3().run
+        assert run is not None
+        return run
+
+    def kinds(self) -> list[EventKind]:
+        return [e.kind for e in self.events]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    store, events = MemoryStore(), cast("list[Event]", [])
+    ledger = Ledger(store, Clock())
+    run = Run(
+        settings=Settings.load(environment={}),
+        request=Request(tables=("t",)),
+        store=cast(Any, store),
+        ledger=ledger,
+        workplace=cast(Any, None),
+        report=events.append,
+        clock=Clock(),
+        stop=threading.Event(),
+        started=NOON,
+    )
+    hold = Hold(run=run, ledger=ledger, table=NAME)
+    ledger.acquire(NAME, run.holder)
+    hold.commit(build.begin("r1", WINDOW))
+    return Bench(store, ledger, hold, ScriptedExecutor(), events)
+
+
+def run_all(extraction: Extraction) -> TableState:
+    return run_extraction(extraction, lambda state: None)
+
+
+def test_every_chunk_is_read_and_the_run_closed(bench: Bench) -> None:
+    state = run_all(bench.extraction())
+    assert state == bench.on_s3()
+    assert state.run is None
+    assert [f.ordinal for f in state.backlog] == list(range(COUNT))
+    assert state.extracted == WINDOW.upto
+    assert sorted(bench.executor.submitted) == [(n, 1) for n in range(COUNT)]
+
+
+def test_a_chunk_is_durable_before_it_is_read(bench: Bench) -> None:
+    def check(task: ChunkTask) -> None:
+        assert task.chunk in bench.run_on_s3().chunks
+
+    bench.executor.on_submit = check
+    run_all(bench.extraction())
+
+
+def test_the_plan_is_made_only_a_little_ahead_of_the_readers(bench: Bench) -> None:
+    taken = 0
+
+    def planned() -> Iterator[Chunk]:
+        nonlocal taken
+        for chunk in CHUNKS:
+            taken += 1
+            yield chunk
+
+    extraction = bench.extraction(planned())
+    extraction.step(0.1)
+    assert taken == AHEAD
+    run_all(extraction)
+    assert taken == COUNT
+
+
+@pytest.mark.parametrize("count", [0, 1, AHEAD - 1, AHEAD, AHEAD + 1, 2 * AHEAD])
+def test_a_plan_of_any_length_is_known_to_be_complete(bench: Bench, count: int) -> None:
+    state = run_all(bench.extraction(iter(CHUNKS[:count])))
+    assert (state.run, len(state.backlog)) == (None, count)
+
+
+def test_never_more_tasks_run_than_there_are_places(bench: Bench) -> None:
+    bench.executor.places = 3
+    run_all(bench.extraction())
+    assert bench.executor.most == 3
+
+
+def test_files_are_recorded_in_the_order_in_which_they_come_and_loadable_without_a_gap(bench: Bench) -> None:
+    bench.executor.places, bench.executor.newest_first = 3, True
+    seen: list[tuple[list[int], list[int]]] = []
+
+    def between(state: TableState) -> None:
+        if state.run is not None:
+            seen.append(([f.ordinal for f in state.run.files], [f.ordinal for f in state.run.ready]))
+
+    run_extraction(bench.extraction(), between)
+    assert seen[0] == ([2], [])
+    assert all(ready == list(range(len(ready))) for _, ready in seen)
+
+
+@pytest.mark.parametrize("error", [SourceError("gone"), StorageError("gone")])
+def test_a_chunk_that_failed_is_tried_again_later_and_later(bench: Bench, time: Time, error: S3rsError) -> None:
+    bench.executor.outcomes = {0: [error, error, error]}
+    when: dict[int, float] = {}
+    bench.executor.on_submit = lambda task: (
+        None if task.chunk.ordinal else when.update({len(when) + 1: time.now})  # the attempts of chunk 0
+    )
+    state = run_all(bench.extraction(iter(CHUNKS[:2])))
+    assert len(state.backlog) == 2
+    assert [a for o, a in bench.executor.submitted if o == 0] == [1, 2, 3, 4]
+    waits = [when[n + 1] - when[n] for n in (1, 2, 3)]
+    assert waits[0] >= 1
+    assert waits == sorted(waits)
+    assert bench.kinds().count(EventKind.CHUNK_RETRIED) == 3
+
+
+def test_a_chunk_that_waits_for_its_next_try_does_not_hold_up_the_others(bench: Bench) -> None:
+    bench.executor.outcomes = {0: [SourceError("gone")]}
+    bench.executor.places = 1
+    run_all(bench.extraction(iter(CHUNKS[:5])))
+    assert bench.executor.submitted == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (0, 2)]
+
+
+def test_a_chunk_that_keeps_failing_stops_the_run_and_leaves_it_open(bench: Bench) -> None:
+    failures: list[Exception] = [SourceError(f"failure {n}") for n in range(9)]
+    bench.executor.outcomes = {1: failures}
+    with pytest.raises(SourceError, match="failure 3"):
+        run_all(bench.extraction(iter(CHUNKS[:4])))
+    assert [a for o, a in bench.executor.submitted if o == 1] == [1, 2, 3, 4]
+    assert {f.ordinal for f in bench.run_on_s3().files} == {0, 2, 3}
+
+
+def test_a_count_that_does_not_agree_is_not_tried_again(bench: Bench) -> None:
+    bench.executor.outcomes = {0: [IntegrityError("counts differ")]}
+    with pytest.raises(IntegrityError):
+        run_all(bench.extraction(iter(CHUNKS[:4])))
+    assert [a for o, a in bench.executor.submitted if o == 0] == [1]
+
+
+def test_what_is_under_way_when_a_chunk_fails_is_waited_for_and_kept(bench: Bench) -> None:
+    bench.executor.places = 3
+    bench.executor.outcomes = {0: [IntegrityError("counts differ")]}
+    with pytest.raises(IntegrityError):
+        run_all(bench.extraction())
+    assert {f.ordinal for f in bench.run_on_s3().files} == {1, 2}
+    assert bench.executor.running == []
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_what_ended_together_with_a_failed_chunk_is_kept(bench: Bench, newest_first: bool) -> None:
+    bench.executor.places = bench.executor.at_once = 3
+    bench.executor.newest_first = newest_first
+    bench.executor.outcomes = {1: [IntegrityError("counts differ")]}
+    with pytest.raises(IntegrityError):
+        run_all(bench.extraction())
+    assert {f.ordinal for f in bench.run_on_s3().files} == {0, 2}
+
+
+def test_a_signal_keeps_what_is_under_way_and_starts_nothing_more(bench: Bench) -> None:
+    def stop_early(state: TableState) -> None:
+        bench.hold.run.stop.set()
+
+    with pytest.raises(Interrupted) as stopped:
+        run_extraction(bench.extraction(), stop_early)
+    assert "run the command again" in stopped.value.hint
+    assert {f.ordinal for f in bench.run_on_s3().files} == {0, 1}
+    assert len(bench.executor.submitted) == 2
+
+
+def test_a_failure_while_the_run_stops_does_not_hide_why_it_stops(bench: Bench) -> None:
+    bench.executor.outcomes = {1: [SourceError("gone")]}
+
+    def stop_early(state: TableState) -> None:
+        bench.hold.run.stop.set()
+
+    with pytest.raises(Interrupted):
+        run_extraction(bench.extraction(), stop_early)
+    assert {f.ordinal for f in bench.run_on_s3().files} == {0}
+
+
+def test_a_run_taken_up_again_reads_only_what_is_missing(bench: Bench) -> None:
+    bench.hold.commit(
+        AddChunks(run_id="r1", chunks=CHUNKS[:4], planned=False),
+        AddFiles(run_id="r1", files=(build.data_file(CHUNKS[1], reaches=mark(2)),), at=NOON),
+    )
+    state = run_all(bench.extraction(iter(CHUNKS[4:6])))
+    assert sorted(o for o, _ in bench.executor.submitted) == [0, 2, 3, 4, 5]
+    assert [f.ordinal for f in state.backlog] == list(range(6))
+
+
+def test_a_lost_lease_stops_the_run_and_records_nothing_more(bench: Bench) -> None:
+    def lose(state: TableState) -> None:
+        bench.hold.lost = LeaseLost("taken over")
+
+    with pytest.raises(LeaseLost):
+        run_extraction(bench.extraction(), lose)
+    assert {f.ordinal for f in bench.run_on_s3().files} == {0}
+
+
+def test_a_budget_bounds_the_rows_that_are_started_and_leaves_the_run_open(bench: Bench) -> None:
+    state = run_all(bench.extraction(budget=35))
+    assert state.run is not None
+    assert sum(f.rows for f in state.run.files) == 40
+    assert {f.ordinal for f in bench.run_on_s3().files} == {0, 1, 2, 3}
+    rest = run_all(bench.extraction(iter(CHUNKS[len(state.run.chunks) :]), budget=1000, state=state))
+    assert rest.run is None
+
+
+def test_a_retried_chunk_is_counted_once_against_the_budget(bench: Bench) -> None:
+    bench.executor.places = 1
+    bench.executor.outcomes = {0: [SourceError("gone")]}
+    state = run_all(bench.extraction(budget=20))
+    assert state.run is not None
+    assert {f.ordinal for f in state.run.files} == {0, 1}
+
+
+def test_every_recorded_chunk_is_told_once(bench: Bench) -> None:
+    run_all(bench.extraction())
+    told = [e.facts["chunk"] for e in bench.events if e.kind is EventKind.CHUNK_DONE]
+    assert sorted(told) == list(range(COUNT))
