@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from itertools import groupby
 
 from ..errors import IntegrityError
@@ -44,23 +45,28 @@ def gapless(written: list[WrittenFile], start: Watermark) -> list[DataFile]:
     Runs follow each other: each starts where one before it ended, or further back when the watermark had been
     moved. Of a run that was not finished, only the first files without a hole among them count.
     """
-    position = start.position
+    position = _comparable(start.position)
     chosen: list[DataFile] = []
     ordered = sorted(written, key=lambda w: (w.file.run_id, w.file.ordinal))
     for run_id, group in groupby(ordered, key=lambda w: w.file.run_id):
         members = list(group)
         files = [w.file for n, w in enumerate(members) if w.file.ordinal == n]
-        reached = max((f.reaches.position for f in files if f.reaches is not None), default=None)
+        reached = max((_comparable(f.reaches.position) for f in files if f.reaches is not None), default=None)
         if reached is None or reached <= position:
             continue
         _require_joined(run_id, members[0].window_after, position)
-        chosen += [f for f in files if f.reaches is None or f.reaches.position > position]
+        chosen += [f for f in files if f.reaches is None or _comparable(f.reaches.position) > position]
         position = reached
     return chosen
 
 
+def _comparable(position: Position) -> Position:
+    """Whole days as their midnight: the watermark of a DATE cursor, set by hand, is a time."""
+    return tuple(dt.datetime.combine(v, dt.time()) if type(v) is dt.date else v for v in position)
+
+
 def _require_joined(run_id: str, after: Position, position: Position) -> None:
-    if after > position:
+    if _comparable(after) > position:
         begin = cursor_text(Watermark(position=position)) or "the beginning"
         raise IntegrityError(
             f"the files on S3 leave a gap: run {run_id} starts behind {cursor_text(Watermark(position=after))},"

@@ -1,0 +1,119 @@
+"""Which files on S3 carry a watermark on without a gap."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from s3rs_ray.engine.adopt import gapless, may_adopt
+from s3rs_ray.engine.tasks import WrittenFile
+from s3rs_ray.errors import IntegrityError
+from s3rs_ray.ledger.state import MANUAL, Adopt, TableState
+from s3rs_ray.model import Position, Watermark
+from tests.support import build
+from tests.support.build import Applied, mark
+
+
+def written(run_id: str, after: Position, *ends: Position | None) -> list[WrittenFile]:
+    """The files of a run whose window starts at ``after``; None where a file reaches nothing (ranges of the key)."""
+    cuts = [after or None, *((n,) for n in range(1, len(ends) + 1))]
+    chunks = build.run_chunks(run_id, cuts, of=build.window(after, (99,)), columns=("c",))
+    return [
+        WrittenFile(
+            file=build.data_file(chunk, reaches=None if end is None else Watermark(position=end)),
+            range_digest="",
+            window_after=after,
+        )
+        for chunk, end in zip(chunks, ends, strict=True)
+    ]
+
+
+def chosen(files: list[WrittenFile], start: Watermark = Watermark.START) -> list[str]:
+    return [f"{f.run_id}/{f.ordinal}" for f in gapless(files, start)]
+
+
+FIRST = written("r1", (), (10,), (20,), (30,))
+SECOND = written("r2", (30,), (40,), (50,))
+
+
+def test_all_files_of_runs_that_follow_each_other_are_taken_in_order() -> None:
+    assert chosen(SECOND[::-1] + FIRST[::-1]) == ["r1/0", "r1/1", "r1/2", "r2/0", "r2/1"]
+
+
+def test_files_up_to_the_watermark_are_left_out() -> None:
+    assert chosen(FIRST + SECOND, mark(30)) == ["r2/0", "r2/1"]
+    assert chosen(FIRST + SECOND, mark(50)) == []
+
+
+def test_a_watermark_inside_a_run_takes_the_file_it_stands_in_because_its_rows_are_not_all_done() -> None:
+    assert chosen(FIRST + SECOND, mark(15)) == ["r1/1", "r1/2", "r2/0", "r2/1"]
+
+
+def test_a_missing_run_is_a_gap() -> None:
+    third = written("r3", (50,), (60,))
+    with pytest.raises(IntegrityError, match="run r3 starts behind 50") as refused:
+        gapless(FIRST + third, Watermark.START)
+    assert "without --redshift-only" in refused.value.hint
+
+
+def test_a_missing_first_run_is_a_gap() -> None:
+    with pytest.raises(IntegrityError, match="leads there from the beginning"):
+        gapless(SECOND, Watermark.START)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_finished_run_that_lost_a_file_is_a_gap_when_another_run_follows(lost: int) -> None:
+    files = [w for w in FIRST if w.file.ordinal != lost] + SECOND
+    with pytest.raises(IntegrityError):
+        gapless(files, Watermark.START)
+
+
+def test_of_the_last_run_only_the_first_files_without_a_hole_count() -> None:
+    assert chosen([FIRST[0], FIRST[2]]) == ["r1/0"]
+    assert chosen(FIRST[1:]) == []
+
+
+def test_a_run_by_key_counts_whole_or_not_at_all() -> None:
+    by_key = written("r1", (), None, None, (30,))
+    assert chosen(by_key + SECOND) == ["r1/0", "r1/1", "r1/2", "r2/0", "r2/1"]
+    assert chosen(by_key[:2]) == []
+    assert chosen(by_key, mark(10)) == ["r1/0", "r1/1", "r1/2"]
+    assert chosen(by_key, mark(30)) == []
+
+
+def test_a_run_that_started_further_back_because_the_watermark_had_been_moved_follows_as_well() -> None:
+    again = written("r2", (10,), (20,), (40,))
+    assert chosen(FIRST + again) == ["r1/0", "r1/1", "r1/2", "r2/1"]
+
+
+def test_a_cursor_of_whole_days_may_stand_behind_a_watermark_set_by_hand_as_a_time() -> None:
+    days = [dt.date(2026, 1, d) for d in (10, 20, 30)]
+    files = written("r1", (), *((d, 1) for d in days))
+    start = Watermark(position=(dt.datetime(2026, 1, 20),))
+    assert chosen(files, start) == ["r1/1", "r1/2"]
+
+
+def test_nothing_on_s3_is_nothing_to_take() -> None:
+    assert gapless([], Watermark.START) == []
+
+
+def state(**values: object) -> TableState:
+    return replace(build.fresh_state(), **values)  # type: ignore[arg-type]
+
+
+def test_a_table_that_starts_anew_or_was_set_by_hand_takes_its_files_from_s3() -> None:
+    assert may_adopt(state())
+    assert may_adopt(state(extracted=mark(5), loaded=mark(5), backup_strategy=MANUAL))
+
+
+def test_a_table_with_work_of_its_own_does_not() -> None:
+    waiting = Applied()
+    waiting.commit(Adopt(files=(FIRST[0].file,)))
+    opened = Applied()
+    opened.commit(build.begin("r1", build.window((), (30,))))
+    assert not may_adopt(waiting.state)
+    assert not may_adopt(opened.state)
+    assert not may_adopt(state(extracted=mark(5), loaded=mark(5), backup_strategy="sequential"))
+    assert not may_adopt(state(extracted=mark(9), loaded=mark(5), backup_strategy=MANUAL))
