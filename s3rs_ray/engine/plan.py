@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from ..errors import SchemaDrift
 from ..ledger.state import Abandon, OpenRun, TableState, apply
 from ..model import Chunk, RangeOrder, Strategy, Table, Watermark, Window
 from ..source.horizon import UNITS
@@ -61,8 +62,8 @@ class TablePlan:
 
 
 def choose_order(table: Table) -> RangeOrder:
-    """Chunks by the update order where an index serves it, by the key otherwise."""
-    return RangeOrder.CURSOR if table.cursor_index else RangeOrder.KEY
+    """Chunks by the update order where an index serves it or the key is that order, by the key otherwise."""
+    return RangeOrder.CURSOR if table.cursor_index or table.key == table.order_columns else RangeOrder.KEY
 
 
 def rows_per_chunk(table: Table, batch_size: int, num_chunks: int) -> int:
@@ -82,6 +83,9 @@ def make_plan(
         rows: rows per chunk.
         notes: what else is to be said.
         dropped: an open run that :func:`drop_stale_run` took out of ``state``.
+
+    Raises:
+        SchemaDrift: the open run was planned for other columns, and a load under way keeps it from being dropped.
     """
     order = choose_order(table)
     also = [*notes]
@@ -98,6 +102,11 @@ def make_plan(
         reasons=("no settled row lies behind the watermark", *also),
     )
     run = state.run
+    if run is not None and run.fingerprint != table.fingerprint:
+        raise SchemaDrift(
+            f"{table.name}: run {run.run_id} was planned for other columns, and a load is under way or in doubt",
+            hint="run `s3rs-ray sync --redshift-only -t TABLE` first: it settles the load",
+        )
     if run is not None:
         unfinished = f"run {run.run_id} was not finished: {len(run.missing)} planned chunks are missing"
         return replace(
@@ -116,7 +125,8 @@ def make_plan(
 
 def _why_order(table: Table, order: RangeOrder) -> str:
     if order is RangeOrder.CURSOR:
-        return f"chunks are ranges of ({', '.join(table.order_columns)}) through the index {table.cursor_index}"
+        index = f"through the index {table.cursor_index}" if table.cursor_index else "without an index"
+        return f"chunks are ranges of ({', '.join(table.order_columns)}) {index}"
     return (
         f"no index serves ({', '.join(table.order_columns)}): chunks are ranges of ({', '.join(table.key)}), and"
         f" every run reads the whole table; an index on {table.cursor} would spare that"

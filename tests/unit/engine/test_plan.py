@@ -1,0 +1,164 @@
+"""What will be done, and why: pure decisions."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import pytest
+
+from s3rs_ray.engine.plan import (
+    Action,
+    choose_order,
+    drop_stale_run,
+    furthest,
+    make_plan,
+    reaches,
+    rows_per_chunk,
+    strategy_limits,
+    window_start,
+)
+from s3rs_ray.errors import SchemaDrift
+from s3rs_ray.ledger.state import AddChunks, AddFiles, Adopt, Seal, Sealed, TableState
+from s3rs_ray.model import KeyValue, Mode, RangeOrder, Strategy, Watermark
+from tests.support import build
+from tests.support.build import NOON, Applied, mark
+
+TABLE = build.table()
+WINDOW = build.window((), (30, 0))
+CHUNKS = build.run_chunks("r1", [None, (10, 0), (20, 0), (30, 0)], of=WINDOW)
+
+
+def interrupted(fingerprint: str = TABLE.fingerprint) -> TableState:
+    """An open run with the second of three files."""
+    made = Applied()
+    begin = build.begin("r1", WINDOW)
+    made.commit(
+        replace(begin, run=replace(begin.run, fingerprint=fingerprint)),
+        AddChunks(run_id="r1", chunks=CHUNKS, planned=False),
+        AddFiles(run_id="r1", files=(build.data_file(CHUNKS[1], reaches=mark(20, 0)),), at=NOON),
+    )
+    return made.state
+
+
+def test_a_window_with_rows_is_run_from_the_watermark_that_was_found() -> None:
+    state = replace(build.fresh_state(), extracted=mark(5, 5))
+    of = build.window((5, 5), (30, 0))
+    plan = make_plan(TABLE, state, of, rows=1000, notes=("a note",))
+    assert (plan.action, plan.window, plan.found, plan.rows_per_chunk) == (Action.RUN, of, mark(5, 5), 1000)
+    assert plan.reasons == ("chunks are ranges of (update_at, ID) through the index by_update", "a note")
+
+
+def test_a_window_without_rows_is_nothing_to_do() -> None:
+    plan = make_plan(TABLE, build.fresh_state(), None, rows=1000, notes=("a note",))
+    assert (plan.action, plan.window) == (Action.NOTHING, None)
+    assert plan.reasons == ("no settled row lies behind the watermark", "a note")
+
+
+def test_an_open_run_is_resumed_as_it_was_planned_whatever_the_settings_say_now() -> None:
+    state = interrupted()
+    plan = make_plan(build.table(cursor_index=None), state, None, rows=7)
+    assert plan.action is Action.RESUME
+    assert (plan.window, plan.order, plan.rows_per_chunk) == (WINDOW, RangeOrder.CURSOR, 10)
+    assert plan.run == state.run
+    assert plan.reasons[0] == "run r1 was not finished: 2 planned chunks are missing"
+
+
+def test_a_run_that_was_planned_for_other_columns_is_dropped_but_for_its_first_files() -> None:
+    state, dropped = drop_stale_run(interrupted("other"), TABLE)
+    assert (dropped, state.run) == ("r1", None)
+    assert state.extracted == Watermark.START
+    assert "run r1 was planned for other columns" in make_plan(TABLE, state, None, rows=1, dropped=dropped).reasons[-1]
+
+
+def test_a_run_of_the_same_columns_is_kept() -> None:
+    state = interrupted()
+    assert drop_stale_run(state, TABLE) == (state, "")
+    assert drop_stale_run(build.fresh_state(), TABLE) == (build.fresh_state(), "")
+
+
+def in_doubt() -> TableState:
+    """A load of the backlog is sealed while a run for other columns is open."""
+    file = build.data_file(CHUNKS[0], reaches=mark(10, 0))
+    made = Applied()
+    sealed = Sealed(load_id="l", run_id="r1", mode=Mode.MERGE, keys=(file.key,), rows=10, reaches=mark(10, 0))
+    made.commit(Adopt(files=(file,)), Seal(sealed=sealed))
+    begin = build.begin("r2", build.window((10, 0), (30, 0)))
+    made.commit(replace(begin, run=replace(begin.run, fingerprint="other")))
+    return made.state
+
+
+def test_a_run_of_other_columns_is_neither_dropped_nor_resumed_while_a_load_is_in_doubt() -> None:
+    state, dropped = drop_stale_run(in_doubt(), TABLE)
+    assert (dropped, state) == ("", in_doubt())
+    with pytest.raises(SchemaDrift) as refused:
+        make_plan(TABLE, state, None, rows=1)
+    assert "--redshift-only" in refused.value.hint
+
+
+def test_chunks_go_by_the_update_order_where_an_index_serves_it() -> None:
+    assert choose_order(build.table()) is RangeOrder.CURSOR
+    assert choose_order(build.table(cursor_index=None)) is RangeOrder.KEY
+
+
+def test_a_key_that_is_the_update_order_is_ranged_over_as_such_so_that_the_window_bounds_it() -> None:
+    assert choose_order(build.table(cursor_index=None, key=("update_at", "ID"))) is RangeOrder.CURSOR
+
+
+def test_a_table_without_the_index_is_told_what_would_help() -> None:
+    plan = make_plan(build.table(cursor_index=None), build.fresh_state(), WINDOW, rows=1)
+    assert "an index on update_at would spare that" in plan.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("estimated", "batch", "chunks", "rows"),
+    [(1000, 200, 0, 200), (1000, 200, 4, 250), (1001, 200, 4, 251), (0, 200, 4, 1)],
+)
+def test_the_number_of_chunks_cuts_the_estimate_where_it_is_set(
+    estimated: int, batch: int, chunks: int, rows: int
+) -> None:
+    assert rows_per_chunk(build.table(estimated_rows=estimated), batch, chunks) == rows
+
+
+def test_a_strategy_is_how_many_tables_are_worked_on_at_once() -> None:
+    assert strategy_limits(Strategy.SEQUENTIAL, 4).tables == 1
+    assert strategy_limits(Strategy.INTER_TABLE, 4).tables == 4
+
+
+def test_each_chunk_in_update_order_reaches_its_own_end() -> None:
+    assert [reaches(c, RangeOrder.CURSOR) for c in CHUNKS] == [mark(10, 0), mark(20, 0), mark(30, 0)]
+
+
+def test_of_chunks_by_key_only_the_last_reaches_the_windows_end() -> None:
+    chunks = build.run_chunks("r1", [None, (10,), (20,), None], of=WINDOW, columns=("ID",))
+    assert [reaches(c, RangeOrder.KEY) for c in chunks] == [None, None, mark(30, 0)]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "seconds", "unit", "start"),
+    [
+        (dt.datetime(2026, 1, 31, 0, 0, 10), 0, "", (dt.datetime(2026, 1, 31, 0, 0, 10), 5)),
+        (dt.datetime(2026, 1, 31, 0, 0, 10), 20, "", (dt.datetime(2026, 1, 30, 23, 59, 50),)),
+        (dt.date(2026, 1, 31), 1, "", (dt.date(2026, 1, 30),)),
+        (dt.date(2026, 1, 31), 86_401, "", (dt.date(2026, 1, 29),)),
+        (1000, 20, "seconds", (980,)),
+        (100_000, 20, "milliseconds", (80_000,)),
+    ],
+)
+def test_a_look_back_begins_before_every_row_of_its_first_cursor_value(
+    cursor: KeyValue, seconds: int, unit: str, start: tuple[KeyValue, ...]
+) -> None:
+    assert window_start(Watermark(position=(cursor, 5)), seconds, unit).position == start
+
+
+def test_a_first_run_has_nothing_to_look_back_on() -> None:
+    assert window_start(Watermark.START, 60, "") == Watermark.START
+
+
+@pytest.mark.parametrize(
+    ("upto", "extracted", "end"), [((9, 1), (10, 5), (10, 5)), ((11, 1), (10, 5), (11, 1)), ((9, 1), (), (9, 1))]
+)
+def test_a_look_back_alone_never_ends_a_window_before_what_was_extracted(
+    upto: tuple[int, ...], extracted: tuple[int, ...], end: tuple[int, ...]
+) -> None:
+    assert furthest(mark(*upto), mark(*extracted)) == mark(*end)
