@@ -1,0 +1,213 @@
+"""What every Executor does: one suite for threads of this process and for Ray, on real servers."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from s3rs_ray.config import Settings
+from s3rs_ray.engine.cluster import open_cluster
+from s3rs_ray.engine.executor import ChunkTask, Executor, InlineExecutor, Ticket
+from s3rs_ray.engine.tasks import data_key, open_store
+from s3rs_ray.errors import IntegrityError, S3rsError, SourceError
+from s3rs_ray.local.stack import LocalStack
+from s3rs_ray.model import Chunk, DataFile, RangeOrder, Table, TableName, Watermark, Window
+from s3rs_ray.source.catalog import Endpoint, open_catalog
+from s3rs_ray.storage.layout import format_run_id, parse_run_time
+
+ROWS = 90
+PLACES = 2
+PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def place(stack: LocalStack) -> Settings:
+    return stack.settings.model_copy(update={"backup_max_workers": PLACES, "backup_retry_attempts": 0})
+
+
+@pytest.fixture(scope="module")
+def inline(place: Settings) -> Iterator[Executor]:
+    executor = InlineExecutor(place)
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(scope="module")
+def over_ray(place: Settings) -> Iterator[Executor]:
+    with open_cluster(place) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module", params=["inline", "over_ray"])
+def executor(request: pytest.FixtureRequest) -> Executor:
+    chosen: Executor = request.getfixturevalue(request.param)
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def table(stack: LocalStack, place: Settings) -> Iterator[Table]:
+    """A table of ninety rows."""
+    schema = f"contract_{secrets.token_hex(6)}"
+    with stack.mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {schema}")
+        cursor.execute(
+            f"CREATE TABLE {schema}.t (ID INT PRIMARY KEY, update_at DATETIME NOT NULL, KEY by_update (update_at))"
+        )
+        cursor.execute(f"INSERT INTO {schema}.t SELECT seq, '2026-01-31' + INTERVAL seq SECOND FROM seq_1_to_{ROWS}")
+        with open_catalog(place, Endpoint(place.db_host, place.db_port)) as catalog:
+            yield catalog.discover(TableName(schema, "t"))
+        cursor.execute(f"DROP DATABASE {schema}")
+
+
+@pytest.fixture
+def chunks(table: Table, place: Settings) -> list[Chunk]:
+    """The table cut into nine chunks of a run of the test's own."""
+    with open_catalog(place, Endpoint(place.db_host, place.db_port)) as catalog:
+        horizon = catalog.query(f"SELECT MAX(update_at), MAX(ID) FROM {table.name}")[0]
+        window = Window(after=Watermark.START, upto=Watermark(position=horizon))  # type: ignore[arg-type]
+        return list(catalog.cut(table, window, RangeOrder.CURSOR, run_id=new_run_id(), rows=ROWS // 9))
+
+
+def new_run_id() -> str:
+    """A second that no other test's run has: the file names hold it."""
+    base = parse_run_time("20200101T000000Z-")
+    return format_run_id(base.fromtimestamp(base.timestamp() + secrets.randbelow(10**8), base.tzinfo), "contract")
+
+
+def task_of(table: Table, chunk: Chunk) -> ChunkTask:
+    return ChunkTask(table=table, chunk=chunk, order=RangeOrder.CURSOR, server="MariaDB")
+
+
+def slow(table: Table) -> Table:
+    """The same table, whose every row takes its time."""
+    first, *rest = table.columns
+    return replace(table, columns=(replace(first, select="`ID` + SLEEP(0.1)"), *rest))
+
+
+def submitted(executor: Executor, task: ChunkTask) -> Ticket:
+    """A ticket, as soon as a place is free."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        ticket = executor.submit(task)
+        if ticket is not None:
+            return ticket
+        time.sleep(0.02)
+    raise AssertionError("no place became free")
+
+
+def ended(executor: Executor, tickets: list[Ticket]) -> list[Ticket]:
+    """All tickets, in the order in which they ended."""
+    left, done = list(tickets), list[Ticket]()
+    until = time.monotonic() + PATIENCE
+    while left and time.monotonic() < until:
+        for ticket in executor.wait(left, 0.5):
+            left.remove(ticket)
+            done.append(ticket)
+    assert not left
+    return done
+
+
+def run_all(executor: Executor, tasks: list[ChunkTask]) -> list[DataFile]:
+    waiting, running, files = list(tasks), list[Ticket](), list[DataFile]()
+    while waiting or running:
+        while waiting and (ticket := executor.submit(waiting[0])) is not None:
+            running.append(ticket)
+            waiting.pop(0)
+        for done in executor.wait(running, 0.5):
+            running.remove(done)
+            files.append(executor.result(done))
+    return files
+
+
+def failure(executor: Executor, task: ChunkTask) -> S3rsError:
+    [ticket] = ended(executor, [submitted(executor, task)])
+    with pytest.raises(S3rsError) as failed:
+        executor.result(ticket)
+    return failed.value
+
+
+def test_every_chunk_becomes_one_file_and_none_is_lost(
+    executor: Executor, table: Table, chunks: list[Chunk], place: Settings
+) -> None:
+    files = run_all(executor, [task_of(table, c) for c in chunks])
+    assert sorted(f.ordinal for f in files) == list(range(9))
+    assert sum(f.rows for f in files) == ROWS
+    store = open_store(place)
+    for file in files:
+        assert store.head(file.key).size == file.bytes
+        assert file.key == data_key(place, table.name, file.run_id, file.ordinal)
+
+
+def test_a_task_carried_out_again_returns_the_file_that_is_there(
+    executor: Executor, table: Table, chunks: list[Chunk]
+) -> None:
+    task = task_of(table, chunks[0])
+    assert run_all(executor, [task]) == run_all(executor, [task])
+
+
+def test_no_more_tasks_are_taken_than_there_are_places_until_one_has_ended(
+    executor: Executor, table: Table, chunks: list[Chunk]
+) -> None:
+    tickets = [submitted(executor, task_of(slow(table), c)) for c in chunks[:PLACES]]
+    assert executor.submit(task_of(table, chunks[PLACES])) is None
+    ended(executor, tickets)
+    last = submitted(executor, task_of(table, chunks[PLACES]))
+    assert executor.result(ended(executor, [last])[0]).ordinal == PLACES
+
+
+def test_waiting_is_bounded_and_waiting_for_nothing_returns_at_once(
+    executor: Executor, table: Table, chunks: list[Chunk]
+) -> None:
+    started = time.monotonic()
+    assert executor.wait([], 10) == []
+    assert time.monotonic() - started < 1
+    ticket = submitted(executor, task_of(slow(table), chunks[0]))
+    assert executor.wait([ticket], 0.05) == []
+    assert ended(executor, [ticket]) == [ticket]
+
+
+def test_what_ends_first_is_told_first(executor: Executor, table: Table, chunks: list[Chunk]) -> None:
+    run_all(executor, [task_of(table, chunks[5])])  # workers are up
+    late = submitted(executor, task_of(slow(table), chunks[0]))
+    early = submitted(executor, task_of(table, chunks[1]))
+    assert ended(executor, [late, early]) == [early, late]
+
+
+def test_an_error_comes_back_as_what_it_was_with_hint_and_context(
+    executor: Executor, table: Table, chunks: list[Chunk], place: Settings
+) -> None:
+    key = data_key(place, table.name, chunks[0].run_id, 0)
+    open_store(place).put_new(key, b"of another program")
+    error = failure(executor, task_of(table, chunks[0]))
+    assert type(error) is IntegrityError
+    assert key in error.message
+    assert error.hint
+    assert error.context == {"key": key}
+
+
+def test_a_source_that_refuses_is_an_error_of_the_source_and_names_no_secret(
+    executor: Executor, table: Table, chunks: list[Chunk], place: Settings
+) -> None:
+    gone = replace(table, name=TableName(table.name.schema, "gone"))
+    error = failure(executor, task_of(gone, chunks[1]))
+    assert isinstance(error, SourceError)
+    assert "gone" in error.message
+    assert place.db_password.get_secret_value() not in f"{error!r}{error.context}{error.__cause__}{error.__context__}"
+
+
+def test_a_failed_task_gives_its_place_back(executor: Executor, table: Table, chunks: list[Chunk]) -> None:
+    gone = replace(table, name=TableName(table.name.schema, "gone"))
+    for _ in range(PLACES + 1):
+        failure(executor, task_of(gone, chunks[0]))
+    assert len(run_all(executor, [task_of(table, c) for c in chunks[1:4]])) == 3
+
+
+def test_tasks_that_were_cancelled_give_their_places_back(
+    executor: Executor, table: Table, chunks: list[Chunk]
+) -> None:
+    executor.cancel([submitted(executor, task_of(slow(table), c)) for c in chunks[:PLACES]])
+    assert len(run_all(executor, [task_of(table, c) for c in chunks[3:6]])) == 3

@@ -1,0 +1,181 @@
+"""What every ObjectStore does: one suite for the one in memory and for S3 over HTTP."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pyarrow as pa
+import pytest
+
+from s3rs_ray.config import Settings
+from s3rs_ray.errors import ObjectNotFound, PreconditionFailed, StorageError
+from s3rs_ray.local.s3 import S3
+from s3rs_ray.storage.s3 import ObjectStore, S3Store
+from tests.support.memory_store import MemoryStore
+
+
+@pytest.fixture(scope="module")
+def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Store]:
+    """The product's own store over a server that checks signatures."""
+    with S3(tmp_path_factory.mktemp("s3")) as server:
+        account = server.account
+        yield S3Store(
+            Settings.load(
+                environment={
+                    "S3_BUCKET_NAME": account.bucket,
+                    "S3_ACCESS_KEY": account.access_key,
+                    "S3_SECRET_KEY": account.secret_key,
+                    "S3_REGION": account.region,
+                    "S3_ENDPOINT_URL": server.endpoint_url,
+                }
+            )
+        )
+
+
+@pytest.fixture(params=["memory", "http"])
+def store(request: pytest.FixtureRequest) -> ObjectStore:
+    chosen: ObjectStore = MemoryStore() if request.param == "memory" else request.getfixturevalue("over_http")
+    return chosen
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A place of the test's own."""
+    return f"test-{secrets.token_hex(6)}/"
+
+
+def test_an_object_comes_back_with_all_that_was_written(store: ObjectStore, prefix: str) -> None:
+    body = bytes(range(256)) * 10
+    version = store.put_new(f"{prefix}a", body, {"s3rs-rows": "7", "s3rs-reaches": "%5B1%5D"})
+    for found in (store.get(f"{prefix}a"), store.head(f"{prefix}a")):
+        assert (found.key, found.version, found.size) == (f"{prefix}a", version, len(body))
+        assert dict(found.metadata) == {"s3rs-rows": "7", "s3rs-reaches": "%5B1%5D"}
+        assert abs(found.modified - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+    assert store.get(f"{prefix}a").body == body
+    assert store.head(f"{prefix}a").body == b""
+
+
+def test_a_buffer_is_written_as_its_bytes(store: ObjectStore, prefix: str) -> None:
+    store.put_new(f"{prefix}a", pa.py_buffer(b"parquet"))
+    assert store.get(f"{prefix}a").body == b"parquet"
+
+
+def test_an_empty_object_is_an_object(store: ObjectStore, prefix: str) -> None:
+    store.put_new(f"{prefix}a", b"")
+    assert (store.get(f"{prefix}a").body, store.head(f"{prefix}a").size) == (b"", 0)
+
+
+@pytest.mark.parametrize("key", ["a b", "a+b", "a%2Fb", "包裹.parquet", "a/b/../c", "year=2026/x!2E", "a//b"])
+def test_a_key_is_taken_letter_by_letter(store: ObjectStore, prefix: str, key: str) -> None:
+    store.put_new(prefix + key, b"x")
+    assert store.get(prefix + key).body == b"x"
+    assert [o.key for o in store.list(prefix)] == [prefix + key]
+
+
+def test_a_key_that_is_not_there_is_told_apart_from_other_failures(store: ObjectStore, prefix: str) -> None:
+    for look in (store.get, store.head):
+        with pytest.raises(ObjectNotFound):
+            look(f"{prefix}none")
+
+
+def test_a_new_object_never_replaces_another(store: ObjectStore, prefix: str) -> None:
+    version = store.put_new(f"{prefix}a", b"first")
+    with pytest.raises(PreconditionFailed):
+        store.put_new(f"{prefix}a", b"second")
+    found = store.get(f"{prefix}a")
+    assert (found.body, found.version) == (b"first", version)
+
+
+def test_a_key_is_free_again_after_its_object_was_deleted(store: ObjectStore, prefix: str) -> None:
+    store.put_new(f"{prefix}a", b"first")
+    store.delete([f"{prefix}a"])
+    store.put_new(f"{prefix}a", b"second")
+    assert store.get(f"{prefix}a").body == b"second"
+
+
+def test_exactly_the_version_that_was_read_is_replaced(store: ObjectStore, prefix: str) -> None:
+    first = store.put_new(f"{prefix}a", b"first")
+    second = store.put_if(f"{prefix}a", b"second", first)
+    assert first != second
+    assert store.get(f"{prefix}a").version == second
+    with pytest.raises(PreconditionFailed):
+        store.put_if(f"{prefix}a", b"third", first)
+    assert store.get(f"{prefix}a").body == b"second"
+
+
+def test_an_object_that_is_gone_is_not_replaced(store: ObjectStore, prefix: str) -> None:
+    version = store.put_new(f"{prefix}a", b"first")
+    store.delete([f"{prefix}a"])
+    with pytest.raises(StorageError):
+        store.put_if(f"{prefix}a", b"second", version)
+    with pytest.raises(ObjectNotFound):
+        store.head(f"{prefix}a")
+
+
+WRITERS = 20
+
+
+def winners(write: Callable[[int], object]) -> list[int]:
+    """Which of twenty writers at once got through."""
+    barrier = Barrier(WRITERS)
+
+    def attempt(number: int) -> int | None:
+        barrier.wait()
+        try:
+            write(number)
+        except PreconditionFailed:
+            return None
+        return number
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        return [n for n in pool.map(attempt, range(WRITERS)) if n is not None]
+
+
+def test_of_twenty_that_create_an_object_at_once_one_wins(store: ObjectStore, prefix: str) -> None:
+    won = winners(lambda n: store.put_new(f"{prefix}a", str(n).encode()))
+    assert [store.get(f"{prefix}a").body] == [str(n).encode() for n in won]
+
+
+def test_of_twenty_that_replace_one_version_at_once_one_wins(store: ObjectStore, prefix: str) -> None:
+    version = store.put_new(f"{prefix}a", b"start")
+    won = winners(lambda n: store.put_if(f"{prefix}a", str(n).encode(), version))
+    assert [store.get(f"{prefix}a").body] == [str(n).encode() for n in won]
+
+
+def test_more_objects_than_a_page_holds_are_all_listed_in_order_and_deleted(store: ObjectStore, prefix: str) -> None:
+    keys = [f"{prefix}{n:05d}" for n in range(1001)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: store.put_new(key, b"x"), keys))
+    store.put_new(f"{prefix[:-1]}-other", b"x")
+    listed = list(store.list(prefix))
+    assert [o.key for o in listed] == keys
+    assert {(o.size, bool(o.version)) for o in listed} == {(1, True)}
+    assert store.delete(iter(keys)) == 1001
+    assert list(store.list(prefix)) == []
+    assert store.head(f"{prefix[:-1]}-other").size == 1
+
+
+def test_a_listing_tells_the_version_and_time_of_each_object(store: ObjectStore, prefix: str) -> None:
+    version = store.put_new(f"{prefix}a", b"x")
+    [found] = store.list(prefix)
+    assert found.version == version
+    assert abs(found.modified - dt.datetime.now(dt.UTC)) < dt.timedelta(minutes=1)
+
+
+def test_nothing_below_a_prefix_is_an_empty_listing(store: ObjectStore, prefix: str) -> None:
+    assert list(store.list(prefix)) == []
+
+
+def test_deleting_what_is_not_there_counts_as_deleted(store: ObjectStore, prefix: str) -> None:
+    store.put_new(f"{prefix}a", b"x")
+    assert store.delete([f"{prefix}a", f"{prefix}none"]) == 2
+    assert store.delete([]) == 0
+
+
+def test_the_address_of_a_key_is_the_one_copy_takes(store: ObjectStore) -> None:
+    assert store.url("manifests/a.manifest").startswith("s3://")
+    assert store.url("manifests/a.manifest").endswith("/manifests/a.manifest")
