@@ -384,7 +384,7 @@ def _parse_value(value: object) -> KeyValue:
         case int() | str():
             return value
         case {"decimal": str(text)}:
-            return Decimal(text)
+            return _decimal(text)
         case {"bytes": str(text)}:
             return bytes.fromhex(text)
         case {"datetime": str(text)}:
@@ -392,3 +392,10 @@ def _parse_value(value: object) -> KeyValue:
         case {"date": str(text)}:
             return dt.date.fromisoformat(text)
     raise ValueError(f"not a key value: {value!r}")
+
+
+def _decimal(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError as exc:
+        raise ValueError(f"not a decimal: {text!r}") from exc
