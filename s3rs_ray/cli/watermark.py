@@ -12,8 +12,9 @@ from ..config import Settings
 from ..engine.rebuild import rebuild
 from ..engine.tasks import open_store
 from ..errors import UsageError
+from ..ledger.changes import SetWatermark
 from ..ledger.document import cursor_text
-from ..ledger.state import SetWatermark, TableState
+from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
 from ..model import KeyValue, TableName, Watermark, format_position
 from .output import Output

@@ -6,8 +6,9 @@ import datetime as dt
 from itertools import groupby
 
 from ..errors import IntegrityError
+from ..ledger.changes import Adopt
 from ..ledger.document import cursor_text
-from ..ledger.state import MANUAL, Adopt, TableState
+from ..ledger.state import MANUAL, TableState
 from ..model import DataFile, Position, TableName, Watermark
 from ..storage.layout import parse_data_key, table_prefix
 from ..storage.s3 import ObjectStore

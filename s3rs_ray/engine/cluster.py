@@ -17,7 +17,8 @@ import ray.exceptions
 
 from ..config import Settings
 from ..errors import S3rsError, SourceError
-from ..ledger.state import Change, TableState
+from ..ledger.changes import Change
+from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
 from ..model import DataFile, TableName
 from .executor import ChunkTask, Ticket

@@ -12,7 +12,8 @@ from typing import Protocol
 
 from ..config import Settings
 from ..errors import Interrupted, LedgerError, S3rsError
-from ..ledger.state import LEASE_SECONDS, Change, Renew, TableState
+from ..ledger.changes import Change, Renew
+from ..ledger.state import LEASE_SECONDS, TableState
 from ..ledger.store import Holder
 from ..model import Strategy, TableName
 from ..storage.s3 import S3Store

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..errors import IntegrityError, S3rsError, SourceError, StorageError
-from ..ledger.state import AddChunks, AddFiles, Finish, OpenRun, TableState
+from ..ledger.changes import AddChunks, AddFiles, Finish
+from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, DataFile, RangeOrder, Table
 from .context import Hold
 from .events import EventKind

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 from ..config import Settings
 from ..errors import IntegrityError, PreconditionFailed, SchemaDrift
+from ..ledger.apply import next_load
+from ..ledger.changes import Advance, Seal
 from ..ledger.document import cursor_text
-from ..ledger.state import Advance, Seal, Sealed, TableState, next_load
+from ..ledger.state import Sealed, TableState
 from ..model import DataFile, Load, Manifest, Mode, Table, TableName
 from ..storage.layout import format_manifest_key, format_run_key
 from ..storage.manifest import copy_manifest, load_id
@@ -92,8 +94,12 @@ class Loading:
                 return
             self._under_way.result()
             self._under_way = None
+        enough = self.hold.run.settings.backup_files_per_load
+        if len(self._choose(state)) < enough:
+            return
+        state = self.hold.load()  # the given one may be older than the last load's seal or advance
         files = self._choose(state)
-        if len(files) < self.hold.run.settings.backup_files_per_load:
+        if state.sealed is None and len(files) < enough:
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"load {self.hold.table}")

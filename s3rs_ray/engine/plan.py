@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ..errors import SchemaDrift
-from ..ledger.state import Abandon, OpenRun, TableState, apply
+from ..ledger.apply import apply
+from ..ledger.changes import Abandon
+from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, RangeOrder, Strategy, Table, Watermark, Window
 from ..source.horizon import UNITS
 

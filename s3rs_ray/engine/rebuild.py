@@ -6,8 +6,9 @@ import secrets
 
 from ..config import REDSHIFT_NAMES, S3_NAMES, Settings
 from ..errors import LedgerError
+from ..ledger.changes import Adopt, Change, Identify, SetWatermark
 from ..ledger.document import cursor_text
-from ..ledger.state import Adopt, Change, Identify, SetWatermark, TableState
+from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
 from ..model import TableName, Watermark
 from ..warehouse.loader import find_reached

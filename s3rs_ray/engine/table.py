@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ..errors import IntegrityError, PreconditionFailed, S3rsError
+from ..ledger.changes import Abandon, Begin, Fail, Identify
 from ..ledger.document import cursor_text
-from ..ledger.state import Abandon, Begin, Fail, Identify, OpenRun, TableState
+from ..ledger.state import OpenRun, TableState
 from ..model import Adjusted, Chunk, DataFile, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.horizon import find_horizon

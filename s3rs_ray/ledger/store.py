@@ -22,8 +22,10 @@ from ..errors import LedgerError, ObjectNotFound, PreconditionFailed, StorageUnk
 from ..model import TableName
 from ..storage.layout import STATE_PREFIX, format_state_key, parse_state_key
 from ..storage.s3 import ObjectStore
+from .apply import apply_commit
+from .changes import Acquire, Change, Commit, Release
 from .document import format_state, parse_state
-from .state import Acquire, Change, Commit, Lease, Release, TableState, apply_commit
+from .state import Lease, TableState
 
 log = logging.getLogger(__name__)
 

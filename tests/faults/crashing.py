@@ -8,7 +8,7 @@ name of the table below, ``.before`` or ``.after``, and a count::
 ==================  ==========================================================================
 name                what is wrapped
 ==================  ==========================================================================
-``Begin``, …        the write of a state that holds this change (any class of ``ledger.state``)
+``Begin``, …        the write of a state that holds this change (any class of ``ledger.changes``)
 ``discover``        the discovery of the table
 ``read``            the reading of one chunk
 ``data``            the write of a Parquet file
@@ -42,8 +42,8 @@ from typing import Any
 
 from s3rs_ray.cli import app
 from s3rs_ray.engine import tasks
-from s3rs_ray.ledger import state as ledger_state
 from s3rs_ray.ledger import store as ledger_store
+from s3rs_ray.ledger.changes import Commit
 from s3rs_ray.source.catalog import Catalog
 from s3rs_ray.storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX
 from s3rs_ray.storage.s3 import S3Store
@@ -142,7 +142,7 @@ class Hooks:
 
         setattr(owner, attribute, wrapped)
 
-    def _remember(self, _: object, commit: ledger_state.Commit) -> tuple[str, ...]:
+    def _remember(self, _: object, commit: Commit) -> tuple[str, ...]:
         self._changes.names = tuple(type(change).__name__ for change in commit.changes)
         return ()
 

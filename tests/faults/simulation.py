@@ -40,7 +40,8 @@ from s3rs_ray.errors import (
     StorageUnknown,
     WarehouseUnavailable,
 )
-from s3rs_ray.ledger.state import Begin, OpenRun, TableState
+from s3rs_ray.ledger.changes import Begin
+from s3rs_ray.ledger.state import OpenRun, TableState
 from s3rs_ray.ledger.store import Holder, Ledger
 from s3rs_ray.model import (
     Chunk,

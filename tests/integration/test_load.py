@@ -71,3 +71,16 @@ def test_files_that_are_gone_from_s3_stop_the_load(world: World) -> None:
     assert refused.status is Status.FAILED
     assert world.target_rows("t") == [(0,)]
     assert world.ledger().load(world.name("t")).backlog == (file,)
+
+
+def test_loads_go_on_beside_the_extraction(world: World) -> None:
+    make(world, 1000)
+    settings = world.settings.model_copy(
+        update={"backup_batch_size": 20, "backup_files_per_load": 1, "backup_max_workers": 2}
+    )
+    result = world.sync_one("t", settings)
+    assert (result.rows_extracted, result.rows_loaded, result.files_created) == (1000, 1000, 50)
+    assert world.target_rows("t", "count(*), count(distinct id)") == [(1000, 1000)]
+    state = world.ledger().load(world.name("t"))
+    assert (state.loaded, state.backlog, state.sealed, state.run) == (state.extracted, (), None, None)
+    world.assert_equal("t")

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from s3rs_ray.ledger.state import Begin, Change, Commit, Lease, OpenRun, TableState, apply_commit
+from s3rs_ray.ledger.apply import apply_commit
+from s3rs_ray.ledger.changes import Begin, Change, Commit
+from s3rs_ray.ledger.state import Lease, OpenRun, TableState
 from s3rs_ray.model import (
     Chunk,
     Column,

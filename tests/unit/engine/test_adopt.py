@@ -10,7 +10,8 @@ import pytest
 from s3rs_ray.engine.adopt import gapless, may_adopt
 from s3rs_ray.engine.tasks import WrittenFile
 from s3rs_ray.errors import IntegrityError
-from s3rs_ray.ledger.state import MANUAL, Adopt, TableState
+from s3rs_ray.ledger.changes import Adopt
+from s3rs_ray.ledger.state import MANUAL, TableState
 from s3rs_ray.model import Position, Watermark
 from tests.support import build
 from tests.support.build import Applied, mark

@@ -16,7 +16,8 @@ from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.engine.executor import ChunkTask
 from s3rs_ray.engine.extraction import AHEAD, Extraction, run_extraction
 from s3rs_ray.errors import IntegrityError, Interrupted, LeaseLost, S3rsError, SourceError, StorageError
-from s3rs_ray.ledger.state import AddChunks, AddFiles, OpenRun, TableState
+from s3rs_ray.ledger.changes import AddChunks, AddFiles
+from s3rs_ray.ledger.state import OpenRun, TableState
 from s3rs_ray.ledger.store import Ledger
 from s3rs_ray.model import Chunk, RangeOrder
 from tests.support import build

@@ -19,7 +19,8 @@ from s3rs_ray.engine.plan import (
     window_start,
 )
 from s3rs_ray.errors import SchemaDrift
-from s3rs_ray.ledger.state import AddChunks, AddFiles, Adopt, Seal, Sealed, TableState
+from s3rs_ray.ledger.changes import AddChunks, AddFiles, Adopt, Seal
+from s3rs_ray.ledger.state import Sealed, TableState
 from s3rs_ray.model import KeyValue, Mode, RangeOrder, Strategy, Watermark
 from tests.support import build
 from tests.support.build import NOON, Applied, mark

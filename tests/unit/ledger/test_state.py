@@ -10,12 +10,8 @@ from typing import TypeAlias
 import pytest
 
 from s3rs_ray.errors import LeaseLost, LedgerError, TableBusy
-from s3rs_ray.ledger.state import (
-    LEASE_SECONDS,
-    MANUAL,
-    RECENT_CHANGES,
-    RECENT_FILES,
-    RECENT_LOADS,
+from s3rs_ray.ledger.apply import apply_commit, next_load
+from s3rs_ray.ledger.changes import (
     Abandon,
     Acquire,
     AddChunks,
@@ -30,13 +26,10 @@ from s3rs_ray.ledger.state import (
     Release,
     Renew,
     Seal,
-    Sealed,
     SetWatermark,
-    TableState,
     Unseal,
-    apply_commit,
-    next_load,
 )
+from s3rs_ray.ledger.state import LEASE_SECONDS, MANUAL, RECENT_CHANGES, RECENT_FILES, RECENT_LOADS, Sealed, TableState
 from s3rs_ray.model import DataFile, Mode, RangeOrder, Watermark
 from tests.support import build
 from tests.support.build import NOON, Applied, lease, mark

@@ -23,18 +23,8 @@ from s3rs_ray.errors import (
     StorageUnknown,
     TableBusy,
 )
-from s3rs_ray.ledger.state import (
-    LEASE_SECONDS,
-    AddChunks,
-    AddFiles,
-    Adopt,
-    Fail,
-    Finish,
-    Identify,
-    Release,
-    SetWatermark,
-    TableState,
-)
+from s3rs_ray.ledger.changes import AddChunks, AddFiles, Adopt, Fail, Finish, Identify, Release, SetWatermark
+from s3rs_ray.ledger.state import LEASE_SECONDS, TableState
 from s3rs_ray.ledger.store import COMMIT_ATTEMPTS, Holder, Ledger
 from s3rs_ray.model import TableName
 from tests.support import build

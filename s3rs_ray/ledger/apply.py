@@ -1,0 +1,305 @@
+"""``apply(state, change) -> state``: pure, so every rule can be tested alone.
+
+A change carries its requirements: it raises LedgerError when the state does not allow it, and a commit that lost a race
+is applied again to the state that won.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..errors import LeaseLost, LedgerError, TableBusy
+from ..model import DataFile, RangeOrder, TableName, Watermark
+from .changes import (
+    Abandon,
+    Acquire,
+    AddChunks,
+    AddFiles,
+    Adopt,
+    Advance,
+    Begin,
+    Change,
+    Commit,
+    Fail,
+    Finish,
+    Identify,
+    Release,
+    Renew,
+    Seal,
+    SetWatermark,
+    Unseal,
+)
+from .state import LEASE_SECONDS, RECENT_CHANGES, RECENT_FILES, RECENT_LOADS, Lease, OpenRun, TableState
+
+
+def apply_commit(state: TableState, commit: Commit) -> TableState:
+    """The state after a commit.
+
+    Raises:
+        TableBusy, LeaseLost: somebody else holds the table.
+        LedgerError: a requirement of a change is not met.
+    """
+    for change in commit.changes:
+        if not isinstance(change, Acquire):
+            _require_holder(state, commit)
+        state = apply(state, change, commit.now)
+    lease = state.lease
+    if lease is not None and lease.holder == commit.holder:
+        lease = replace(lease, renewed=commit.now)
+    changes = (*state.recent_changes, commit.change_id)[-RECENT_CHANGES:]
+    return replace(state, lease=lease, recent_changes=changes, updated_at=commit.now)
+
+
+def _require_holder(state: TableState, commit: Commit) -> None:
+    lease = state.lease
+    if commit.holder:
+        if lease is None or lease.holder != commit.holder:
+            raise LeaseLost(
+                f"{state.table} is no longer held by this run"
+                + (f"; {_describe(lease)} took it over" if lease else ""),
+                hint="this run stops; the other one carries its work on",
+            )
+    elif lease is not None and not lease.expired(commit.now):
+        raise _busy(state.table, lease)
+
+
+def _busy(table: TableName, lease: Lease) -> TableBusy:
+    return TableBusy(
+        f"{table} is held by {_describe(lease)}",
+        hint=f"wait for it to end; if it is dead, the table is free {LEASE_SECONDS} s after its last sign of life",
+        context={"holder": lease.holder, "since": lease.since.isoformat()},
+    )
+
+
+def _describe(lease: Lease) -> str:
+    return f"process {lease.pid} on {lease.host} since {lease.since:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def apply(state: TableState, change: Change, now: dt.datetime) -> TableState:
+    """The state after one change; raises LedgerError when a requirement is not met."""
+    match change:
+        case Acquire():
+            return _acquire(state, change, now)
+        case Renew():
+            return state
+        case Release():
+            return replace(state, lease=None)
+        case Identify():
+            return _identify(state, change)
+        case Begin():
+            return _begin(state, change)
+        case AddChunks():
+            return _add_chunks(state, change)
+        case AddFiles():
+            return _add_files(state, change)
+        case Finish():
+            return _finish(state, change)
+        case Abandon():
+            return _abandon(state, change)
+        case Seal():
+            return _seal(state, change)
+        case Advance():
+            return _advance(state, change)
+        case Unseal():
+            _require(
+                state.sealed is not None and state.sealed.load_id == change.load_id, state, "another load is sealed"
+            )
+            return replace(state, sealed=None)
+        case SetWatermark():
+            return _set_watermark(state, change)
+        case Adopt():
+            return _adopt(state, change)
+        case Fail():
+            stage = "mysql_status" if change.stage == "extract" else "redshift_status"
+            return replace(state, **{stage: "failed"})  # type: ignore[arg-type]
+
+
+def _require(condition: bool, state: TableState, problem: str) -> None:
+    if not condition:
+        raise LedgerError(
+            f"{state.table}: {problem}",
+            hint="look at `s3rs-ray watermark get -t TABLE`; run the command again to go on from what is recorded",
+        )
+
+
+def _open_run(state: TableState, run_id: str) -> OpenRun:
+    run = state.run
+    _require(run is not None and run.run_id == run_id, state, f"run {run_id} is not the open one")
+    assert run is not None
+    return run
+
+
+def _acquire(state: TableState, change: Acquire, now: dt.datetime) -> TableState:
+    lease = state.lease
+    free = lease is None or lease.expired(now) or lease.holder in {change.lease.holder, change.dead}
+    if not free and lease is not None:
+        raise _busy(state.table, lease)
+    return replace(state, lease=change.lease)
+
+
+def _identify(state: TableState, change: Identify) -> TableState:
+    for what, old, new in (("source", state.source, change.source), ("target", state.target, change.target)):
+        if old and new and old != new:
+            raise LedgerError(
+                f"{state.table}: the state was made for the {what} {old}, the settings name {new}",
+                hint="use another bucket or prefix for another pair, or `s3rs-ray watermark reset` to start anew",
+            )
+    return replace(state, source=change.source or state.source, target=change.target or state.target)
+
+
+def _begin(state: TableState, change: Begin) -> TableState:
+    _require(state.run is None, state, "a run is open already")
+    _require(change.found == state.extracted, state, "the watermark has moved since the plan was made")
+    starts, found = change.run.window.after.position, change.found.position
+    _require(starts == found or starts[:1] < found[:1], state, "the window starts behind the watermark")
+    return replace(
+        state,
+        run=change.run,
+        mysql_status="running",
+        backup_strategy=change.run.strategy,
+        last_run_id=change.run.run_id,
+    )
+
+
+def _add_chunks(state: TableState, change: AddChunks) -> TableState:
+    run = _open_run(state, change.run_id)
+    _require(not run.planned or not change.chunks, state, "the plan is complete already")
+    expected = range(len(run.chunks), len(run.chunks) + len(change.chunks))
+    _require([c.ordinal for c in change.chunks] == list(expected), state, "chunks out of order")
+    return replace(state, run=replace(run, chunks=run.chunks + change.chunks, planned=run.planned or change.planned))
+
+
+def _add_files(state: TableState, change: AddFiles) -> TableState:
+    run = _open_run(state, change.run_id)
+    known = {f.ordinal: f for f in run.files}
+    new = []
+    for file in change.files:
+        _require(file.run_id == run.run_id, state, f"{file.key} is a file of run {file.run_id}")
+        _require(0 <= file.ordinal < len(run.chunks), state, f"no chunk {file.ordinal} is planned")
+        present = known.get(file.ordinal)
+        _require(present in (None, file), state, f"chunk {file.ordinal} has another file already")
+        if present is None:
+            known[file.ordinal] = file
+            new.append(file)
+    return replace(
+        state,
+        run=replace(run, files=run.files + tuple(new)),
+        rows_extracted=state.rows_extracted + sum(f.rows for f in new),
+        files_written=state.files_written + len(new),
+        extracted_at=change.at,
+    )
+
+
+def _finish(state: TableState, change: Finish) -> TableState:
+    run = _open_run(state, change.run_id)
+    _require(run.complete, state, "chunks of the run are still missing")
+    return replace(
+        state,
+        run=None,
+        backlog=state.backlog + run.ready,
+        extracted=run.window.upto,
+        mysql_status="success",
+    )
+
+
+def _abandon(state: TableState, change: Abandon) -> TableState:
+    run = _open_run(state, change.run_id)
+    _require(state.sealed is None, state, "a load of its files is under way or in doubt")
+    if run.order is not RangeOrder.CURSOR:
+        return replace(state, run=None)
+    done = run.chunks[: run.consumed + len(run.ready)]
+    reached = done[-1].range.upto if done else None
+    return replace(
+        state,
+        run=None,
+        backlog=state.backlog + run.ready,
+        extracted=Watermark(position=reached) if reached else state.extracted,
+    )
+
+
+def _seal(state: TableState, change: Seal) -> TableState:
+    sealed = change.sealed
+    _require(state.sealed is None, state, "a load is sealed already")
+    _require(bool(sealed.keys), state, "a load needs a file")
+    first = state.loadable[: len(sealed.keys)]
+    _require(tuple(f.key for f in first) == sealed.keys, state, "the files are not the next to be loaded")
+    _require(first[-1].reaches == sealed.reaches, state, "the load reaches another watermark")
+    return replace(state, sealed=sealed, redshift_status="running")
+
+
+def _advance(state: TableState, change: Advance) -> TableState:
+    load = change.load
+    _require(
+        state.sealed is not None and state.sealed.load_id == load.load_id, state, f"load {load.load_id} is not sealed"
+    )
+    assert state.sealed is not None
+    count = len(state.sealed.keys)
+    from_backlog = min(count, len(state.backlog))
+    run = state.run
+    if run is not None and count > from_backlog:
+        consumed = run.consumed + count - from_backlog
+        run = replace(run, consumed=consumed)
+    rest = state.backlog[from_backlog:]
+    return replace(
+        state,
+        run=run,
+        backlog=rest,
+        sealed=None,
+        loaded=state.sealed.reaches or state.loaded,
+        loaded_at=load.loaded_at,
+        loads=(*state.loads, load)[-RECENT_LOADS:],
+        rows_loaded=state.rows_loaded + load.rows,
+        redshift_status="success",
+        recent_files=(*state.recent_files, *state.sealed.keys)[-RECENT_FILES:],
+    )
+
+
+def _set_watermark(state: TableState, change: SetWatermark) -> TableState:
+    _require(
+        state.sealed is None,
+        state,
+        f"the load {state.sealed.load_id[:12] if state.sealed else ''} is in doubt; run `sync --redshift-only` first",
+    )
+    by_hand = change.watermark != Watermark.START
+    return replace(
+        state,
+        generation=change.generation,
+        extracted=change.watermark,
+        loaded=change.watermark,
+        run=None,
+        backlog=(),
+        backup_strategy=change.strategy if by_hand else "",
+        source="" if not by_hand else state.source,
+        target="" if not by_hand else state.target,
+        rows_extracted=0,
+        rows_loaded=0,
+        files_written=0,
+        recent_files=(),
+        mysql_status="pending",
+        redshift_status="pending",
+    )
+
+
+def _adopt(state: TableState, change: Adopt) -> TableState:
+    _require(state.run is None and not state.backlog and state.sealed is None, state, "other work is open")
+    _require(bool(change.files), state, "there is no file to adopt")
+    reached = next((f.reaches for f in reversed(change.files) if f.reaches is not None), state.extracted)
+    return replace(
+        state,
+        backlog=change.files,
+        extracted=reached,
+        rows_extracted=state.rows_extracted + sum(f.rows for f in change.files),
+        files_written=state.files_written + len(change.files),
+    )
+
+
+def next_load(state: TableState, most: int) -> Sequence[DataFile]:
+    """The files of the next load: at most ``most``, all of one fingerprint, ending where a gapless load may end."""
+    files: list[DataFile] = []
+    for file in state.loadable[:most]:
+        if files and file.fingerprint != files[0].fingerprint:
+            break
+        files.append(file)
+    return files

@@ -1,0 +1,173 @@
+"""The changes to a table's state, as values; ``apply`` carries them out.
+
+The life of a file::
+
+    planned (AddChunks) -> extracted (AddFiles) -> sealed (Seal) -> loaded (Advance)
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ..model import Chunk, DataFile, Load, Watermark
+from .state import MANUAL, Lease, OpenRun, Sealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acquire:
+    """Takes the table. Requires that nobody holds it, or that the holder is this one, expired, or known dead."""
+
+    lease: Lease
+    dead: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renew:
+    """Says that the holder is alive."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Gives the table back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identify:
+    """Fixes source and target. Requires that they are new to the state or the same."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """Opens a run. Requires no open run and that the watermark is where the plan found it.
+
+    The window may start before it (a look-back), never behind it.
+    """
+
+    run: OpenRun
+    found: Watermark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddChunks:
+    """Makes chunks durable before they are read. Requires that they follow those that are there."""
+
+    run_id: str
+    chunks: tuple[Chunk, ...]
+    planned: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddFiles:
+    """Records extracted files. A file that is there already is the same file."""
+
+    run_id: str
+    files: tuple[DataFile, ...]
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finish:
+    """Closes a complete run: its window is on S3, its unloaded files join the backlog."""
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Abandon:
+    """Drops an open run whose plan no longer holds.
+
+    Its first files without a hole among them are kept, and the watermark stands behind them; of a run that is not in
+    update order nothing is kept. What is dropped is read again by the next run.
+    """
+
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seal:
+    """Fixes the next load. Requires that nothing is sealed and that the files are the first loadable ones."""
+
+    sealed: Sealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """Settles the sealed load. Requires that it is this one."""
+
+    load: Load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unseal:
+    """Gives up a sealed load that is certainly not in the warehouse."""
+
+    load_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetWatermark:
+    """Moves the watermark. Requires that no load is sealed, and drops open work of the old generation.
+
+    Attributes:
+        strategy: what ``backup_strategy`` says from now on; a watermark set by hand says so.
+    """
+
+    watermark: Watermark
+    generation: str
+    strategy: str = MANUAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt:
+    """Takes files found on S3 into the backlog, for loading a warehouse from the backup alone.
+
+    What they reach counts as extracted. Requires that nothing else is open.
+    """
+
+    files: tuple[DataFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """Records that a stage failed, for people and scripts that read the state."""
+
+    stage: str
+
+
+Change: TypeAlias = (
+    Acquire
+    | Renew
+    | Release
+    | Identify
+    | Begin
+    | AddChunks
+    | AddFiles
+    | Finish
+    | Abandon
+    | Seal
+    | Advance
+    | Unseal
+    | SetWatermark
+    | Adopt
+    | Fail
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """Changes that happen together or not at all.
+
+    Attributes:
+        change_id: unique; how a commit in doubt recognises itself.
+        holder: the lease it is made under; empty for changes made by hand, which need a free table.
+    """
+
+    change_id: str
+    holder: str
+    now: dt.datetime
+    changes: tuple[Change, ...] = field(default_factory=tuple)
