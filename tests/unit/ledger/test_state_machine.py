@@ -191,7 +191,7 @@ class Ledger(RuleBasedStateMachine):
         chunk = run.chunks[pick % len(run.chunks)]
         known = next((f for f in run.files if f.ordinal == chunk.ordinal), None)
         file = known if again and known else self.file_of(chunk, 1)
-        allowed = chunk.ordinal >= run.consumed and known in (None, file)
+        allowed = known in (None, file)
         done = self.attempt(who, AddFiles(run_id=run.run_id, files=(file, file), at=self.now), allowed=allowed)
         if done and known is None:
             self.record((file,))
@@ -201,7 +201,7 @@ class Ledger(RuleBasedStateMachine):
     def finish(self, who: str) -> None:
         run = self.state.run
         assert run is not None
-        have = {f.ordinal for f in run.files} | set(range(run.consumed))
+        have = {f.ordinal for f in run.files}
         complete = run.planned and have == set(range(len(run.chunks)))
         if self.attempt(who, Finish(run_id=run.run_id), allowed=complete):
             assert self.state.extracted == run.window.upto
@@ -213,9 +213,9 @@ class Ledger(RuleBasedStateMachine):
         assert run is not None
         if not self.attempt(who, Abandon(run_id=run.run_id), allowed=self.state.sealed is None):
             return
-        waiting = {f.key for f in self.state.backlog}
+        kept = {f.key for f in self.state.backlog} | set(self.loaded)
         for file in run.files:  # what is dropped is read again by another run, under another key
-            if file.key not in waiting:
+            if file.key not in kept:
                 del self.recorded[file.key]
 
     # Loads
