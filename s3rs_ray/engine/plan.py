@@ -154,6 +154,8 @@ def window_start(extracted: Watermark, lookback_seconds: int, unit: str) -> Wate
             return Watermark(position=(day - dt.timedelta(days=-(-lookback_seconds // SECONDS_A_DAY)),))
         case int() as number:
             return Watermark(position=(number - lookback_seconds * UNITS[unit],))
+        case str():  # a date no calendar has: nothing can be taken from it
+            return Watermark.START
         case other:
             raise TypeError(f"a cursor is never a {type(other).__name__}")
 
@@ -162,7 +164,10 @@ def furthest(upto: Watermark, extracted: Watermark) -> Watermark:
     """A window's end that never lies before what was extracted, as a look-back alone could find."""
     if upto.cursor is None or extracted.cursor is None:
         return upto
-    return upto if upto.position[:1] >= extracted.position[:1] else extracted
+    ours, theirs = upto.cursor, extracted.cursor
+    if isinstance(ours, str) or isinstance(theirs, str):  # dates no calendar has: texts sort as dates do
+        ours, theirs = str(ours), str(theirs)
+    return upto if (ours,) >= (theirs,) else extracted
 
 
 def drop_stale_run(state: TableState, table: Table) -> tuple[TableState, str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from s3rs_ray.model import GeometryForm
 from tests.support.exact import add, assert_exact, examples, fill, target_type
@@ -265,6 +266,25 @@ def test_char_comes_without_padding_whatever_the_servers_mode(world: World) -> N
         world.execute(f"SET GLOBAL sql_mode = '{before}'")
     assert_exact(world)
     assert world.target_rows("t", "octet_length(c), octet_length(v), to_hex(b)", "WHERE id = 1") == [(1, 3, "61000000")]
+
+
+def test_what_the_server_sets_on_every_connection_changes_no_value(world: World) -> None:
+    texts = ["ünï €", "包裹 🚚", "a'b\\c"]
+    fill(world, ["v VARCHAR(9)", "c CHAR(9)", "s TIMESTAMP NULL"], [[t, t, "2025-06-30 12:00:00"] for t in texts])
+    ((before,),) = world.source_rows("t", "@@global.init_connect", "LIMIT 1")
+    reader = f"reader_{world.schema}"
+    world.execute(f"CREATE USER {reader} IDENTIFIED BY 'x'")  # init_connect spares the users of all privileges
+    try:
+        world.execute(f"GRANT SELECT ON `{world.schema}`.* TO {reader}")
+        world.execute(
+            'SET GLOBAL init_connect = \'SET NAMES latin1; SET SESSION time_zone = "-07:00",'
+            ' sql_mode = "PAD_CHAR_TO_FULL_LENGTH"\''
+        )
+        world.sync_one("t", world.settings.model_copy(update={"db_user": reader, "db_password": SecretStr("x")}))
+    finally:
+        world.execute(f"SET GLOBAL init_connect = '{before}'")
+        world.execute(f"DROP USER {reader}")
+    assert_exact(world)
 
 
 def test_binary_values_are_never_decoded(world: World) -> None:
