@@ -63,6 +63,14 @@ def test_dates_no_calendar_has_become_null_counted_and_reported(world: World) ->
     assert "adjusted" in json.dumps(state) or state["processed_s3_files"]
 
 
+@pytest.mark.parametrize("kind", ["DATE", "DATETIME(6) NOT NULL"])
+def test_a_date_of_the_year_0_becomes_null_though_the_driver_can_read_it(world: World, kind: str) -> None:
+    any_date(world)
+    fill(world, [f"d {kind}"], [["0000-12-31"], ["0001-01-01"]])
+    assert world.sync_one("t").adjusted == Adjusted(nulled_dates=1)
+    assert world.target_rows("t", "count(*), count(d)") == [(2, 1)]
+
+
 @pytest.mark.parametrize("column", ["d", "t", "n", "s"])
 def test_dates_no_calendar_has_are_refused_on_request_with_column_and_row(world: World, column: str) -> None:
     make_dates(world)
