@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -269,6 +269,23 @@ class Ledger(RuleBasedStateMachine):
         if self.attempt(who, Unseal(load_id=self.state.sealed.load_id)):
             assert self.state.loadable == before
 
+    @rule(data=st.data(), load=st.booleans(), few=st.integers(1, 4))
+    def go_on(self, data: st.DataObject, load: bool, few: int) -> None:
+        """What a driver would do next."""
+        run = self.state.run
+        if self.state.sealed is not None:
+            self.advance("owner", other=False)
+        elif self.state.loadable and load:
+            self.seal("owner", most=few, skip=0)
+        elif run is None:
+            self.begin("owner", rows=few, order=data.draw(st.sampled_from(RangeOrder)), moved=False)
+        elif run.missing:
+            self.extract("owner", data=data, rows=few)
+        elif run.complete:
+            self.finish("owner")
+        else:
+            self.add_chunks("owner", count=few, ends=data.draw(st.booleans()), says_so=True, gap=0)
+
     # By hand
 
     @precondition(lambda self: self.numbers % 11 == 0)
@@ -333,4 +350,6 @@ class Ledger(RuleBasedStateMachine):
 
 
 TestLedger = Ledger.TestCase
-TestLedger.settings = settings(max_examples=100, stateful_step_count=50)
+TestLedger.settings = settings(
+    max_examples=150, stateful_step_count=50, phases=[Phase.explicit, Phase.reuse, Phase.generate]
+)  # shrinking a long history takes minutes: add Phase.shrink to look into a failure
