@@ -108,8 +108,7 @@ def comment_sql(run_id: str, what: str) -> str:
 def nullable_dates(columns: Sequence[Column], policy: ZeroDates) -> tuple[Column, ...]:
     """The date columns under a policy in which a NULL may be the source's own.
 
-    In a column that is NOT NULL every NULL was a date no calendar has (and IS NULL would not say so: MySQL holds
-    it true for ``0000-00-00`` there).
+    In a column that is NOT NULL every NULL was a date no calendar has: there is nothing to count at the source.
     """
     return tuple(c for c in columns if c.zero_dates is policy and c.nullable)
 
