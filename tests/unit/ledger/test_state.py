@@ -145,6 +145,17 @@ def test_a_run_may_finish_while_its_load_is_under_way() -> None:
     assert state.loaded == mark(20, 0)
 
 
+def test_runs_that_end_without_a_load_between_them_queue_their_files() -> None:
+    made = Applied()
+    made.commit(BEGIN, PLAN, EXTRACT, FINISH)
+    second = build.window((30, 0), (40, 0))
+    [chunk] = build.run_chunks("r2", [(30, 0), (40, 0)], of=second)
+    file = build.data_file(chunk, reaches=second.upto)
+    plan = AddChunks(run_id="r2", chunks=(chunk,), planned=True)
+    record = AddFiles(run_id="r2", files=(file,), at=NOON)
+    assert made.commit(build.begin("r2", second), plan, record, Finish(run_id="r2")).backlog == (*FILES, file)
+
+
 def test_a_load_may_span_the_backlog_and_the_open_run() -> None:
     made = Applied()
     made.commit(BEGIN, PLAN, EXTRACT, FINISH)
