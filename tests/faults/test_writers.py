@@ -18,9 +18,9 @@ from s3rs_ray.local.stack import LocalStack
 from .ends import Ends
 from .runs import Runs
 
-SECONDS = 12.0
+SECONDS = 7.0
 SETTLE_SECONDS = 1
-OPEN_SECONDS = 2.5
+OPEN_SECONDS = 1.8
 CONFLICTS = frozenset({1205, 1213})  # lock wait timeout, deadlock
 
 
@@ -114,9 +114,10 @@ def commit_late(writers: Writers, connection: Connection, chance: random.Random)
     connection.begin()
     execute(connection, "INSERT INTO t (id, version, note) VALUES (%s, 0, 'late')", writers.new_id())
     execute(connection, "UPDATE t SET version = version + 1, note = 'late' WHERE id = %s", chance.randrange(1, 400))
-    time.sleep(chance.uniform(OPEN_SECONDS / 2, OPEN_SECONDS))
+    time.sleep(chance.uniform(SETTLE_SECONDS, OPEN_SECONDS))
     execute(connection, "INSERT INTO t (id, version, note) VALUES (%s, 0, 'late')", writers.new_id())
     connection.commit()
+    time.sleep(chance.uniform(0, OPEN_SECONDS))
 
 
 def roll_back(writers: Writers, connection: Connection, chance: random.Random) -> None:
@@ -140,14 +141,48 @@ def test_when_the_writers_stop_one_more_sync_makes_both_ends_equal(
     writers = Writers(connect=stack.mariadb.connect, schema=ends.world.schema)
     moved = []
     with writers.running(insert, update, update_ties, commit_late, roll_back):
-        deadline = time.monotonic() + SECONDS / 2
+        deadline = time.monotonic() + SECONDS
         while time.monotonic() < deadline:
             run = runs.sync(change=settle)
-            assert run.wait() == 0, run.stderr
+            # 4: rows left a chunk between its reading and its counting, three times; the next run takes it up.
+            assert run.wait() == 0 or "rows of the window keep changing" in run.stderr, run.stderr
             moved.append(runs.result(run)["rows_loaded"])
     assert set(writers.writes) == {"insert", "update", "update_ties", "commit_late", "roll_back"}
-    assert sum(1 for rows in moved if rows) > 3, "hardly any sync had something to move"
+    assert sum(1 for rows in moved if rows) > 1, "hardly any sync had something to move"
     time.sleep(SETTLE_SECONDS + 1.1)  # the last rows settle, and the clock passes their second
     last = runs.sync(change=settle)
     assert last.wait() == 0, last.stderr
+    ends.assert_settled()
+
+
+def test_rows_of_a_statement_that_reads_for_long_before_it_writes_are_not_passed_by(
+    stack: LocalStack, ends: Ends, runs: Runs
+) -> None:
+    """Its time is fixed when it begins; READ COMMITTED neither changes nor locks a row until it writes."""
+    ends.world.execute("ALTER TABLE t MODIFY update_at TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)")
+    settle = {"BACKUP_SETTLE_SECONDS": "1"}
+    slow = (
+        f"/* a report */\nINSERT INTO `{ends.world.schema}`.t (id, version, note) SELECT 5000 + id, 0, 'slow' FROM"
+        f" (SELECT id, SUM(SLEEP(0.1)) z FROM `{ends.world.schema}`.t WHERE id <= 35 GROUP BY id ORDER BY z) q"
+    )
+
+    def write_slowly() -> None:
+        with stack.mariadb.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cursor.execute(slow)
+
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    try:
+        time.sleep(0.3)
+        ends.world.execute("INSERT INTO t (id, version, note) VALUES (4000, 0, 'quick')")
+        time.sleep(1.3)
+        during = runs.sync(change=settle)
+        assert during.wait() == 0, during.stderr
+        assert writer.is_alive(), "the statement ended too soon to show anything"
+    finally:
+        writer.join(30)
+    time.sleep(1.2)
+    after = runs.sync(change=settle)
+    assert after.wait() == 0, after.stderr
     ends.assert_settled()
