@@ -11,7 +11,7 @@ import pytest
 from .ends import Ends
 from .runs import Runs
 
-SEEDS = [1, 2, 3]
+SEEDS = [1, 2]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -19,7 +19,7 @@ def test_a_table_survives_kills_at_any_moment(ends: Ends, runs: Runs, seed: int)
     """A whole run takes about half a second here; each is killed somewhere in it."""
     chance = random.Random(seed)
     killed = 0
-    for day in range(1, 9):
+    for day in range(1, 8):
         run = runs.sync(change={"BACKUP_FILES_PER_LOAD": "2"})
         time.sleep(chance.uniform(0.15, 0.6))
         if run.exit_code is None:

@@ -58,7 +58,6 @@ SURVIVED = {
         S3Fault(key=DATA, method="HEAD"),
         S3Fault(key=MANIFEST),
     ],
-    "every reply to a write of the state lost": [S3Fault(key=STATE, forward=True, times=0)],
 }
 
 
