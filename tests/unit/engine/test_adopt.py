@@ -52,6 +52,10 @@ def test_a_watermark_inside_a_run_takes_the_file_it_stands_in_because_its_rows_a
     assert chosen(FIRST + SECOND, mark(15)) == ["r1/1", "r1/2", "r2/0", "r2/1"]
 
 
+def test_a_watermark_at_a_files_end_leaves_that_file_out() -> None:
+    assert chosen(FIRST + SECOND, mark(20)) == ["r1/2", "r2/0", "r2/1"]
+
+
 def test_a_missing_run_is_a_gap() -> None:
     third = written("r3", (50,), (60,))
     with pytest.raises(IntegrityError, match="run r3 starts behind 50") as refused:
