@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import tempfile
 import threading
 import uuid
@@ -48,6 +49,9 @@ def open_cluster(settings: Settings) -> Iterator[Cluster]:
 
 
 def _init(settings: Settings, directory: str, *, local: bool) -> None:
+    # A node alone would talk to itself through the address that leads to the network, and 127.0.0.1 is replaced by that
+    # one; on macOS and Windows, where there is no other loopback address, Ray stays on the loopback by itself.
+    loopback = {"_node_ip_address": "127.0.0.2"} if local and sys.platform == "linux" else {}
     ray.init(
         address=None if local else settings.ray_address,
         namespace=NAMESPACE,
@@ -57,6 +61,7 @@ def _init(settings: Settings, directory: str, *, local: bool) -> None:
         include_dashboard=False if local else None,
         num_cpus=max(settings.backup_max_workers * TASK_CPUS, 1) if local else None,
         _temp_dir=directory if local else None,
+        **loopback,
     )
 
 
