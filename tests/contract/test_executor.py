@@ -170,11 +170,23 @@ def test_waiting_is_bounded_and_waiting_for_nothing_returns_at_once(
     assert ended(executor, [ticket]) == [ticket]
 
 
-def test_what_ends_first_is_told_first(executor: Executor, table: Table, chunks: list[Chunk]) -> None:
-    run_all(executor, [task_of(table, chunks[5])])  # workers are up
-    late = submitted(executor, task_of(slow(table), chunks[0]))
-    early = submitted(executor, task_of(table, chunks[1]))
-    assert ended(executor, [late, early]) == [early, late]
+def test_a_task_that_ended_is_told_while_another_goes_on(
+    executor: Executor, table: Table, chunks: list[Chunk], stack: LocalStack
+) -> None:
+    lock = f"contract {chunks[0].run_id}"
+    first, *rest = table.columns
+    held_up = replace(first, select=f"IF(GET_LOCK('{lock}', 60), `ID`, NULL)")
+    with stack.mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT GET_LOCK(%s, 10)", (lock,))
+        late = submitted(executor, task_of(replace(table, columns=(held_up, *rest)), chunks[0]))
+        early = submitted(executor, task_of(table, chunks[1]))
+        done: list[Ticket] = []
+        until = time.monotonic() + PATIENCE
+        while not done and time.monotonic() < until:
+            done = executor.wait([late, early], 0.5)
+        assert done == [early]
+        cursor.execute("SELECT RELEASE_LOCK(%s)", (lock,))
+    assert executor.result(ended(executor, [late])[0]).ordinal == 0
 
 
 def test_an_error_comes_back_as_what_it_was_with_hint_and_context(
