@@ -105,12 +105,12 @@ def test_a_run_that_ends_at_a_zero_date_is_followed_by_one_that_looks_back(world
     any_date(world)
     world.execute("CREATE TABLE t (id INT PRIMARY KEY, update_at DATETIME(3) NOT NULL, KEY (update_at))")
     settings = world.settings.model_copy(update={"backup_lookback_seconds": 3600})
-    for number, day in enumerate(["0000-00-00", "2024-00-10", "2024-02-31", "2026-01-01", "2026-01-02"], 1):
+    for number, day in enumerate(["0000-00-00", "2024-02-31", "2026-01-01"], 1):
         world.execute("INSERT INTO t VALUES (%s, %s)", [(number, day)])
         for _ in range(2):
             world.sync_one("t", settings)
         assert world.target_rows("t", "count(*), count(distinct id)") == [(number, number)]
-    assert world.target_rows("t", "count(update_at)") == [(2,)]
+    assert world.target_rows("t", "count(update_at)") == [(1,)]
 
 
 def test_a_zero_date_in_a_key_is_refused_because_no_row_could_be_found_by_it(world: World) -> None:

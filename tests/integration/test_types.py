@@ -32,11 +32,11 @@ def test_integers(world: World) -> None:
         strategies += [st.integers(a, b) for a, b in ranges]
         low += [a for a, _ in ranges]
         high += [b for _, b in ranges]
-    rows = examples(st.tuples(*(st.none() | s for s in strategies)), 2000)
+    rows = examples(st.tuples(*(st.none() | s for s in strategies)), 800)
     nulls = [None] * len(columns)
     fill(world, columns, [low, high, nulls, [0] * len(columns), [2] * len(columns), *rows])
     world.sync_one("t")
-    assert assert_exact(world).values > 15_000
+    assert assert_exact(world).values > 6000
     assert target_type(world, "one") == "smallint"
     assert target_type(world, "u_bigint") == "numeric(20,0)"
 
@@ -78,9 +78,9 @@ def test_decimals_at_random(world: World) -> None:
 
     columns = [f"d_{p}_{s} DECIMAL({p},{s})" for p, s in kinds] + ["z DECIMAL(12,3) ZEROFILL"]
     strategies = [values(p, s) for p, s in kinds] + [st.integers(0, 10**12 - 1).map(lambda i: Decimal(f"{i}E-3"))]
-    fill(world, columns, examples(st.tuples(*strategies), 2000))
+    fill(world, columns, examples(st.tuples(*strategies), 800))
     world.sync_one("t")
-    assert assert_exact(world).values > 15_000
+    assert assert_exact(world).values > 5000
 
 
 DOUBLES = [0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, -1.7976931348623157e308, 0.1]
@@ -93,7 +93,7 @@ def test_floating_point_numbers(world: World) -> None:
 
     single = st.floats(width=32, allow_nan=False, allow_infinity=False)
     double = st.floats(allow_nan=False, allow_infinity=False)
-    drawn = examples(st.tuples(st.none() | single, st.none() | double), 2000)
+    drawn = examples(st.tuples(st.none() | single, st.none() | double), 1000)
     pairs = [*zip(FLOATS, DOUBLES, strict=True), (None, None), *drawn]
     world.execute(
         "CREATE TABLE t (id INT PRIMARY KEY, update_at DATETIME NOT NULL, f FLOAT, d DOUBLE, u FLOAT UNSIGNED,"
@@ -129,10 +129,10 @@ def test_dates_and_datetimes(world: World) -> None:
     columns = ["d DATE", *(f"t{n} DATETIME({n})" for n in range(7))]
     moments = st.none() | st.datetimes(FIRST, LAST)
     limits = [FIRST, LAST, dt.datetime(1582, 10, 10, 12), dt.datetime(2024, 2, 29, 23, 59, 59, 999999), None]
-    rows = [cut(m) for m in [*limits, *examples(moments, 2000)]]
+    rows = [cut(m) for m in [*limits, *examples(moments, 1000)]]
     fill(world, columns, rows)
     world.sync_one("t")
-    assert assert_exact(world).values > 10_000
+    assert assert_exact(world).values > 5000
     assert world.target_rows("t", "t6", "WHERE id = 2") == [(LAST,)]
 
 
@@ -165,7 +165,7 @@ def test_timestamps_arrive_in_utc_whatever_the_zones(world: World, zone: str) ->
 def test_times_negative_and_over_a_day(world: World) -> None:
     most = dt.timedelta(hours=838, minutes=59, seconds=59)
     spans = [most, -most, dt.timedelta(0), dt.timedelta(microseconds=-1), dt.timedelta(hours=24), None]
-    spans += examples(st.none() | st.timedeltas(-most, most), 2000)
+    spans += examples(st.none() | st.timedeltas(-most, most), 1000)
     fill(world, [f"t{n} TIME({n})" for n in range(7)], [[as_time(span, n) for n in range(7)] for span in spans])
     world.execute("UPDATE t SET t6 = '-838:59:59.999999', t3 = '838:59:59.999' WHERE id = 1")
     world.sync_one("t")
@@ -225,13 +225,13 @@ def test_text_of_every_character_set(world: World, name: str) -> None:
     columns = [f"{c} {kind} CHARACTER SET {name}" for c, kind in (
         ("c", "CHAR(30)"), ("v", "VARCHAR(30)"), ("tiny", "TINYTEXT"), ("x", "TEXT"), ("m", "MEDIUMTEXT"),
         ("l", "LONGTEXT"), ("e", "ENUM('a','b c')"), ("s", "SET('x','y')"))]  # fmt: skip
-    texts: list[str | None] = [None, *ODD, WIDEST[name] * 30, *examples(characters(name), 300)]
+    texts: list[str | None] = [None, *ODD, WIDEST[name] * 30, *examples(characters(name), 160)]
     rows = [[t, t, t, t, t, t, ("a", "b c", None)[i % 3], ("x,y", "", None)[i % 3]] for i, t in enumerate(texts)]
     fill(world, columns, rows)
     octets = {"utf16": 4, "utf32": 4, "utf8mb4": 4, "ucs2": 2, "utf8mb3": 3, "gbk": 2, "big5": 2}.get(name, 1)
     world.execute("UPDATE t SET tiny = %s WHERE id = 1", [(WIDEST[name] * (255 // octets),)])
     world.sync_one("t")
-    assert assert_exact(world).values > 2000
+    assert assert_exact(world).values > 1000
     assert world.target_rows("t", "v", "WHERE id = 2") == [("",)]
     assert world.target_rows("t", "octet_length(v)", "WHERE id = 6") == [(3,)]
 
