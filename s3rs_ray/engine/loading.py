@@ -161,8 +161,9 @@ class Loading:
         """The target made or altered to fit a contract; a second call for the same contract does nothing."""
         if table.fingerprint in self._prepared:
             return Prepared()
-        with open_session(self.hold.run.settings) as warehouse:
-            done = prepare(warehouse, target_of(table, self.hold.run.settings))
+        settings = self.hold.run.settings
+        with open_session(settings) as warehouse:
+            done = prepare(warehouse, target_of(table, settings), table.name, target_identity(table.name, settings))
         self._prepared.add(table.fingerprint)
         return done
 

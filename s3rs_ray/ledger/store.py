@@ -39,7 +39,7 @@ def utc_now() -> dt.datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """One driver process, told apart from every other, also from one that has the same pid later."""
+    """One run of one process, told apart from every other, also from one that has the same pid later."""
 
     token: str
     host: str
@@ -48,7 +48,8 @@ class Holder:
     @classmethod
     def here(cls) -> Holder:
         pid = os.getpid()
-        return cls(token=f"{socket.gethostname()}/{pid}/{_start_mark(pid)}", host=socket.gethostname(), pid=pid)
+        host, own = socket.gethostname(), uuid.uuid4().hex[:8]
+        return cls(token=f"{host}/{pid}/{own}/{_start_mark(pid)}", host=host, pid=pid)
 
 
 def _start_mark(pid: int) -> str:

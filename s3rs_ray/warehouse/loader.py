@@ -17,7 +17,14 @@ from dataclasses import dataclass, field, replace
 import orjson
 import tenacity
 
-from ..errors import CommitUnknown, IntegrityError, LoadConflict, WarehouseError, WarehouseUnavailable
+from ..errors import (
+    CommitUnknown,
+    IntegrityError,
+    LoadConflict,
+    UnsupportedTable,
+    WarehouseError,
+    WarehouseUnavailable,
+)
 from ..model import Load, Manifest, TableName, Watermark, format_position, parse_position
 from . import sql
 from .drift import RedshiftType, alterations, catalog_type, only_in_target
@@ -44,14 +51,19 @@ class Prepared:
     added: tuple[str, ...] = ()
 
 
-def prepare(warehouse: Warehouse, target: Target) -> Prepared:
+def prepare(warehouse: Warehouse, target: Target, source: TableName, identity: str) -> Prepared:
     """Creates ledger and target where they are missing, and alters a target that the source outgrew.
+
+    Args:
+        identity: the target as the load ledger names it.
 
     Raises:
         SchemaDrift: the target is there and cannot be made to fit the contract.
+        UnsupportedTable: another source table is loaded into it.
     """
     warehouse.execute(sql.create_schema_sql(target.schema))
     warehouse.execute(sql.create_ledger_sql(target.schema))
+    _require_own_target(warehouse, target, source, identity)
     present = target_columns(warehouse, target)
     if not present:
         warehouse.execute(sql.create_target_sql(target))
@@ -63,6 +75,16 @@ def prepare(warehouse: Warehouse, target: Target) -> Prepared:
             for statement in change.statements:
                 warehouse.execute(statement)
     return Prepared(altered=tuple(c.says for c in changes), added=tuple(c.added for c in changes if c.added))
+
+
+def _require_own_target(warehouse: Warehouse, target: Target, source: TableName, identity: str) -> None:
+    """Two source tables in one target would overwrite each other's keys."""
+    others = warehouse.query(sql.other_source_sql(target.schema), (identity, str(source)))
+    if others:
+        raise UnsupportedTable(
+            f"{target.qualified} is loaded from {others[0][0]}; {source} cannot go there as well",
+            hint="load one of them into another schema with REDSHIFT_SCHEMA",
+        )
 
 
 def target_columns(warehouse: Warehouse, target: Target) -> dict[str, RedshiftType]:
@@ -163,6 +185,7 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
         done = find_load(warehouse, target.schema, manifest.load_id)
         if done is not None:
             return done
+        _require_own_target(warehouse, target, manifest.table, manifest.target)
         merged = _merge(warehouse, target)
         warehouse.execute(
             sql.record_load_sql(target.schema),

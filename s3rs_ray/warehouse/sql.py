@@ -172,6 +172,11 @@ def record_load_sql(schema: str) -> str:
     )
 
 
+def other_source_sql(schema: str) -> str:
+    """Another source table that is loaded into a target; parameters: target, source table."""
+    return f"SELECT source_table FROM {ledger_name(schema)} WHERE target = %s AND source_table <> %s LIMIT 1"
+
+
 def reached_sql(schema: str) -> str:
     """What the loads of a table reached, newest first; parameters: source table, target."""
     return (

@@ -5,7 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+import pytest
+
+from s3rs_ray.engine import driver
+from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Status
+from s3rs_ray.errors import TableBusy
+from s3rs_ray.ledger.store import Holder
+from s3rs_ray.model import Strategy
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -84,3 +91,31 @@ def test_loads_go_on_beside_the_extraction(world: World) -> None:
     state = world.ledger().load(world.name("t"))
     assert (state.loaded, state.backlog, state.sealed, state.run) == (state.extracted, (), None, None)
     world.assert_equal("t")
+
+
+@pytest.mark.parametrize("strategy", list(Strategy))
+def test_two_tables_never_share_a_target(world: World, strategy: Strategy) -> None:
+    make(world, 50)
+    other = f"{world.schema}_b"
+    world.execute(f"CREATE DATABASE `{other}`")
+    try:
+        world.execute(f"CREATE TABLE `{other}`.t LIKE t")
+        world.execute(f"INSERT INTO `{other}`.t SELECT id, 'other', update_at FROM t")
+        request = Request(tables=(f"{world.schema}.t", f"{other}.t"), inline=True, strategy=strategy)
+        results = driver.sync(world.settings, request).tables
+    finally:
+        world.execute(f"DROP DATABASE `{other}`")
+    assert sorted(r.status for r in results) == [Status.FAILED, Status.SUCCESS], results
+    assert "cannot go there as well" in next(r.error for r in results if r.error)
+    assert len(world.target_rows("t", "DISTINCT note")) == 1
+    assert world.target_rows("t") == [(50,)]
+
+
+def test_two_runs_of_one_process_do_not_share_a_lease(world: World) -> None:
+    make(world, 50)
+    ledger, first, second = world.ledger(), Holder.here(), Holder.here()
+    ledger.acquire(world.name("t"), first)
+    with pytest.raises(TableBusy):
+        ledger.acquire(world.name("t"), second)
+    ledger.release(world.name("t"), first)
+    ledger.acquire(world.name("t"), second)

@@ -39,6 +39,7 @@ def statements() -> dict[str, str]:
         "find load": sql.find_load_sql("public"),
         "record load": sql.record_load_sql("public"),
         "reached": sql.reached_sql("public"),
+        "other source": sql.other_source_sql("public"),
         "pick newest": sql.pick_newest_sql(TARGET),
         "count new": sql.count_new_sql(TARGET, TARGET.staging),
         "delete older": sql.delete_older_sql(TARGET, TARGET.staging),

@@ -43,6 +43,9 @@ INSERT INTO "public"."s3rs_load_ledger" (load_id, run_id, generation, source_tab
 -- reached
 SELECT reaches, generation FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND reaches IS NOT NULL ORDER BY loaded_at DESC
 
+-- other source
+SELECT source_table FROM "public"."s3rs_load_ledger" WHERE target = %s AND source_table <> %s LIMIT 1
+
 -- pick newest
 INSERT INTO "s3rs_newest_parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM (SELECT s.*, ROW_NUMBER() OVER (PARTITION BY "id" ORDER BY "update_at" DESC NULLS LAST) AS s3rs_rank FROM "s3rs_stage_parcels" AS s) AS x WHERE x.s3rs_rank = 1
 
