@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from .errors import ConfigError
-from .model import GeometryForm, LongText, NulBytes, Policy, TableName, ZeroDates
+from .model import GeometryForm, JsonForm, LongText, NulBytes, Policy, TableName, ZeroDates
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
@@ -49,6 +49,7 @@ class ValueSettings(BaseModel):
         long_text: texts over 65,535 bytes: refuse, truncate or exclude.
         nul_bytes: NUL bytes in texts: refuse or remove.
         geometry: wkb or wkt.
+        json_form: text or super.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +58,7 @@ class ValueSettings(BaseModel):
     long_text: LongText | None = None
     nul_bytes: NulBytes | None = None
     geometry: GeometryForm | None = None
+    json_form: JsonForm | None = None
 
     def over(self, policy: Policy) -> Policy:
         """``policy`` with what is given here in its place."""
@@ -192,6 +194,7 @@ class Settings(BaseModel):
     )
     backup_nul_bytes: NulBytes = Field(NulBytes.REFUSE, description="NUL bytes in texts: refuse, or remove (counted)")
     backup_geometry: GeometryForm = Field(GeometryForm.WKB, description="geometries: wkb or wkt")
+    backup_json_form: JsonForm = Field(JsonForm.TEXT, description="JSON documents: text or super")
     tables: dict[str, TableSettings] = Field(
         {}, description="settings of single tables, by name or glob; in the settings file only"
     )
@@ -269,6 +272,7 @@ class Settings(BaseModel):
             long_text=self.backup_long_text,
             nul_bytes=self.backup_nul_bytes,
             geometry=self.backup_geometry,
+            json_form=self.backup_json_form,
         )
 
     def require(self, *names: str) -> None:

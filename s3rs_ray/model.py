@@ -27,6 +27,7 @@ class Treatment(StrEnum):
     WIDENED = "widened"
     AS_TEXT = "as text"
     AS_NUMBER = "as number"
+    AS_DOCUMENT = "as document"
     AS_BINARY = "as binary"
     EXCLUDED = "excluded"
     REFUSED = "refused"
@@ -61,6 +62,13 @@ class GeometryForm(StrEnum):
     WKT = "wkt"
 
 
+class JsonForm(StrEnum):
+    """How a JSON document arrives: its text in a VARCHAR, or parsed in a SUPER."""
+
+    TEXT = "text"
+    SUPER = "super"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """The user's choice for values Redshift has no form for; no default changes one without saying so."""
@@ -69,6 +77,7 @@ class Policy:
     long_text: LongText = LongText.REFUSE
     nul_bytes: NulBytes = NulBytes.REFUSE
     geometry: GeometryForm = GeometryForm.WKB
+    json_form: JsonForm = JsonForm.TEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +149,11 @@ class Column:
     zero_dates: ZeroDates | None = None
     long_text: LongText | None = None
     nul_bytes: NulBytes | None = None
+
+    @property
+    def staging_type(self) -> str:
+        """The type COPY loads: a SUPER arrives as text and is parsed on the way from staging."""
+        return "VARCHAR(65535)" if self.redshift_type == "SUPER" else self.redshift_type
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,6 +246,7 @@ class Catalog:
         )
         if not rows:
             raise TableNotFound(f"the source has no table {name}", hint="check the name and the grants of DB_USER")
+        checked = self._json_columns(name) if any(str(row[1]).lower() == "longtext" for row in rows) else frozenset()
         spatial = any(str(row[1]).lower() in GEOMETRY_TYPES for row in rows)
         axis_order = spatial and "mariadb" not in self.server_version().lower()
         return [
@@ -260,9 +261,21 @@ class Catalog:
                 precision=_whole(precision),
                 scale=_whole(scale),
                 axis_order=axis_order,
+                json_checked=str(column) in checked,
             )
             for column, data_type, column_type, nullable, characters, octets, character_set, precision, scale in rows
         ]
+
+    def _json_columns(self, name: TableName) -> frozenset[str]:
+        """MariaDB's JSON is a LONGTEXT with the check ``json_valid(column)`` (MariaDB manual, "JSON Data Type")."""
+        if "mariadb" not in self.server_version().lower():
+            return frozenset()
+        rows = self.query(
+            "SELECT CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS"
+            " WHERE CONSTRAINT_SCHEMA = %s AND TABLE_NAME = %s AND LEVEL = 'Column'",
+            (name.schema, name.name),
+        )
+        return frozenset(str(column) for column, clause in rows if str(clause).lower().startswith("json_valid("))
 
     def _same_names(self, name: TableName) -> list[str]:
         """The tables of the schema whose name differs in case at most."""

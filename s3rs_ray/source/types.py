@@ -19,7 +19,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from ..errors import UnsupportedType
-from ..model import Column, GeometryForm, LongText, Policy, Treatment
+from ..model import Column, GeometryForm, JsonForm, LongText, Policy, Treatment
 
 MAX_VARCHAR = 65_535
 MAX_VARBYTE = 1_024_000
@@ -67,6 +67,7 @@ class SourceColumn:
         characters: CHARACTER_MAXIMUM_LENGTH; for TEXT types no more than a bound.
         octets: CHARACTER_OCTET_LENGTH: bytes in the column's own character set.
         precision, scale: NUMERIC_PRECISION, NUMERIC_SCALE.
+        json_checked: a MariaDB JSON column: a LONGTEXT whose values are checked.
         axis_order: the server is one (MySQL 8) that swaps the axes of some geometries unless told not to.
     """
 
@@ -80,6 +81,7 @@ class SourceColumn:
     scale: int | None = None
     octets: int | None = None
     axis_order: bool = False
+    json_checked: bool = False
 
     @property
     def unsigned(self) -> bool:
@@ -191,6 +193,8 @@ def _characters(column: SourceColumn, policy: Policy) -> Column:
 
 
 def _text(column: SourceColumn, policy: Policy) -> Column:
+    if column.json_checked and policy.json_form is JsonForm.SUPER:
+        return _json(column, policy)
     # The limit of a TEXT type counts bytes of its own character set; a byte of some sets becomes three (latin1's
     # euro sign, half-width katakana), two bytes of UTF-16 as well.
     octets = column.octets or column.characters or MAX_VARCHAR
@@ -217,7 +221,10 @@ def _varbyte(
 
 def _json(column: SourceColumn, policy: Policy) -> Column:
     # Read natively, MySQL's JSON is rewritten on the way: key order, 1.10 -> 1.1, large numbers to double.
-    return _whole_text(column, f"CAST({quote_name(column.name)} AS CHAR)", policy)
+    made = _whole_text(column, f"CAST({quote_name(column.name)} AS CHAR)", policy)
+    if policy.json_form is JsonForm.TEXT:
+        return made
+    return replace(made, redshift_type="SUPER", treatment=Treatment.AS_DOCUMENT)
 
 
 def _whole_text(column: SourceColumn, select: str, policy: Policy) -> Column:

@@ -65,6 +65,12 @@ def names(columns: Sequence[Column], prefix: str = "") -> str:
     return ", ".join(prefix + quote_name(c.name) for c in columns)
 
 
+def parsed(columns: Sequence[Column], prefix: str) -> list[str]:
+    """The staged columns as the target takes them: JSON text is parsed into a SUPER."""
+    staged = ((c, prefix + quote_name(c.name)) for c in columns)
+    return [f"JSON_PARSE({name})" if c.redshift_type == "SUPER" else name for c, name in staged]
+
+
 def create_schema_sql(schema: str) -> str:
     return f"CREATE SCHEMA IF NOT EXISTS {quote_name(schema)}"
 
@@ -86,15 +92,13 @@ def ledger_name(schema: str) -> str:
 
 def create_target_sql(target: Target) -> str:
     """The target table: every column nullable, because Redshift enforces no key and a source may loosen NOT NULL."""
-    return f"CREATE TABLE IF NOT EXISTS {target.qualified} ({_definitions(target.columns)})"
+    columns = ", ".join(f"{quote_name(c.name)} {c.redshift_type}" for c in target.columns)
+    return f"CREATE TABLE IF NOT EXISTS {target.qualified} ({columns})"
 
 
 def create_staging_sql(target: Target, staging: str) -> str:
-    return f"CREATE TEMP TABLE {staging} ({_definitions(target.columns)})"
-
-
-def _definitions(columns: Sequence[Column]) -> str:
-    return ", ".join(f"{quote_name(c.name)} {c.redshift_type}" for c in columns)
+    columns = ", ".join(f"{quote_name(c.name)} {c.staging_type}" for c in target.columns)
+    return f"CREATE TEMP TABLE {staging} ({columns})"
 
 
 def drop_sql(name: str) -> str:
@@ -212,14 +216,15 @@ def delete_older_sql(target: Target, staged: str) -> str:
 
 def update_older_sql(target: Target, staged: str) -> str:
     """Replaces the older versions in place, for a target with columns of its own: their values stay."""
-    values = ", ".join(f"{quote_name(c.name)} = {staged}.{quote_name(c.name)}" for c in target.columns)
+    staged_values = zip(target.columns, parsed(target.columns, f"{staged}."), strict=True)
+    values = ", ".join(f"{quote_name(c.name)} = {value}" for c, value in staged_values)
     return f"UPDATE {target.qualified} SET {values} FROM {staged} WHERE {_replaced(target, staged)}"
 
 
 def insert_missing_sql(target: Target, staged: str) -> str:
     """Inserts the staged rows whose key the target does not hold (any more)."""
     return (
-        f"INSERT INTO {target.qualified} ({names(target.columns)}) SELECT {names(target.columns, 'x.')}"
+        f"INSERT INTO {target.qualified} ({names(target.columns)}) SELECT {', '.join(parsed(target.columns, 'x.'))}"
         f" FROM {staged} AS x WHERE NOT EXISTS"
         f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
     )
