@@ -11,12 +11,12 @@ from .runs import Runs
 
 STEPS = {
     1: ("discover.after",),
-    2: ("Acquire.after", "contract.after"),
-    3: ("Begin.before", "Begin.after", "AddChunks.after"),
+    2: ("contract.after",),
+    3: ("Begin.after", "AddChunks.after"),
     4: ("read.after:3", "data.before:3", "data.after:8"),
     5: ("AddFiles.after:2", "Finish.before"),
-    6: ("Seal.before", "Seal.after", "manifest.after:2"),
-    7: ("copy.after:2", "delete.after", "record.after", "commit.before", "commit.after:2"),
+    6: ("Seal.after", "manifest.after:2"),
+    7: ("copy.after:2", "delete.after", "record.after", "commit.after:2"),
     8: ("Advance.before", "Advance.after:3", "Release.before"),
 }
 POINTS = [pytest.param(point, id=f"{step}-{point}") for step, points in STEPS.items() for point in points]

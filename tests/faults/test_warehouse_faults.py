@@ -29,10 +29,8 @@ def warehouse(stack: LocalStack) -> Iterator[LocalStack]:
 
 SURVIVED = {
     "connection refused": Fault(point="accept", action="drop", skip=2),
-    "connection lost during COPY": Fault(point="copy", action="drop"),
     "connection lost after COPY": Fault(point="copy_end", action="drop", skip=1),
     "connection lost before COMMIT": Fault(point="before_commit", action="drop", skip=1),
-    "reply to COMMIT lost": Fault(point="after_commit", action="drop"),
     "reply to every COMMIT lost": Fault(point="after_commit", action="drop", times=3),
     "1023 on the merge, three times": Fault(point="statement", action="conflict", match="^DELETE FROM", times=3),
     "1023 at COMMIT": Fault(point="before_commit", action="conflict"),

@@ -18,7 +18,7 @@ from s3rs_ray.local.stack import LocalStack
 from .ends import Ends
 from .runs import Runs
 
-SECONDS = 7.0
+SECONDS = 5.0
 SETTLE_SECONDS = 1
 OPEN_SECONDS = 1.8
 CONFLICTS = frozenset({1205, 1213})  # lock wait timeout, deadlock
