@@ -92,28 +92,32 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
 
 
 def _read_counted(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str) -> Extract:
-    """Reads a chunk whose row count agrees with what the plan promised, or with a count made right after.
+    """Reads a chunk whose row count agrees with what the plan promised, or with a count in the same snapshot.
 
-    A row updated since the plan was made has left the window, so fewer rows are explained by a new count.
+    A row updated since the plan was made has left the window, so another number is explained by a new count; one made
+    after the read would not do where rows keep leaving.
     """
+    extract = read_chunk(table, chunk, settings, endpoint, server=server)
+    if extract.data.num_rows == chunk.rows:
+        return extract
     for _ in range(READ_ATTEMPTS):
-        extract = read_chunk(table, chunk, settings, endpoint, server=server)
-        if extract.data.num_rows == chunk.rows:
-            return extract
-        with open_catalog(settings, endpoint) as catalog:
-            counted = catalog.count(table, chunk.window, chunk.range)
-        if extract.data.num_rows == counted:
+        extract = read_chunk(table, chunk, settings, endpoint, server=server, counted=True)
+        held = extract.held
+        if held is None:  # no row came, so none could bring the count
+            with open_catalog(settings, endpoint) as catalog:
+                held = catalog.count(table, chunk.window, chunk.range)
+        if extract.data.num_rows == held:
             log.info(
                 "chunk %d of %s: %d rows instead of the %d planned; the source counts the same",
                 chunk.ordinal,
                 table.name,
-                counted,
+                held,
                 chunk.rows,
             )
             return extract
     raise IntegrityError(
-        f"chunk {chunk.ordinal} of {table.name}: read {extract.data.num_rows} rows, the source counts {counted}",
-        hint="rows of the window keep changing: raise BACKUP_SETTLE_SECONDS so that the window ends earlier",
+        f"chunk {chunk.ordinal} of {table.name}: read {extract.data.num_rows} rows, the source counts {held}",
+        hint="run the command again; if it stays so, look at the source's error log",
         context={"chunk": str(chunk.ordinal), "planned": str(chunk.rows)},
     )
 

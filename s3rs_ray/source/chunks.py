@@ -113,12 +113,30 @@ def nullable_dates(columns: Sequence[Column], policy: ZeroDates) -> tuple[Column
     return tuple(c for c in columns if c.zero_dates is policy and c.nullable)
 
 
-def select_sql(table: Table, chunk: Chunk, *, guarded: bool = False) -> str:
+ROWS_ALIAS = "s3rs_rows"
+"""The extra column that says in every row how many there are, where the read brings its own count."""
+
+
+def snapshot_sql(table: Table, chunk: Chunk) -> list[str]:
+    """Opens a snapshot in the session and counts the chunk's rows in it, for a read that follows in the same one.
+
+    Both are consistent reads of one moment (MySQL manual, "START TRANSACTION … WITH CONSISTENT SNAPSHOT"), so their
+    numbers agree however fast the rows change.
+    """
+    return [
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT",
+        f"SET @{ROWS_ALIAS} = ({count_sql(table, chunk.window, chunk.range)})",
+    ]
+
+
+def select_sql(table: Table, chunk: Chunk, *, guarded: bool = False, counted: bool = False) -> str:
     """The one query that reads a chunk: every column by its own expression, named, in the table's order.
 
     Args:
         guarded: dates no calendar has become NULL, and the NULLs that are the source's own are counted beside them.
             The guard doubles what a date costs to read; without it ConnectorX panics on most such dates.
+        counted: every row says how many the snapshot of :func:`snapshot_sql` holds.
     """
     expressions = [
         f"{quote_name(c.name) if c.zero_dates and not guarded else c.select} AS {quote_name(c.name)}"
@@ -128,6 +146,8 @@ def select_sql(table: Table, chunk: Chunk, *, guarded: bool = False) -> str:
         columns = [quote_name(c.name) for c in nullable_dates(table.columns, policy)]
         if columns:
             expressions.append("+".join(f"ISNULL({name})" for name in columns) + f" AS {alias}")
+    if counted:
+        expressions.append(f"CAST(@{ROWS_ALIAS} AS SIGNED) AS {ROWS_ALIAS}")
     return (
         comment_sql(chunk.run_id, f"chunk={chunk.ordinal}")
         + f"SELECT {', '.join(expressions)} FROM {from_sql(table, chunk.range.columns)}"

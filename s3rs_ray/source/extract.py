@@ -14,7 +14,7 @@ from ..config import Settings
 from ..errors import IntegrityError, SourceError
 from ..model import Adjusted, Chunk, Column, Table, TableName
 from .catalog import Endpoint
-from .chunks import NULL_DATES_ALIASES, select_sql
+from .chunks import NULL_DATES_ALIASES, ROWS_ALIAS, select_sql, snapshot_sql
 from .types import arrow_schema
 from .values import apply_policies, before_year_one
 
@@ -30,12 +30,16 @@ class Extract:
 
     data: pa.Table
     adjusted: Adjusted
+    held: int | None = None
 
 
-def read_chunk(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str) -> Extract:
+def read_chunk(
+    table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str, counted: bool = False
+) -> Extract:
     """Reads the rows of one chunk with one query.
 
     Args:
+        counted: count the rows in the snapshot they are read from; costs a pass over the chunk's index.
         server: the server's version text; MariaDB and MySQL name the statement time limit differently.
 
     Raises:
@@ -43,20 +47,23 @@ def read_chunk(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoin
         IntegrityError: a value does not fit the contract.
     """
     url, session = source_url(settings, endpoint), session_sql(settings, server)
-    raw, guarded = _read_rows(table, chunk, lambda query: _read(url, query, session))
+    if counted:
+        session += snapshot_sql(table, chunk)
+    raw, guarded = _read_rows(table, chunk, lambda query: _read(url, query, session), counted=counted)
     own = len(table.columns)
     data = conform(raw.select(list(range(own))), table.columns)
-    counted = dict(zip(raw.column_names[own:], raw.columns[own:], strict=True))
-    source_nulls = {p: counted.get(a) for p, a in NULL_DATES_ALIASES.items()}
+    extra = dict(zip(raw.column_names[own:], raw.columns[own:], strict=True))
+    source_nulls = {p: extra.get(a) for p, a in NULL_DATES_ALIASES.items()}
+    held = extra[ROWS_ALIAS][0].as_py() if counted and raw.num_rows else None
     data, adjusted = apply_policies(data, table, source_nulls if guarded else None)
-    return Extract(data=data, adjusted=adjusted)
+    return Extract(data=data, adjusted=adjusted, held=held)
 
 
 _impossible_dates: set[tuple[TableName, str]] = set()
 """The tables, with their contracts' fingerprints, in which this process met a date no calendar has."""
 
 
-def _read_rows(table: Table, chunk: Chunk, read: Callable[[str], pa.Table]) -> tuple[pa.Table, bool]:
+def _read_rows(table: Table, chunk: Chunk, read: Callable[[str], pa.Table], *, counted: bool) -> tuple[pa.Table, bool]:
     """The rows, and whether they were read with the guard against dates no calendar has.
 
     Almost no table holds one, and the guard doubles what a date costs: it is left out until one is met. Without it
@@ -65,7 +72,7 @@ def _read_rows(table: Table, chunk: Chunk, read: Callable[[str], pa.Table]) -> t
     known = (table.name, table.fingerprint)
     if known not in _impossible_dates:
         try:
-            raw = read(select_sql(table, chunk))
+            raw = read(select_sql(table, chunk, counted=counted))
         except SourceError as exc:
             if DATE_PANIC not in exc.message:
                 raise
@@ -74,7 +81,7 @@ def _read_rows(table: Table, chunk: Chunk, read: Callable[[str], pa.Table]) -> t
                 return raw, False
         log.info("%s holds a date that no calendar has: chunk %d is read again with a guard", table.name, chunk.ordinal)
         _impossible_dates.add(known)
-    return read(select_sql(table, chunk, guarded=True)), True
+    return read(select_sql(table, chunk, guarded=True, counted=counted)), True
 
 
 def source_url(settings: Settings, endpoint: Endpoint) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import socket
@@ -109,6 +110,28 @@ def test_the_source_is_read_by_no_more_than_max_workers(ends: Ends, monkeypatch:
     settings = ends.world.settings.model_copy(update={"backup_batch_size": 20, "backup_max_workers": 3})
     assert ends.world.sync_one("t", settings).files_created == 20
     assert most == 3
+
+
+def test_rows_that_keep_leaving_their_chunk_are_explained(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hot table: between the plan and every read, and right after every read, rows are updated out of the window."""
+    plain = ends.world.settings.model_copy(update={"backup_batch_size": 100, "backup_max_workers": 1})
+    left = iter(ends.world.source_rows("t", "id", "ORDER BY update_at, id"))
+
+    def leave() -> None:
+        for (key,) in itertools.islice(left, 3):
+            ends.world.execute(f"UPDATE t SET update_at = UTC_TIMESTAMP() + INTERVAL 1 DAY WHERE id = {key}")
+
+    def hot(*arguments: Any, **more: Any) -> Any:
+        leave()
+        extract = read_chunk(*arguments, **more)
+        leave()
+        return extract
+
+    monkeypatch.setattr(tasks, "read_chunk", hot)
+    result = ends.world.sync_one("t", plain)
+    assert 350 < result.rows_loaded < 400
+    gone = 400 - result.rows_loaded
+    assert ends.world.target_rows("t", "count(*), count(distinct id)") == [(400 - gone, 400 - gone)]
 
 
 def test_a_listing_goes_on_behind_its_first_page(ends: Ends) -> None:

@@ -203,7 +203,7 @@ def dated(day: int | None, moment: int) -> pa.Table:
 def read_rows(reader: Reader, name: str, columns: list[Column] | None = None) -> bool:
     of = build.window((), (dt.datetime(2026, 1, 1), 1))
     chunk = build.run_chunks("r", [None, None], of=of, columns=("update_at", "ID"))[0]
-    return _read_rows(build.table(name=TableName("dates", name), of=columns or DATED), chunk, reader)[1]
+    return _read_rows(build.table(name=TableName("dates", name), of=columns or DATED), chunk, reader, counted=False)[1]
 
 
 PANIC = SourceError("reading from MySQL failed: Couldn't convert the value `Date(\"'2024-00-10'\")` to a desired type")
