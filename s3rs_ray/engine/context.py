@@ -6,7 +6,7 @@ import datetime as dt
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -136,19 +136,16 @@ def _release(hold: Hold) -> None:
         log.warning("%s: the lease could not be given back (%s); it ends in %d s", hold.table, exc, LEASE_SECONDS)
 
 
-def _heartbeat(hold: Hold) -> AbstractContextManager[None]:
-    @contextmanager
-    def beating() -> Iterator[None]:
-        ended = threading.Event()
-        thread = threading.Thread(target=_beat, args=(hold, ended), name=f"heartbeat {hold.table}", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
-
-    return beating()
+@contextmanager
+def _heartbeat(hold: Hold) -> Iterator[None]:
+    ended = threading.Event()
+    thread = threading.Thread(target=_beat, args=(hold, ended), name=f"heartbeat {hold.table}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _beat(hold: Hold, ended: threading.Event) -> None:

@@ -100,10 +100,11 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
         return _load_only(run, name, tally)
     with open_source(run) as catalog:
         table = catalog.discover(name)
-        plan = plan_table(run, catalog, table, run.ledger.load(name))
+        state = run.ledger.load(name)
+        plan = plan_table(run, catalog, table, state)
         tally.note = "; ".join(plan.reasons)
-        if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, run.ledger.load(name)):
-            return run.ledger.load(name)
+        if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state):
+            return state
         place = run.workplace()
         with hold_table(run, place.ledger, name) as hold:
             _identify(hold, extract=True)
