@@ -15,8 +15,8 @@ setup: ## the virtual environment and MariaDB's server (the other targets see to
 demo: setup ## the whole pipeline on an embedded MySQL, S3 and warehouse
 	@$(BIN)/s3rs-ray demo $(ARGS)
 
-test: setup ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## all tests, a file at a time on each core
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: setup ## format, lint, types, layers
 	@$(BIN)/ruff format --check .

@@ -23,6 +23,8 @@ from s3rs_ray.local.comparison import connect_warehouse
 from s3rs_ray.local.stack import LocalStack
 from s3rs_ray.model import Chunk
 from s3rs_ray.source.catalog import Endpoint, open_catalog
+from s3rs_ray.source.chunks import looks_rows_up
+from s3rs_ray.source.extract import session_sql
 
 TABLE = f"{settlement.DATABASE}.{settlement.DELIVERY_TABLE}"
 ROW_BYTES = 600
@@ -77,6 +79,12 @@ class Case:
     @property
     def endpoint(self) -> Endpoint:
         return Endpoint(self.stack.mariadb.host, self.stack.mariadb.port)
+
+    @property
+    def session(self) -> list[str]:
+        """What the product sets on a connection before it reads a chunk."""
+        lookups = looks_rows_up(self.plan.table, self.chunks[0].range.columns)
+        return session_sql(self.settings, self.server, lookups=lookups)
 
     @property
     def servers(self) -> dict[str, tuple[int, ...]]:

@@ -20,7 +20,7 @@ import connectorx
 
 from s3rs_ray.model import Column, Table
 from s3rs_ray.source.chunks import select_sql
-from s3rs_ray.source.extract import read_chunk, session_sql, source_url
+from s3rs_ray.source.extract import read_chunk, source_url
 from s3rs_ray.source.types import quote_name
 
 from .case import Case, open_case
@@ -90,7 +90,7 @@ def _cpu_seconds(case: Case) -> float:
 
 
 def _read_native(case: Case, table: Table) -> int:
-    url, session = source_url(case.settings, case.endpoint), session_sql(case.settings, case.server)
+    url, session = source_url(case.settings, case.endpoint), case.session
     return sum(
         connectorx.read_sql(
             url, select_sql(table, chunk), return_type="arrow", protocol="binary", pre_execution_query=session

@@ -16,7 +16,7 @@ from typing import IO
 import connectorx
 
 from s3rs_ray.source.chunks import select_sql
-from s3rs_ray.source.extract import session_sql, source_url
+from s3rs_ray.source.extract import source_url
 
 from .case import Case
 from .sample import Sample, require_rows
@@ -74,7 +74,7 @@ def _start_client(case: Case, output: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _ask(process: subprocess.Popen[bytes], case: Case) -> None:
-    statements = [*session_sql(case.settings, case.server), *(select_sql(case.plan.table, c) for c in case.chunks)]
+    statements = [*case.session, *(select_sql(case.plan.table, c) for c in case.chunks)]
     process.communicate(";\n".join([*statements, ""]).encode())
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, CLIENT)
@@ -85,8 +85,7 @@ def read_with_connectorx(case: Case, processes: int) -> Sample:
     context = multiprocessing.get_context("spawn")
     together = context.Barrier(processes + 1)
     url = source_url(case.settings, case.endpoint)
-    session = session_sql(case.settings, case.server)
-    read = functools.partial(_read, url, session)
+    read = functools.partial(_read, url, case.session)
     with context.Pool(processes, _prepare, (together,)) as pool:
         ready = [pool.apply_async(_ready) for _ in range(processes)]
         together.wait(START_SECONDS)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from s3rs_ray.engine.loading import authorization, open_session, target_of
 from s3rs_ray.model import Chunk, DataFile, Manifest, Mode, Watermark
 from s3rs_ray.source.chunks import select_sql
-from s3rs_ray.source.extract import conform, session_sql, source_url
+from s3rs_ray.source.extract import conform, source_url
 from s3rs_ray.storage.manifest import copy_manifest, load_id
 from s3rs_ray.storage.parquet import ParquetFile, write_parquet
 from s3rs_ray.storage.s3 import S3Store
@@ -110,7 +110,7 @@ def _read(case: Case, chunk: Chunk) -> pa.Table:
         select_sql(case.plan.table, chunk),
         return_type="arrow",
         protocol="binary",
-        pre_execution_query=session_sql(case.settings, case.server),
+        pre_execution_query=case.session,
     )
     return raw.select([c.name for c in case.plan.table.columns])  # without the counts of NULL dates
 

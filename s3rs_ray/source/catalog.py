@@ -395,10 +395,10 @@ class Catalog:
 
 def _serving_index(indexes: Sequence[Index], order_columns: Sequence[str], key: Sequence[str]) -> str | None:
     """The index whose order is ``(cursor, *key)``; a secondary index ends in the primary key without saying so."""
-    primary = next((i.columns for i in indexes if i.name == "PRIMARY"), ())
+    primary = next((i.columns for i in indexes if i.name == chunks.PRIMARY), ())
     wanted = tuple(order_columns)
     for index in indexes:
-        columns = index.columns if index.name == "PRIMARY" else _extended(index.columns, primary)
+        columns = index.columns if index.name == chunks.PRIMARY else _extended(index.columns, primary)
         if columns[: len(wanted)] == wanted:
             return index.name
     return next((i.name for i in indexes if i.columns[0] == wanted[0] and tuple(key) != primary), None)

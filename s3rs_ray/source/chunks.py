@@ -14,6 +14,9 @@ from decimal import Decimal
 from ..model import Chunk, Column, KeyRange, KeyValue, Position, RangeOrder, Table, Watermark, Window, ZeroDates
 from .types import quote_name
 
+PRIMARY = "PRIMARY"
+"""The name of every primary key's index; InnoDB keeps the rows themselves in it (MySQL manual, "Clustered Indexes")."""
+
 NULL_DATES_ALIASES = {policy: f"s3rs_null_dates_{policy}" for policy in ZeroDates}
 """The extra columns behind a table's own: how many dates of a row are NULL at the source, by policy."""
 
@@ -96,8 +99,17 @@ def from_sql(table: Table, columns: Sequence[str]) -> str:
     Without the hint the optimizer leaves the index once it expects more than about 7 % of the table (measured).
     """
     name = f"{quote_name(table.name.schema)}.{quote_name(table.name.name)}"
-    index = table.cursor_index if tuple(columns) == table.order_columns else table.key_index
+    index = _serving_index(table, columns)
     return f"{name} FORCE INDEX ({quote_name(index)})" if index else name
+
+
+def looks_rows_up(table: Table, columns: Sequence[str]) -> bool:
+    """Whether a range over ``columns`` finds its rows through a secondary index, out of the primary key's order."""
+    return _serving_index(table, columns) not in {None, PRIMARY}
+
+
+def _serving_index(table: Table, columns: Sequence[str]) -> str | None:
+    return table.cursor_index if tuple(columns) == table.order_columns else table.key_index
 
 
 def comment_sql(run_id: str, what: str) -> str:

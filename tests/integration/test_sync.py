@@ -20,6 +20,7 @@ from s3rs_ray.ledger.state import Lease
 from s3rs_ray.model import RangeOrder, Watermark, Window
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.chunks import select_sql
+from s3rs_ray.source.extract import read_chunk, session_sql
 from s3rs_ray.storage.layout import format_state_key, table_prefix
 
 if TYPE_CHECKING:
@@ -156,9 +157,32 @@ def test_every_chunk_is_an_index_range(world: World) -> None:
         assert upto is not None
         window = Window(after=Watermark.START, upto=upto)
         chunks = list(catalog.cut(table, window, RangeOrder.CURSOR, run_id="r", rows=500))
-        kinds = [catalog.query("EXPLAIN " + select_sql(table, chunk))[0][3] for chunk in chunks]
-    assert kinds == ["range"] * 6
+        for statement in session_sql(settings, catalog.server_version(), lookups=True):
+            catalog.query(statement)
+        explained = [catalog.query("EXPLAIN " + select_sql(table, chunk))[0] for chunk in chunks]
+    assert [row[3] for row in explained] == ["range"] * 6
+    assert all("Rowid-ordered scan" in str(row[-1]) for row in explained)
     assert [c.rows for c in chunks] == [500] * 6
+
+
+def test_rows_found_through_a_secondary_index_are_looked_up_in_the_order_of_the_primary_key(world: World) -> None:
+    make_table(world, 3000, ties=50)
+    endpoint = Endpoint(world.settings.db_host, world.settings.db_port)
+    with open_catalog(world.settings, endpoint) as catalog:
+        table, server = catalog.discover(world.name("t")), catalog.server_version()
+        window = Window(after=Watermark.START, upto=Watermark(position=(dt.datetime(2027, 1, 1), 0)))
+
+        def lookups(order: RangeOrder) -> int:
+            """How many multi-range reads the server began while a chunk was read."""
+            chunk = next(catalog.cut(table, window, order, run_id="r", rows=500))
+            began = "SHOW GLOBAL STATUS LIKE 'Handler_mrr_init'"
+            before = int(str(catalog.query(began)[0][1]))
+            extract = read_chunk(table, chunk, world.settings, endpoint, server=server)
+            assert extract.data.num_rows == 500
+            return int(str(catalog.query(began)[0][1])) - before
+
+        assert lookups(RangeOrder.CURSOR) == 1
+        assert lookups(RangeOrder.KEY) == 0
 
 
 def test_an_interrupted_run_is_finished_by_the_next_and_reads_only_what_is_missing(world: World) -> None:

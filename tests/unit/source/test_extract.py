@@ -63,18 +63,19 @@ def test_tls_is_asked_for_in_the_drivers_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("server", "limit"),
+    ("server", "limit", "buffer"),
     [
-        ("10.11.6-MariaDB-0+deb12u1", "SET SESSION max_statement_time=90"),
-        ("8.0.36", "SET SESSION max_execution_time=90000"),
+        ("10.11.6-MariaDB-0+deb12u1", "max_statement_time=90", "mrr_buffer_size"),
+        ("8.0.36", "max_execution_time=90000", "read_rnd_buffer_size"),
     ],
 )
-def test_the_session_is_in_utc_in_no_mode_and_bounded_in_the_servers_own_words(server: str, limit: str) -> None:
-    assert session_sql(settings(backup_timeout_seconds=90), server) == [
-        "SET NAMES utf8mb4",
-        "SET SESSION sql_mode='', time_zone='+00:00'",
-        limit,
-    ]
+def test_the_session_is_in_utc_in_no_mode_and_bounded_in_the_servers_own_words(
+    server: str, limit: str, buffer: str
+) -> None:
+    always = ["SET NAMES utf8mb4", "SET SESSION sql_mode='', time_zone='+00:00'", f"SET SESSION {limit}"]
+    ordered = [f"SET SESSION optimizer_switch='mrr=on,mrr_cost_based=off', {buffer}=8388608"]
+    assert session_sql(settings(backup_timeout_seconds=90), server, lookups=False) == always
+    assert session_sql(settings(backup_timeout_seconds=90), server, lookups=True) == always + ordered
 
 
 @pytest.mark.parametrize("host", ["not a host", "127.0.0.1:99999"])
