@@ -9,6 +9,7 @@ Positions and ranges
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -31,6 +32,18 @@ class Treatment(StrEnum):
     AS_BINARY = "as binary"
     EXCLUDED = "excluded"
     REFUSED = "refused"
+
+
+class Comparison(StrEnum):
+    """What of a column is compared after a load, besides the number of its values.
+
+    Attributes:
+        ORDERED: least and greatest value: source and warehouse order numbers, dates and times alike.
+        COUNTED: nothing more: they order texts (collations, trailing blanks) and bytes each in its own way.
+    """
+
+    ORDERED = "ordered"
+    COUNTED = "counted"
 
 
 class ZeroDates(StrEnum):
@@ -132,6 +145,8 @@ class Column:
         select: the SELECT expression that yields the value exactly (no alias).
         arrow_type: the Arrow type of the file's column, in pyarrow's notation, e.g. ``decimal128(10, 2)``.
         redshift_type: the Redshift type, e.g. ``DECIMAL(10,2)``.
+        comparison: what is compared after a load.
+        compared: the SELECT expression for it, which MySQL counts and orders as the warehouse does its own.
         treatment: exact, widened, as text or as number.
         nullable: whether the source allows NULL.
         max_bytes: the largest value Redshift takes, where the source may hold a larger one; 0 where all fit.
@@ -143,6 +158,8 @@ class Column:
     select: str
     arrow_type: str
     redshift_type: str
+    comparison: Comparison
+    compared: str
     treatment: Treatment = Treatment.EXACT
     nullable: bool = True
     max_bytes: int = 0
@@ -154,6 +171,11 @@ class Column:
     def staging_type(self) -> str:
         """The type COPY loads: a SUPER arrives as text and is parsed on the way from staging."""
         return "VARCHAR(65535)" if self.redshift_type == "SUPER" else self.redshift_type
+
+
+def ordered_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """The columns whose least and greatest values are compared."""
+    return tuple(c for c in columns if c.comparison is Comparison.ORDERED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

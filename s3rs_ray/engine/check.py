@@ -7,7 +7,6 @@ Where nothing changed meanwhile, counts, minima and maxima of the columns are co
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,7 +15,7 @@ from typing import Any, TypeAlias
 
 from ..config import Settings
 from ..errors import IntegrityError
-from ..model import Column, Position, RangeOrder, Table, Watermark, Window
+from ..model import Position, RangeOrder, Table, Watermark, Window, ordered_columns
 from ..source.catalog import Catalog
 from ..warehouse import sql
 from ..warehouse.redshift import Warehouse
@@ -130,21 +129,15 @@ def _explain(catalog: Catalog, table: Table, rows: Sequence[Plain], check: Check
 def _compare_columns(
     catalog: Catalog, warehouse: Warehouse, target: Target, table: Table, piece: Window, check: Check
 ) -> None:
-    """Counts of values, and the least and greatest of numbers and times."""
-    ordered = [c for c in table.columns if _is_ordered(c)]
-    here = catalog.aggregates(table, piece, ordered)
-
+    """Counts of values, and the least and greatest of those both sides order alike."""
+    here = catalog.aggregates(table, piece)
     low, closed, parameters = _bounds(piece)
-    there = warehouse.query(sql.aggregates_sql(target, ordered, low=low, closed=closed), parameters)[0]
+    there = warehouse.query(sql.aggregates_sql(target, low=low, closed=closed), parameters)[0]
     names = [f"count of {c.name}" for c in table.columns]
-    names += [f"{what} of {c.name}" for c in ordered for what in ("minimum", "maximum")]
+    names += [f"{what} of {c.name}" for c in ordered_columns(table.columns) for what in ("minimum", "maximum")]
     for name, ours, theirs in zip(names, here, there, strict=True):
         if _plain((ours,)) != _plain((theirs,)):
             check.differences.append(f"the {name} is {ours} at the source and {theirs} there")
-
-
-def _is_ordered(column: Column) -> bool:
-    return re.match(r"int|decimal|date|timestamp", column.arrow_type) is not None
 
 
 def _plain(row: Sequence[object]) -> Plain:

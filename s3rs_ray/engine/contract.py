@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from ..errors import SchemaDrift
-from ..model import Column, LongText, NulBytes, Table, TableName, Treatment, ZeroDates
+from ..model import Column, Comparison, LongText, NulBytes, Table, TableName, Treatment, ZeroDates
 
 
 def format_contract(table: Table) -> bytes:
@@ -42,7 +42,13 @@ def parse_contract(body: bytes, key: str) -> Table:
 
 
 def _column(d: dict[str, Any]) -> Column:
-    kinds = {"treatment": Treatment, "zero_dates": ZeroDates, "long_text": LongText, "nul_bytes": NulBytes}
+    kinds = {
+        "comparison": Comparison,
+        "treatment": Treatment,
+        "zero_dates": ZeroDates,
+        "long_text": LongText,
+        "nul_bytes": NulBytes,
+    }
     for name, kind in kinds.items():
         d[name] = None if d[name] is None else kind(d[name])
     return Column(**d)

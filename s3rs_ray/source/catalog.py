@@ -19,7 +19,6 @@ from ..config import Settings
 from ..errors import ConfigError, SourceError, SourceUnavailable, TableNotFound, UnsupportedTable
 from ..model import (
     Chunk,
-    Column,
     Index,
     KeyRange,
     KeyValue,
@@ -363,9 +362,9 @@ class Catalog:
         """Cursor, then key, of those of the keys that are there."""
         return self.query(chunks.cursors_sql(table, keys))
 
-    def aggregates(self, table: Table, window: Window, ordered: Sequence[Column]) -> tuple[object, ...]:
+    def aggregates(self, table: Table, window: Window) -> tuple[object, ...]:
         """Counts of all columns, then minimum and maximum of the ordered ones, over a window."""
-        return self.query(chunks.aggregates_sql(table, window, ordered))[0]
+        return self.query(chunks.aggregates_sql(table, window))[0]
 
     def cut(
         self, table: Table, window: Window, order: RangeOrder, *, run_id: str, rows: int, done: Sequence[Chunk] = ()

@@ -11,7 +11,19 @@ import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
 
-from ..model import Chunk, Column, KeyRange, KeyValue, Position, RangeOrder, Table, Watermark, Window, ZeroDates
+from ..model import (
+    Chunk,
+    Column,
+    KeyRange,
+    KeyValue,
+    Position,
+    RangeOrder,
+    Table,
+    Watermark,
+    Window,
+    ZeroDates,
+    ordered_columns,
+)
 from .types import quote_name
 
 PRIMARY = "PRIMARY"
@@ -227,14 +239,9 @@ def cursors_sql(table: Table, keys: Sequence[Sequence[KeyValue]]) -> str:
     return f"SELECT {named} FROM {quote_name(table.name.schema)}.{quote_name(table.name.name)} WHERE {rows}"
 
 
-def aggregates_sql(table: Table, window: Window, ordered: Sequence[Column]) -> str:
+def aggregates_sql(table: Table, window: Window) -> str:
     """Counts of all columns, then minimum and maximum of the ordered ones, over a window."""
-    parts = [f"COUNT({c.select})" for c in table.columns]
-    parts += [f"{function}({_ordered_sql(c)})" for c in ordered for function in ("MIN", "MAX")]
+    parts = [f"COUNT({c.compared})" for c in table.columns]
+    parts += [f"{function}({c.compared})" for c in ordered_columns(table.columns) for function in ("MIN", "MAX")]
     whole = window_range(table, window)
     return f"SELECT {', '.join(parts)} FROM {from_sql(table, whole.columns)} WHERE {range_sql(whole)}"
-
-
-def _ordered_sql(column: Column) -> str:
-    """An expression that the server orders as the value: a DECIMAL itself, not its text."""
-    return quote_name(column.name) if column.arrow_type.startswith("decimal") else column.select

@@ -1,4 +1,4 @@
-"""The one table of types: MySQL column -> SELECT expression, Arrow type, Redshift type.
+"""The one table of types: MySQL column -> SELECT expression, Arrow type, Redshift type, comparison afterwards.
 
 Discovery, extraction, DDL and verification all read what :func:`contract` decides; nothing decides it again.
 
@@ -19,7 +19,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from ..errors import UnsupportedType
-from ..model import Column, GeometryForm, JsonForm, LongText, Policy, Treatment
+from ..model import Column, Comparison, GeometryForm, JsonForm, LongText, Policy, Treatment
 
 MAX_VARCHAR = 65_535
 MAX_VARBYTE = 1_024_000
@@ -88,6 +88,9 @@ class SourceColumn:
         return "unsigned" in self.column_type
 
 
+_UNORDERED = frozenset({"string", "binary"})
+"""Arrow types of the values that source and warehouse order differently, as text also numbers of over 38 digits."""
+
 Rule: TypeAlias = Callable[[SourceColumn, Policy], Column]
 
 
@@ -121,13 +124,18 @@ def _column(
     redshift: str,
     treatment: Treatment = Treatment.EXACT,
     select: str | None = None,
+    compared: str | None = None,
 ) -> Column:
+    """A contract; ``compared`` is given where the source orders another expression as the warehouse does the value."""
+    select = select or quote_name(column.name)
     return Column(
         name=column.name,
         source_type=column.column_type,
-        select=select or quote_name(column.name),
+        select=select,
         arrow_type=arrow,
         redshift_type=redshift,
+        comparison=Comparison.COUNTED if arrow in _UNORDERED else Comparison.ORDERED,
+        compared=compared or select,
         treatment=treatment,
         nullable=column.nullable,
     )
@@ -150,14 +158,16 @@ def _integer(column: SourceColumn, policy: Policy) -> Column:
 def _decimal(column: SourceColumn, policy: Policy) -> Column:
     """Read as text, because ConnectorX reads every DECIMAL as decimal128(38,10) and rounds larger scales."""
     precision, scale = column.precision or 10, column.scale or 0
-    select = f"CAST({quote_name(column.name)} AS CHAR)"
+    quoted = quote_name(column.name)
+    select = f"CAST({quoted} AS CHAR)"
     if precision > MAX_DECIMAL or scale > MAX_SCALE:
         size = precision + (3 if precision == scale else 2)  # sign and point, and the 0 before a lone point
         return _column(column, "string", f"VARCHAR({size})", Treatment.AS_TEXT, select)
     # DECIMAL(19,s) is stored in 8 bytes and overflows at 2^63-1, short of 19 nines.
     declared = 20 if precision == 19 else precision
     treatment = Treatment.EXACT if declared == precision else Treatment.WIDENED
-    return _column(column, f"decimal128({declared}, {scale})", f"DECIMAL({declared},{scale})", treatment, select)
+    arrow, redshift = f"decimal128({declared}, {scale})", f"DECIMAL({declared},{scale})"
+    return _column(column, arrow, redshift, treatment, select, compared=quoted)
 
 
 def _date(column: SourceColumn, policy: Policy) -> Column:
@@ -273,11 +283,19 @@ def _bit(column: SourceColumn, policy: Policy) -> Column:
 
 
 def _float(column: SourceColumn, policy: Policy) -> Column:
-    return _column(column, "float", "REAL")
+    return _column(column, "float", "REAL", compared=_whole_double(column))
 
 
 def _double(column: SourceColumn, policy: Policy) -> Column:
-    return _column(column, "double", "DOUBLE PRECISION")
+    return _column(column, "double", "DOUBLE PRECISION", compared=_whole_double(column))
+
+
+def _whole_double(column: SourceColumn) -> str:
+    """A number that is told with all its digits: a FLOAT is told with six, a DOUBLE(20,5) with five behind the point.
+
+    The two zeros are equal to each other on both sides (IEEE 754), so either may be the least or greatest value.
+    """
+    return f"{quote_name(column.name)}*1e0"
 
 
 def _printed(size: int) -> Rule:
@@ -340,6 +358,9 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
 
 
 def fingerprint(columns: Sequence[Column], order_columns: Sequence[str]) -> str:
-    """Digest of everything the files and the target depend on: sha256, the first 16 hex digits."""
+    """Digest of everything the files and the target depend on: sha256, the first 16 hex digits.
+
+    How values are compared afterwards is not in it: the same files under another comparison may share a COPY.
+    """
     text = repr([(c.name, c.select, c.arrow_type, c.redshift_type) for c in columns]) + repr(tuple(order_columns))
     return hashlib.sha256(text.encode()).hexdigest()[:16]

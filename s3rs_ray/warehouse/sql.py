@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..model import Column
+from ..model import Column, ordered_columns
 
 LEDGER_TABLE = "s3rs_load_ledger"
 
@@ -262,10 +262,11 @@ def positions_sql(target: Target, order_columns: Sequence[str], *, low: bool, cl
     return f"SELECT {named} FROM {target.qualified} WHERE {_between(target, low=low, closed=closed)}"
 
 
-def aggregates_sql(target: Target, ordered: Sequence[Column], *, low: bool, closed: bool) -> str:
+def aggregates_sql(target: Target, *, low: bool, closed: bool) -> str:
     """Counts of all columns, then minimum and maximum of the ordered ones, between two cursor values."""
     parts = [f"count({quote_name(c.name)})" for c in target.columns]
-    parts += [f"{function}({quote_name(c.name)})" for c in ordered for function in ("min", "max")]
+    ordered = [quote_name(c.name) for c in ordered_columns(target.columns)]
+    parts += [f"{function}({name})" for name in ordered for function in ("min", "max")]
     return f"SELECT {', '.join(parts)} FROM {target.qualified} WHERE {_between(target, low=low, closed=closed)}"
 
 

@@ -10,6 +10,7 @@ import pytest
 from s3rs_ray.engine import driver
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Event, EventKind, Status
+from tests.support.exact import fill
 
 if TYPE_CHECKING:
     from s3rs_ray.engine.events import TableResult
@@ -80,6 +81,42 @@ def test_damage_is_found_and_exits_4(world: World, damage: str, says: str) -> No
     result = run_with(world, second)
     assert (result.status, result.exit_code) == (Status.FAILED, 4)
     assert says in result.error
+
+
+def test_what_both_sides_order_alike_is_equal_at_every_types_limits(world: World) -> None:
+    columns = {
+        "f FLOAT": ("3.4028234663852886e38", "-1e-45", "0.1"),
+        "d DOUBLE": ("-1.7976931348623157e308", "5e-324", "0.1"),
+        "n DOUBLE(20,5)": ("-0.00001", "123456789012345.6", "0.1"),
+        "z DOUBLE": ("-0.0e0", "0.0e0", "-0.0e0"),
+        "m DECIMAL(38,10)": ("-9.9", "10.1", "9.95"),
+        "big DECIMAL(65,30)": ("-9.9", "10.1", "9.95"),
+        "u BIGINT UNSIGNED": ("18446744073709551615", "0", "9"),
+        "b BIT(64)": ("b'1'", "~0", "0"),
+        "y YEAR": ("0", "1901", "2155"),
+        "t TIME(6)": ("'-838:59:59.999999'", "'838:59:59'", "'00:00:00.000001'"),
+        "day DATE": ("'0000-00-00'", "'9999-12-31'", "'0001-01-01'"),
+        "at DATETIME(6)": ("'9999-12-31 23:59:59.999999'", "'1000-01-01'", "NULL"),
+        "s TIMESTAMP(6) NULL": ("'2038-01-19 03:14:07'", "'1970-01-01 00:00:01'", "0"),
+        "v VARCHAR(9)": ("'b '", "'A'", "'a'"),
+        "x VARBINARY(9)": ("x'ff'", "x''", "x'00'"),
+        "e ENUM('z','a')": ("'z'", "'a'", "'z'"),
+    }
+    world.execute("SET SESSION sql_mode = ''")
+    fill(world, list(columns), [])
+    for number in range(3):
+        values = ", ".join(chosen[number] for chosen in columns.values())
+        world.execute(f"INSERT INTO t VALUES ({number}, '2026-01-0{number + 1}', {values})")
+    compared = [world.sync_one("t", limit=rows, verify=True).verified_rows for rows in (1, 2)]
+    assert compared == [1, 3]  # the first cursor value of a window is compared whole
+
+
+@pytest.mark.parametrize(("column", "value"), [("f", "1.0000001"), ("d", "1.0000000000000002"), ("at", "NULL")])
+def test_the_least_difference_of_an_ordered_column_is_found(world: World, column: str, value: str) -> None:
+    fill(world, ["f FLOAT", "d DOUBLE", "at DATETIME(6)"], [[1.0, 1.0, "2026-01-01 00:00:00.000001"]])
+    result = run_with(world, f"UPDATE t SET {column} = {value}")
+    assert (result.status, result.exit_code) == (Status.FAILED, 4)
+    assert f" of {column} is " in result.error
 
 
 @pytest.mark.parametrize(

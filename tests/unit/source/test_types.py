@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from s3rs_ray.errors import UnsupportedType
-from s3rs_ray.model import Column, GeometryForm, LongText, NulBytes, Policy, Treatment, ZeroDates
+from s3rs_ray.model import Column, Comparison, GeometryForm, LongText, NulBytes, Policy, Treatment, ZeroDates
 from s3rs_ray.source import types
 from s3rs_ray.source.types import MAX_VARBYTE, MAX_VARCHAR, arrow_schema, arrow_type, contract, fingerprint
 from tests.support.build import source_column
@@ -83,16 +83,35 @@ RULES: list[tuple[str, dict[str, Any], str, str, str, Treatment]] = [
 ]
 
 
+# Arrow type -> what is compared after a load, and the expression where it is not the SELECT's
+COMPARED = {
+    **dict.fromkeys(("int16", "int32", "int64", "date32[day]", "timestamp[us]"), (Comparison.ORDERED, "")),
+    **dict.fromkeys(("string", "binary"), (Comparison.COUNTED, "")),
+    **dict.fromkeys(("float", "double"), (Comparison.ORDERED, "`c`*1e0")),
+}
+
+
+def compared(rule: tuple[str, dict[str, Any], str, str, str, Treatment]) -> tuple[Comparison, str]:
+    """A DECIMAL is ordered as a number and not as the text it is read as; an integer is as it is read."""
+    if rule[3].startswith("decimal"):
+        return Comparison.ORDERED, "`c`" if rule[0].startswith("decimal") else rule[2]
+    comparison, expression = COMPARED[rule[3]]
+    return comparison, expression or rule[2]
+
+
 @pytest.mark.parametrize("rule", RULES, ids=lambda r: r[0])
 def test_every_type_has_one_contract(rule: tuple[str, dict[str, Any], str, str, str, Treatment]) -> None:
     column_type, sizes, select, arrow, redshift, treatment = rule
     made = contract(source_column("c", column_type, **sizes))
+    comparison, expression = compared(rule)
     assert dataclasses.replace(made, max_bytes=0, zero_dates=None, long_text=None, nul_bytes=None) == Column(
         name="c",
         source_type=column_type,
         select=select,
         arrow_type=arrow,
         redshift_type=redshift,
+        comparison=comparison,
+        compared=expression,
         treatment=treatment,
         nullable=True,
     )
@@ -213,7 +232,14 @@ def test_the_fingerprint_is_the_same_in_every_process_and_version() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"nullable": False}, {"treatment": NUMBER}, {"source_type": "decimal(10,2) zerofill"}]
+    "change",
+    [
+        {"nullable": False},
+        {"treatment": NUMBER},
+        {"source_type": "decimal(10,2) zerofill"},
+        {"comparison": Comparison.COUNTED},
+        {"compared": "`d`"},
+    ],
 )
 def test_the_fingerprint_ignores_what_no_file_depends_on(change: dict[str, object]) -> None:
     other = dataclasses.replace(COLUMN, **change)  # type: ignore[arg-type]

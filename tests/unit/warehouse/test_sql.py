@@ -22,7 +22,6 @@ KEYS = sql.keys_sql("AKIA", "se'cr\\et", "")
 
 
 def statements() -> dict[str, str]:
-    order = [c for c in TARGET.columns if c.name in ("update_at", "ID")]
     return {
         "create schema": sql.create_schema_sql('we"ird'),
         "create ledger": sql.create_ledger_sql("public"),
@@ -47,7 +46,7 @@ def statements() -> dict[str, str]:
         "update older": sql.update_older_sql(TARGET, TARGET.staging),
         "insert missing": sql.insert_missing_sql(TARGET, TARGET.staging),
         "positions": sql.positions_sql(TARGET, ("update_at", "ID"), low=True, closed=True),
-        "aggregates": sql.aggregates_sql(TARGET, order, low=False, closed=True),
+        "aggregates": sql.aggregates_sql(TARGET, low=False, closed=True),
         "statement timeout": sql.statement_timeout_sql(7200),
         "analyze": sql.analyze_sql(TARGET),
     }

@@ -68,7 +68,7 @@ INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."i
 SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" >= %s AND "update_at" <= %s
 
 -- aggregates
-SELECT count("id"), count("update_at"), count("amount"), count("note"), min("id"), max("id"), min("update_at"), max("update_at") FROM "public"."parcels" WHERE "update_at" <= %s
+SELECT count("id"), count("update_at"), count("amount"), count("note"), min("id"), max("id"), min("update_at"), max("update_at"), min("amount"), max("amount") FROM "public"."parcels" WHERE "update_at" <= %s
 
 -- statement timeout
 SET statement_timeout TO 7200000
