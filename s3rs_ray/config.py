@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from .errors import ConfigError
-from .model import GeometryForm, JsonForm, LongText, NulBytes, Policy, TableName, ZeroDates
+from .model import GeometryForm, JsonForm, LongText, NulBytes, Policy, RangeOrder, TableName, ZeroDates
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
@@ -170,6 +170,10 @@ class Settings(BaseModel):
     backup_key_columns: Names = Field((), description="key columns, comma-separated; empty: the primary key")
     backup_batch_size: Count = Field(200_000, description="rows per chunk")
     backup_num_chunks: int = Field(0, ge=0, description="cut a window into about so many chunks; 0: by rows")
+    backup_chunk_order: Literal["", "cursor", "key"] = Field(
+        "",
+        description="chunks are ranges of the cursor or of the key; empty: the key for the first load of a large table",
+    )
     backup_max_workers: Count = Field(4, description="chunks read at the same time, over all tables")
     backup_max_tables: Count = Field(4, description="tables worked on at once with --strategy inter-table")
     backup_retry_attempts: int = Field(3, ge=0, description="how often a failed chunk is tried again")
@@ -263,6 +267,11 @@ class Settings(BaseModel):
         """The settings of the entry that names this very table."""
         own = [t for pattern, t in self.tables.items() if TableName.parse(pattern, self.db_database) == name]
         return own[0] if own else TableSettings()
+
+    @property
+    def chunk_order(self) -> RangeOrder | None:
+        """Which columns chunks shall be ranges of; None leaves it to the plan."""
+        return RangeOrder(self.backup_chunk_order) if self.backup_chunk_order else None
 
     @property
     def policy(self) -> Policy:

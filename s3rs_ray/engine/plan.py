@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from ..errors import SchemaDrift
+from ..errors import ConfigError, SchemaDrift
 from ..ledger.apply import apply
 from ..ledger.changes import Abandon
 from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, RangeOrder, Strategy, Table, Watermark, Window
+from ..source.chunks import PRIMARY
 from ..source.horizon import UNITS
 
 SECONDS_A_DAY = 86_400
+LARGE_TABLE = 1_000_000
+"""Rows from which a first load goes by the primary key; below it the gain is less than a second, and chunks in update
+order let the watermark advance with every load."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +67,48 @@ class TablePlan:
     reasons: tuple[str, ...] = ()
 
 
-def choose_order(table: Table) -> RangeOrder:
-    """Chunks by the update order where an index serves it or the key is that order, by the key otherwise."""
-    return RangeOrder.CURSOR if table.cursor_index or table.key == table.order_columns else RangeOrder.KEY
+def choose_order(
+    table: Table, window: Window, *, wanted: RangeOrder | None = None, limit: int | None = None
+) -> tuple[RangeOrder, str]:
+    """Which columns the chunks are ranges of, and why.
+
+    InnoDB keeps rows in the order of the primary key. Ranges of the update order look most rows up one by one, which
+    is dear where most of a large table is read: its first load goes by the primary key.
+
+    Args:
+        wanted: BACKUP_CHUNK_ORDER; None chooses.
+        limit: how many rows the window was bounded to.
+
+    Raises:
+        ConfigError: ranges of the update order are wanted and no index serves them.
+    """
+    update_order, by_key = ", ".join(table.order_columns), f"chunks are ranges of ({', '.join(table.key)})"
+    if not table.cursor_index and table.key != table.order_columns:
+        if wanted is RangeOrder.CURSOR:
+            raise ConfigError(
+                f"BACKUP_CHUNK_ORDER = cursor: no index of {table.name} serves ({update_order})",
+                hint=f"add an index on {table.cursor}, or leave the setting empty",
+            )
+        return RangeOrder.KEY, (
+            f"no index serves ({update_order}): {by_key}, and every run reads the whole table;"
+            f" an index on {table.cursor} would spare that"
+        )
+    if wanted is RangeOrder.KEY:
+        return RangeOrder.KEY, f"{by_key}, as BACKUP_CHUNK_ORDER says: the whole table is read"
+    if wanted is None and _is_large_first_load(table, window, limit):
+        return RangeOrder.KEY, f"{by_key}: a first load reads the whole table, fastest in the order it is stored in"
+    index = f"through the index {table.cursor_index}" if table.cursor_index else "without an index"
+    return RangeOrder.CURSOR, f"chunks are ranges of ({update_order}) {index}"
+
+
+def _is_large_first_load(table: Table, window: Window, limit: int | None) -> bool:
+    return (
+        window.after == Watermark.START
+        and table.key_index == PRIMARY
+        and table.cursor_index != PRIMARY
+        and table.estimated_rows >= LARGE_TABLE
+        and (limit is None or limit >= table.estimated_rows // 2)
+    )
 
 
 def rows_per_chunk(table: Table, batch_size: int, num_chunks: int) -> int:
@@ -76,7 +119,15 @@ def rows_per_chunk(table: Table, batch_size: int, num_chunks: int) -> int:
 
 
 def make_plan(
-    table: Table, state: TableState, window: Window | None, *, rows: int, notes: Sequence[str] = (), dropped: str = ""
+    table: Table,
+    state: TableState,
+    window: Window | None,
+    *,
+    rows: int,
+    notes: Sequence[str] = (),
+    dropped: str = "",
+    wanted: RangeOrder | None = None,
+    limit: int | None = None,
 ) -> TablePlan:
     """The plan for a table.
 
@@ -85,20 +136,20 @@ def make_plan(
         rows: rows per chunk.
         notes: what else is to be said.
         dropped: an open run that :func:`drop_stale_run` took out of ``state``.
+        wanted, limit: as in :func:`choose_order`.
 
     Raises:
         SchemaDrift: the open run was planned for other columns, and a load under way keeps it from being dropped.
     """
-    order = choose_order(table)
     also = [*notes]
     if dropped:
-        also.append(f"run {dropped} was planned for other columns: its last files are read again")
+        also.append(f"run {dropped} was planned for other columns: its files are read again")
     nothing = TablePlan(
         action=Action.NOTHING,
         table=table,
         found=state.extracted,
         window=None,
-        order=order,
+        order=RangeOrder.CURSOR,
         rows_per_chunk=rows,
         drops=dropped,
         reasons=("no settled row lies behind the watermark", *also),
@@ -118,21 +169,16 @@ def make_plan(
             order=run.order,
             rows_per_chunk=run.rows_per_chunk,
             run=run,
-            reasons=(unfinished, _why_order(table, run.order), *also),
+            reasons=(unfinished, f"its chunks are ranges of ({', '.join(_range_columns(table, run.order))})", *also),
         )
     if window is None:
         return nothing
-    return replace(nothing, action=Action.RUN, window=window, reasons=(_why_order(table, order), *also))
+    order, why = choose_order(table, window, wanted=wanted, limit=limit)
+    return replace(nothing, action=Action.RUN, window=window, order=order, reasons=(why, *also))
 
 
-def _why_order(table: Table, order: RangeOrder) -> str:
-    if order is RangeOrder.CURSOR:
-        index = f"through the index {table.cursor_index}" if table.cursor_index else "without an index"
-        return f"chunks are ranges of ({', '.join(table.order_columns)}) {index}"
-    return (
-        f"no index serves ({', '.join(table.order_columns)}): chunks are ranges of ({', '.join(table.key)}), and"
-        f" every run reads the whole table; an index on {table.cursor} would spare that"
-    )
+def _range_columns(table: Table, order: RangeOrder) -> tuple[str, ...]:
+    return table.order_columns if order is RangeOrder.CURSOR else table.key
 
 
 def window_start(extracted: Watermark, lookback_seconds: int, unit: str) -> Watermark:

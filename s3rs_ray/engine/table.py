@@ -157,7 +157,16 @@ def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> T
     if state.run is None:
         window, notes = _next_window(run, catalog, table, state)
     rows = rows_per_chunk(table, settings.backup_batch_size, settings.backup_num_chunks)
-    return make_plan(table, state, window, rows=rows, notes=notes, dropped=dropped)
+    return make_plan(
+        table,
+        state,
+        window,
+        rows=rows,
+        notes=notes,
+        dropped=dropped,
+        wanted=settings.chunk_order,
+        limit=run.request.limit,
+    )
 
 
 def _next_window(run: Run, catalog: Catalog, table: Table, state: TableState) -> tuple[Window | None, tuple[str, ...]]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from s3rs_ray.engine.plan import (
+    LARGE_TABLE,
     Action,
     choose_order,
     drop_stale_run,
@@ -18,10 +20,10 @@ from s3rs_ray.engine.plan import (
     strategy_limits,
     window_start,
 )
-from s3rs_ray.errors import SchemaDrift
+from s3rs_ray.errors import ConfigError, SchemaDrift
 from s3rs_ray.ledger.changes import AddChunks, AddFiles, Adopt, Seal
 from s3rs_ray.ledger.state import Sealed, TableState
-from s3rs_ray.model import KeyValue, Mode, RangeOrder, Strategy, Watermark
+from s3rs_ray.model import KeyValue, Mode, RangeOrder, Strategy, Watermark, Window
 from tests.support import build
 from tests.support.build import NOON, Applied, mark
 
@@ -97,18 +99,57 @@ def test_a_run_of_other_columns_is_neither_dropped_nor_resumed_while_a_load_is_i
     assert "--redshift-only" in refused.value.hint
 
 
+FIRST, LATER = build.window((), (30, 0)), build.window((5, 5), (30, 0))
+LARGE = build.table(estimated_rows=LARGE_TABLE)
+
+
 def test_chunks_go_by_the_update_order_where_an_index_serves_it() -> None:
-    assert choose_order(build.table()) is RangeOrder.CURSOR
-    assert choose_order(build.table(cursor_index=None)) is RangeOrder.KEY
+    order, why = choose_order(TABLE, FIRST)
+    assert (order, why) == (RangeOrder.CURSOR, "chunks are ranges of (update_at, ID) through the index by_update")
+    order, why = choose_order(build.table(cursor_index=None), LATER)
+    assert order is RangeOrder.KEY
+    assert why == (
+        "no index serves (update_at, ID): chunks are ranges of (ID), and every run reads the whole table;"
+        " an index on update_at would spare that"
+    )
 
 
 def test_a_key_that_is_the_update_order_is_ranged_over_as_such_so_that_the_window_bounds_it() -> None:
-    assert choose_order(build.table(cursor_index=None, key=("update_at", "ID"))) is RangeOrder.CURSOR
+    table = build.table(cursor_index=None, key=("update_at", "ID"))
+    assert choose_order(table, FIRST) == (RangeOrder.CURSOR, "chunks are ranges of (update_at, ID) without an index")
 
 
-def test_a_table_without_the_index_is_told_what_would_help() -> None:
-    plan = make_plan(build.table(cursor_index=None), build.fresh_state(), WINDOW, rows=1)
-    assert "an index on update_at would spare that" in plan.reasons[0]
+@pytest.mark.parametrize(
+    ("changed", "window", "limit", "order"),
+    [
+        ({}, FIRST, None, RangeOrder.KEY),
+        ({}, FIRST, LARGE_TABLE // 2, RangeOrder.KEY),
+        ({}, FIRST, LARGE_TABLE // 2 - 1, RangeOrder.CURSOR),
+        ({}, LATER, None, RangeOrder.CURSOR),
+        ({"estimated_rows": LARGE_TABLE - 1}, FIRST, None, RangeOrder.CURSOR),
+        ({"key_index": "by_number"}, FIRST, None, RangeOrder.CURSOR),
+        ({"cursor_index": "PRIMARY"}, FIRST, None, RangeOrder.CURSOR),
+    ],
+)
+def test_the_first_load_of_a_large_table_goes_by_the_order_its_rows_are_stored_in(
+    changed: dict[str, Any], window: Window, limit: int | None, order: RangeOrder
+) -> None:
+    assert choose_order(replace(LARGE, **changed), window, limit=limit)[0] is order
+
+
+def test_the_order_that_is_wanted_is_taken() -> None:
+    assert choose_order(LARGE, FIRST, wanted=RangeOrder.CURSOR)[0] is RangeOrder.CURSOR
+    assert choose_order(TABLE, LATER, wanted=RangeOrder.KEY)[0] is RangeOrder.KEY
+    plan = make_plan(TABLE, build.fresh_state(), WINDOW, rows=1, wanted=RangeOrder.KEY)
+    assert (plan.order, plan.reasons) == (
+        RangeOrder.KEY,
+        ("chunks are ranges of (ID), as BACKUP_CHUNK_ORDER says: the whole table is read",),
+    )
+
+
+def test_ranges_of_an_update_order_that_no_index_serves_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"BACKUP_CHUNK_ORDER = cursor: no index of .* serves"):
+        choose_order(build.table(cursor_index=None), FIRST, wanted=RangeOrder.CURSOR)
 
 
 @pytest.mark.parametrize(

@@ -115,3 +115,26 @@ def test_no_row_group_is_larger_than_copy_wants(monkeypatch: pytest.MonkeyPatch)
 def test_one_row_wider_than_a_row_group_is_still_written(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 10)
     assert written(pa.table({"a": ["x" * 100] * 3})).metadata.num_row_groups == 3
+
+
+def has_dictionary(values: pa.Array) -> bool:
+    column = written(pa.table({"c": values})).metadata.row_group(0).column(0)
+    return bool(column.has_dictionary_page)
+
+
+@pytest.mark.parametrize("kind", ["string", "int64", "decimal128", "timestamp[us]", "binary", "float"])
+def test_only_a_column_whose_values_repeat_has_a_dictionary(kind: str) -> None:
+    arrow = pa.decimal128(38, 2) if kind == "decimal128" else pa.type_for_alias(kind)
+    numbers = pa.array(range(20_000))
+    few = pa.array([n % 7 for n in range(20_000)])
+    made = [v.cast(pa.string()).cast(arrow) if kind in {"string", "binary"} else v.cast(arrow) for v in (numbers, few)]
+    assert [has_dictionary(values) for values in made] == [False, True]
+
+
+def test_repetition_is_looked_for_all_over_the_table() -> None:
+    assert has_dictionary(pa.array([1] * 2_000 + list(range(18_000)))) is False
+    assert has_dictionary(pa.array(list(range(2_000)) + [1] * 18_000)) is True
+
+
+def test_a_column_of_nulls_is_encoded_and_read_back() -> None:
+    assert written(pa.table({"c": pa.nulls(10_000, pa.string())})).read().column("c").null_count == 10_000
