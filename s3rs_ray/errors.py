@@ -21,7 +21,8 @@ Third-party exceptions are translated at the one seam where their driver lives, 
     ├── WarehouseError           Redshift refused, failed or went away
     │   ├── WarehouseUnavailable it could not be reached or did not let us in
     │   ├── LoadConflict         1023 / 1018: the whole transaction may be tried again
-    │   └── CommitUnknown        the connection died at COMMIT: look the load id up
+    │   ├── CommitUnknown        the connection died at COMMIT: look the load id up
+    │   └── CopyInterrupted      S3 failed a COPY into staging for a moment: the load may be tried again
     ├── LedgerError              the state of a table does not allow the change
     │   ├── TableBusy            another run holds the table                                   exit 5
     │   └── LeaseLost            this run no longer holds the table                          exit 5
@@ -42,6 +43,7 @@ __all__ = [
     "CommitUnknown",
     "ConditionalConflict",
     "ConfigError",
+    "CopyInterrupted",
     "IntegrityError",
     "Interrupted",
     "LeaseLost",
@@ -179,6 +181,10 @@ class LoadConflict(WarehouseError):
 
 class CommitUnknown(WarehouseError):
     """The connection died at COMMIT: only the load ledger knows whether it happened."""
+
+
+class CopyInterrupted(WarehouseError):
+    """S3 failed a COPY into staging for a moment; nothing came of it, so the load may be tried again whole."""
 
 
 class LedgerError(S3rsError):

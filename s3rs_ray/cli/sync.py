@@ -165,6 +165,8 @@ def show_result(output: Output, result: RunResult) -> None:
         for table in result.tables:
             if table.status is Status.NOTHING and table.note:
                 output.line(f"{table.table}: nothing to do: {table.note}")
+            if table.files_loaded:
+                output.line(_load_line(table))
     for table in result.tables:
         for warning in table.warnings:
             click.echo(f"warning: {table.table}: {warning}", err=True)
@@ -173,6 +175,14 @@ def show_result(output: Output, result: RunResult) -> None:
         click.echo(f"error: {named}{table.error}", err=True)
         if table.hint:
             click.echo(f"hint: {table.hint}", err=True)
+
+
+def _load_line(table: TableResult) -> str:
+    phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in table.load_phases.items())
+    return (
+        f"{table.table}: loaded {table.rows_loaded:,} rows from {table.files_loaded:,} files"
+        f" ({table.bytes_loaded / 1e6:,.1f} MB) in {table.load_seconds:.1f} s" + (f": {phases}" if phases else "")
+    )
 
 
 def result_json(result: RunResult) -> dict[str, Any]:
@@ -204,6 +214,9 @@ def _table_json(table: TableResult) -> dict[str, Any]:
         "duration_seconds": table.duration_seconds,
         "extract_seconds": table.extract_seconds,
         "load_seconds": table.load_seconds,
+        "files_loaded": table.files_loaded,
+        "bytes_loaded": table.bytes_loaded,
+        "load_phases": table.load_phases,
         "watermark": table.watermark,
         **asdict(table.adjusted),
         "verified_rows": table.verified_rows,

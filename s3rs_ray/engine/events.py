@@ -54,6 +54,7 @@ class TableResult:
 
     Attributes:
         bytes: size of the Parquet files.
+        load_phases: the seconds of ``load_seconds`` spent on each phase (``copy``, ``merge``, ``analyze``).
         watermark: the cursor reached, as text.
         verified_rows: rows that ``--verify-data`` compared and found equal; None when it was not asked for.
         note: why it was done so, or why nothing was.
@@ -70,6 +71,9 @@ class TableResult:
     duration_seconds: float = 0.0
     extract_seconds: float = 0.0
     load_seconds: float = 0.0
+    files_loaded: int = 0
+    bytes_loaded: int = 0
+    load_phases: dict[str, float] = field(default_factory=dict)
     watermark: str | None = None
     verified_rows: int | None = None
     note: str = ""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..config import Settings
-from ..errors import IntegrityError, PreconditionFailed, SchemaDrift
+from ..errors import IntegrityError, PreconditionFailed, SchemaDrift, WarehouseError
 from ..ledger.apply import next_load
 from ..ledger.changes import Advance, Seal
 from ..ledger.document import cursor_text
@@ -28,6 +28,9 @@ from .contract import parse_contract
 from .events import EventKind
 
 log = logging.getLogger(__name__)
+
+LARGE_LOAD = 100_000
+"""Rows from which the loads of a run are followed by ANALYZE."""
 
 
 def target_of(table: Table, settings: Settings) -> Target:
@@ -75,6 +78,8 @@ class Loading:
     Attributes:
         contracts: tables by fingerprint; files are loaded under the contract they were written with.
         budget: about how many rows may still be loaded; None for all. A file is loaded whole.
+        seconds: how long the loads took together; ``phases`` says what they spent it on.
+        bytes: size of the files loaded.
     """
 
     hold: Hold
@@ -82,10 +87,13 @@ class Loading:
     budget: int | None = None
     rows: int = 0
     seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
+    bytes: int = 0
     _pool: ThreadPoolExecutor | None = None
     _under_way: Future[None] | None = None
     _prepared: set[str] = field(default_factory=set)
+    _newest: Table | None = None
 
     def offer(self, state: TableState) -> None:
         """Starts a load beside the extraction when enough files wait and none is under way."""
@@ -113,6 +121,8 @@ class Loading:
             self.hold.check()
             self._load_next(state, () if state.sealed is not None else files)
             state = self.hold.load()
+        if self.rows >= LARGE_LOAD:
+            self._analyze(self._newest)
         return state
 
     def join(self) -> None:
@@ -153,6 +163,10 @@ class Loading:
         self.rows += done.rows
         self.seconds += time.perf_counter() - started
         self.loads.append(done)
+        self.bytes += manifest.bytes
+        self._newest = table
+        for phase, spent in done.seconds.items():
+            self._spent(phase, spent)
         self._say(EventKind.LOAD_DONE, files=done.files, rows=done.rows, merged=done.merged, **done.seconds)
         if manifest.reaches is not None:
             self._say(EventKind.WATERMARK, watermark=cursor_text(state.loaded) or "")
@@ -166,6 +180,25 @@ class Loading:
             done = prepare(warehouse, target_of(table, settings), table.name, target_identity(table.name, settings))
         self._prepared.add(table.fingerprint)
         return done
+
+    def _analyze(self, table: Table | None) -> None:
+        """Fresh statistics once for all loads of a run. They change no row, so a failure is only told."""
+        if table is None:
+            return
+        settings = self.hold.run.settings
+        started = time.perf_counter()
+        try:
+            with open_session(settings) as warehouse:
+                warehouse.execute(sql.analyze_sql(target_of(table, settings)))
+        except WarehouseError as error:
+            log.warning("%s is loaded, but ANALYZE failed: %s", self.hold.table, error)
+        else:
+            spent = time.perf_counter() - started
+            self._spent("analyze", spent)
+            self.seconds += spent
+
+    def _spent(self, phase: str, seconds: float) -> None:
+        self.phases[phase] = round(self.phases.get(phase, 0.0) + seconds, 3)
 
     def _contract(self, file: DataFile) -> Table:
         """The table as it was when the file was written."""

@@ -19,6 +19,7 @@ import tenacity
 
 from ..errors import (
     CommitUnknown,
+    CopyInterrupted,
     IntegrityError,
     LoadConflict,
     UnsupportedTable,
@@ -27,6 +28,7 @@ from ..errors import (
 )
 from ..model import Load, Manifest, TableName, Watermark, format_position, parse_position
 from . import sql
+from .copying import copy_into_staging
 from .drift import RedshiftType, alterations, catalog_type, only_in_target
 from .redshift import Warehouse
 from .sql import Target
@@ -34,8 +36,6 @@ from .sql import Target
 log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-LARGE_LOAD = 100_000
-"""Rows from which a load is followed by ANALYZE."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +129,7 @@ def load(open_session: Session, manifest: Manifest, target: Target, source: Copy
     for attempt in tenacity.Retrying(
         stop=tenacity.stop_after_attempt(ATTEMPTS),
         wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
-        retry=tenacity.retry_if_exception_type((WarehouseUnavailable, CommitUnknown)),
+        retry=tenacity.retry_if_exception_type((WarehouseUnavailable, CommitUnknown, CopyInterrupted)),
         before_sleep=_say_retry,
         reraise=True,
     ):
@@ -150,9 +150,6 @@ def _load_in(warehouse: Warehouse, manifest: Manifest, target: Target, source: C
         done = _merge_with_retries(warehouse, manifest, target, source)
     warehouse.execute(sql.drop_sql(target.staging))
     warehouse.execute(sql.drop_sql(target.newest))
-    if done.rows >= LARGE_LOAD:
-        with _timed(seconds, "analyze"):
-            warehouse.execute(sql.analyze_sql(target))
     return replace(done, seconds=seconds)
 
 
@@ -161,8 +158,7 @@ def _stage(warehouse: Warehouse, manifest: Manifest, target: Target, source: Cop
     warehouse.execute(sql.drop_sql(target.staging))
     warehouse.execute(sql.create_staging_sql(target, target.staging))
     if manifest.rows:
-        text = sql.copy_sql(target, source.manifest_url, source.authorization)
-        warehouse.execute(text, shown=sql.copy_sql(target, source.manifest_url, "<credentials>"))
+        copy_into_staging(warehouse, target, source.manifest_url, source.authorization)
     staged = warehouse.number(sql.count_sql(target.staging))
     if staged != manifest.rows:
         raise IntegrityError(

@@ -126,6 +126,20 @@ def copy_sql(target: Target, manifest_url: str, authorization: str) -> str:
     )
 
 
+def session_id_sql() -> str:
+    """The process id of the session, by which SYS views name it."""
+    return "SELECT pg_backend_pid()"
+
+
+def load_error_sql() -> str:
+    """The newest failed COPY of a session; parameter: its process id, which is given out again after some days."""
+    return (
+        "SELECT trim(file_name), trim(column_name), trim(column_type), trim(column_length), line_number, error_code,"
+        " trim(error_message) FROM sys_load_error_detail"
+        " WHERE session_id = %s AND start_time > dateadd(day, -1, getdate()) ORDER BY start_time DESC LIMIT 1"
+    )
+
+
 def role_sql(role: str) -> str:
     """``IAM_ROLE default`` or ``IAM_ROLE '<arn>'``."""
     if role.lower() == "default":

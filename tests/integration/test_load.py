@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3rs_ray.engine import driver
+from s3rs_ray.engine import driver, loading
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Status
 from s3rs_ray.errors import TableBusy
 from s3rs_ray.ledger.store import Holder
+from s3rs_ray.local.redshift.faults import Fault, clear_faults, set_faults
 from s3rs_ray.model import Strategy
+from s3rs_ray.warehouse.redshift import Warehouse
 
 if TYPE_CHECKING:
+    from s3rs_ray.local.stack import LocalStack
+
     from .conftest import World
 
 
@@ -119,3 +123,46 @@ def test_two_runs_of_one_process_do_not_share_a_lease(world: World) -> None:
         ledger.acquire(world.name("t"), second)
     ledger.release(world.name("t"), first)
     ledger.acquire(world.name("t"), second)
+
+
+@pytest.fixture
+def analyses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The ANALYZE statements sent; any load counts as large."""
+    sent: list[str] = []
+    execute = Warehouse.execute
+
+    def recorded(self: Warehouse, sql: str, *rest: Any, **more: Any) -> int:
+        if sql.startswith("ANALYZE"):
+            sent.append(sql)
+        return execute(self, sql, *rest, **more)
+
+    monkeypatch.setattr(Warehouse, "execute", recorded)
+    monkeypatch.setattr(loading, "LARGE_LOAD", 100)
+    return sent
+
+
+def test_a_run_says_what_it_loaded_and_analyzes_once(world: World, analyses: list[str]) -> None:
+    make(world, 200)
+    settings = world.settings.model_copy(update={"backup_batch_size": 50, "backup_files_per_load": 1})
+    result = world.sync_one("t", settings=settings)
+    assert result.files_loaded == result.files_created > 1
+    assert result.bytes_loaded == result.bytes > 0
+    assert len(world.ledger().load(world.name("t")).loads) == result.files_loaded
+    assert analyses == [f'ANALYZE "{world.schema}"."t"']
+    assert set(result.load_phases) == {"copy", "merge", "analyze"}
+    assert sum(result.load_phases.values()) <= result.load_seconds + 0.01
+    assert world.sync_one("t").load_phases == {}
+    assert len(analyses) == 1
+
+
+def test_a_failed_analyze_fails_no_load(world: World, analyses: list[str], stack: LocalStack) -> None:
+    make(world, 200)
+    set_faults(stack.redshift.control_file, [Fault(point="statement", action="error", match="^ANALYZE")])
+    try:
+        result = world.sync_one("t")
+    finally:
+        clear_faults(stack.redshift.control_file)
+    assert result.rows_loaded == 200
+    assert set(result.load_phases) == {"copy", "merge"}
+    assert len(analyses) == 1
+    world.assert_equal("t")

@@ -35,6 +35,9 @@ CREATE TYPE {s}.varchar (INPUT = {s}.varchar_in, OUTPUT = {s}.varchar_out, RECEI
     LIKE = pg_catalog.varchar, CATEGORY = 'S', COLLATABLE = true);
 CREATE CAST ({s}.varchar AS text) WITHOUT FUNCTION AS IMPLICIT;
 CREATE CAST (text AS {s}.varchar) WITHOUT FUNCTION AS IMPLICIT;
+CREATE FUNCTION {s}.varchar_of_char(bpchar) RETURNS {s}.varchar
+    LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE AS 'rtrim1';
+CREATE CAST (bpchar AS {s}.varchar) WITH FUNCTION {s}.varchar_of_char(bpchar) AS IMPLICIT;
 CREATE FUNCTION {s}.cut({s}.varchar, int4, bool) RETURNS {s}.varchar LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE bytes bytea := convert_to($1::text, 'UTF8'); n int := $2;
 BEGIN

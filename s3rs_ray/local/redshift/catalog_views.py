@@ -22,7 +22,11 @@ CREATE FUNCTION {s}.user_id() RETURNS int LANGUAGE sql STABLE AS
     $$ SELECT oid::int FROM pg_roles WHERE rolname = session_user $$;
 CREATE VIEW {s}.sys_load_history AS SELECT * FROM {s}.load_history
     WHERE {s}.is_superuser() OR user_id = {s}.user_id();
-CREATE VIEW {s}.sys_load_error_detail AS SELECT * FROM {s}.load_errors
+CREATE VIEW {s}.sys_load_error_detail AS SELECT user_id, query_id, transaction_id, session_id,
+    database_name::char(64) AS database_name, table_id, start_time, file_name::char(256) AS file_name, line_number,
+    column_name::char(127) AS column_name, column_type::char(10) AS column_type,
+    column_length::char(10) AS column_length, position, error_code, error_message::char(512) AS error_message
+    FROM {s}.load_errors
     WHERE {s}.is_superuser() OR user_id = {s}.user_id();
 GRANT SELECT ON {s}.sys_load_history, {s}.sys_load_error_detail TO PUBLIC;
 """

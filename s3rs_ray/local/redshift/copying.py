@@ -33,11 +33,13 @@ class Copying:
     s3: S3Access
     faults: Faults
     open_admin: Callable[[], Backend]
-    _last: tuple[int, int] | None = field(default=None)
-    _told: bool = field(default=True)
+    _failed: int | None = field(default=None)
 
-    def run(self, backend: Backend, load: Load) -> None:
+    def run(self, backend: Backend, load: Load, *, autocommit: bool) -> None:
         """Runs the COPY in the open transaction of ``backend``.
+
+        Args:
+            autocommit: the transaction is of this statement alone.
 
         Raises:
             SqlError: what the client is told; the load history has the details.
@@ -52,14 +54,16 @@ class Copying:
                 self.faults.strike("copy_end", sql=load.table.plain, pid=backend.pid)
             except LoadError as error:
                 history.fail(target, error)
+                # AWS documentation, PG_LAST_COPY_ID: updated when the load begins, not by an error of access before
+                # it, and not when the transaction is rolled back.
+                if autocommit and error.began:
+                    self._failed = history.query_id
                 raise error.tell(history.query_id, backend.pid) from error
             except SqlError as error:
                 history.fail(target, LoadError(error.message, 1000, error.detail, ""))
                 raise
-            finally:
-                self._last, self._told = (history.query_id, count.rows), False
             history.succeed(count)
-            self.remember(backend)
+            _remember(backend, history.query_id, count.rows)
 
     def _load(self, backend: Backend, load: Load, target: Target, history: History) -> LoadCount:
         objects = self.s3.open(load.credentials)
@@ -73,18 +77,10 @@ class Copying:
         return objects.list_prefix(load.bucket, load.key)
 
     def remember(self, backend: Backend) -> None:
-        """Tells the session what pg_last_copy_id() and pg_last_copy_count() answer.
-
-        A rollback takes settings back, so this is done again when the transaction has ended.
-        """
-        if self._told or self._last is None or backend.status == "E":
-            return
-        query_id, rows = self._last
-        backend.query(
-            f"SELECT set_config('redshift.last_copy_id', '{query_id}', false), "
-            f"set_config('redshift.last_copy_count', '{rows}', false)"
-        )
-        self._told = backend.status == "I"
+        """Tells the session of a COPY that failed, once its transaction is gone: the rollback takes settings back."""
+        if self._failed is not None:
+            _remember(backend, self._failed, 0)
+            self._failed = None
 
     @contextmanager
     def _admin(self) -> Iterator[Backend]:
@@ -93,6 +89,14 @@ class Copying:
             yield admin
         finally:
             admin.close()
+
+
+def _remember(backend: Backend, query_id: int, rows: int) -> None:
+    """What pg_last_copy_id() and pg_last_copy_count() answer from now on."""
+    backend.query(
+        f"SELECT set_config('redshift.last_copy_id', '{query_id}', false), "
+        f"set_config('redshift.last_copy_count', '{rows}', false)"
+    )
 
 
 @dataclass(slots=True)
@@ -111,7 +115,7 @@ class History:
             f"INSERT INTO {INTERNAL_SCHEMA}.load_history (user_id, query_id, session_id, database_name, status, "
             "table_name, start_time, data_source, file_format, loaded_rows, loaded_bytes, error_count) "
             f"VALUES ({user}, nextval('{INTERNAL_SCHEMA}.query_ids'), {backend.pid}, current_database(), 'running', "
-            f"{quote_literal(load.table.name)}, clock_timestamp(), "
+            f"{quote_literal(load.table.name)}, {_NOW}, "
             f"{quote_literal(f's3://{load.bucket}/{load.key}')}, 'parquet', 0, 0, 0) RETURNING query_id"
         )
         return cls(admin, backend, int(str(rows[0][0])))
@@ -145,7 +149,6 @@ class History:
         self.admin.query(f"UPDATE {INTERNAL_SCHEMA}.load_history SET {changes} WHERE query_id = {self.query_id}")
 
 
-_ENDED = (
-    "end_time = clock_timestamp(), "
-    "duration = (extract(epoch from clock_timestamp()::timestamp - start_time) * 1000000)::bigint"
-)
+# AWS documentation, SYS_LOAD_HISTORY: times are in UTC, durations in microseconds.
+_NOW = "clock_timestamp() AT TIME ZONE 'UTC'"
+_ENDED = f"end_time = {_NOW}, duration = (extract(epoch from {_NOW} - start_time) * 1000000)::bigint"

@@ -12,6 +12,8 @@ from s3rs_ray.local.redshift.sqlerror import SqlError
 
 __all__ = ["LoadError", "manifest_error", "s3_error", "scan_error"]
 
+# Errors of the files and values; the others are of access (8001, 9001, 30000) and of the manifest (15003).
+_WHILE_LOADING = frozenset({15001, 15007})
 _RULE = "-----------------------------------------------"
 
 
@@ -42,6 +44,11 @@ class LoadError(SqlError):
         self.context = context
         self.location = location
         self.spot = spot or Spot()
+
+    @property
+    def began(self) -> bool:
+        """Whether the load itself had begun: a manifest was read and the credentials were good."""
+        return self.code in _WHILE_LOADING
 
     def tell(self, query_id: int, pid: int) -> SqlError:
         """The error as the client sees it, with the block of details."""

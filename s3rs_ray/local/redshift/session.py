@@ -149,7 +149,7 @@ class Session:
             raise SqlError("25P02", "current transaction is aborted, commands ignored until end of transaction block")
         action = prepared.action
         if isinstance(action, Load):
-            self.copying.run(self.backend, action)
+            self.copying.run(self.backend, action, autocommit=self._own_transaction)
             tag = "COPY"
         else:
             assert isinstance(action, Script)

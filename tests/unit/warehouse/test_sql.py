@@ -49,6 +49,8 @@ def statements() -> dict[str, str]:
         "aggregates": sql.aggregates_sql(TARGET, low=False, closed=True),
         "statement timeout": sql.statement_timeout_sql(7200),
         "analyze": sql.analyze_sql(TARGET),
+        "session id": sql.session_id_sql(),
+        "load error": sql.load_error_sql(),
     }
 
 

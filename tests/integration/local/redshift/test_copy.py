@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -347,9 +348,11 @@ def test_the_history_outlives_a_rollback(connect: Callable[..., object], run: Ru
     error = error_of(cursor.execute, lake.copy_sql(f"{schema}.t", lake.manifest_of(pa.table({"x": ["abc"]}))))
     connection.rollback()  # type: ignore[attr-defined]
     cursor.execute("SELECT pg_last_copy_id(), pg_last_copy_count()")
-    second, count = cursor.fetchone()
-    assert count == 0
-    assert f"query:     {second}\n" in error["D"]
+    assert cursor.fetchone() == [-1, 0]
+    told = re.search(r"query: +(\d+)\n", error["D"])
+    assert told
+    second = int(told[1])
+    assert second > first
     columns = "status, loaded_rows, error_count, source_file_count, file_format, table_name"
     assert run(f"SELECT {columns} FROM sys_load_history WHERE query_id = {first}") == [
         ["completed", 1, 0, 1, "parquet", "t"]
@@ -358,11 +361,33 @@ def test_the_history_outlives_a_rollback(connect: Callable[..., object], run: Ru
         ["aborted", 0, 1, 1, "parquet", "t"]
     ]
     ((code, column, kind, length, message),) = run(
-        "SELECT error_code, column_name, column_type, column_length, error_message FROM sys_load_error_detail "
+        "SELECT error_code, trim(column_name), column_type, column_length, error_message FROM sys_load_error_detail "
         f"WHERE query_id = {second}"
     )
-    assert (code, column, kind, length) == (15007, "name", "character varying", "2")
+    # AWS documentation: the texts are CHAR, cut and padded.
+    assert (code, column, kind, length) == (15007, "name", "character ", "2         ")
     assert "Table: 2, Data: 3" in str(message)
+
+
+def test_the_last_copy_is_one_that_began_to_load(run: Run, schema: str, lake: Lake) -> None:
+    """AWS documentation, PG_LAST_COPY_ID and PG_LAST_COPY_COUNT: of the last COPY whose load began, failed or not."""
+    run(f"CREATE TABLE {schema}.t (name VARCHAR(2))")
+    assert run("SELECT pg_last_copy_id(), pg_last_copy_count()") == [[-1, 0]]
+    fits = lake.copy_sql(f"{schema}.t", lake.manifest_of(pa.table({"x": ["ab", "c"]})))
+    run(fits)
+    ((first, count),) = run("SELECT pg_last_copy_id(), pg_last_copy_count()")
+    assert count == 2
+    error_of(run, fits.replace(lake.role, "arn:aws:iam::1:role/other"))
+    error_of(run, lake.copy_sql(f"{schema}.t", "s3://nowhere/m"))
+    error_of(run, f"{fits} REGION 'eu-west-1'")
+    assert run("SELECT pg_last_copy_id(), pg_last_copy_count()") == [[first, 2]]
+    error_of(run, lake.copy_sql(f"{schema}.t", lake.manifest_of(pa.table({"x": ["abc"]}))))
+    ((second, count),) = run("SELECT pg_last_copy_id(), pg_last_copy_count()")
+    assert count == 0
+    assert int(str(second)) > int(str(first))
+    assert run(f"SELECT query_id, trim(column_name) FROM sys_load_error_detail WHERE query_id = {second}") == [
+        [second, "name"]
+    ]
 
 
 def test_a_prefix_loads_every_object_under_it(run: Run, schema: str, lake: Lake) -> None:

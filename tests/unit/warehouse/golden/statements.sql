@@ -76,3 +76,9 @@ SET statement_timeout TO 7200000
 -- analyze
 ANALYZE "public"."parcels"
 
+-- session id
+SELECT pg_backend_pid()
+
+-- load error
+SELECT trim(file_name), trim(column_name), trim(column_type), trim(column_length), line_number, error_code, trim(error_message) FROM sys_load_error_detail WHERE session_id = %s AND start_time > dateadd(day, -1, getdate()) ORDER BY start_time DESC LIMIT 1
+
