@@ -19,7 +19,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from .errors import ConfigError
-from .model import GeometryForm, JsonForm, LongText, NulBytes, Policy, RangeOrder, TableName, ZeroDates
+from .model import GeometryForm, JsonForm, LongText, NulBytes, NullCursors, Policy, RangeOrder, TableName, ZeroDates
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
@@ -189,6 +189,10 @@ class Settings(BaseModel):
     )
     backup_lookback_seconds: int = Field(
         0, ge=0, description="every run reads so much of the window before it again, for rows that are written late"
+    )
+    backup_null_cursors: NullCursors = Field(
+        NullCursors.REPORT,
+        description="rows whose cursor is NULL: report, or load: every run reads all of them again",
     )
     backup_zero_dates: Annotated[ZeroDates, NullByName] = Field(
         ZeroDates.NULL, description="dates no calendar has (0000-00-00): null, counted and reported, or refuse"

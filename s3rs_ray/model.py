@@ -115,6 +115,13 @@ class Adjusted:
         )
 
 
+class NullCursors(StrEnum):
+    """What becomes of rows whose cursor is NULL, which no range of the cursor sees."""
+
+    REPORT = "report"
+    LOAD = "load"
+
+
 class RangeOrder(StrEnum):
     """Which columns the chunks of a run are ranges of."""
 
@@ -263,10 +270,16 @@ Watermark.START = Watermark()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """What one run owes: the rows in ``(after, upto]`` of the update order; ``upto`` is fixed before any read."""
+    """What one run owes: the rows in ``(after, upto]`` of the update order; ``upto`` is fixed before any read.
+
+    Attributes:
+        null_horizon: set where the rows whose cursor is NULL are meant instead. It is the horizon they are read
+            behind, so every version of such a row whose cursor is at or before it is an older one.
+    """
 
     after: Watermark
     upto: Watermark
+    null_horizon: KeyValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,6 +340,7 @@ class DataFile:
         reaches: the watermark that is reached once this file and all before it are loaded; None where the
             chunks of the run are not in update order and this is not the last.
         adjusted: what the policies changed.
+        null_horizon: of a file of rows whose cursor is NULL: see :class:`Window`.
     """
 
     key: str
@@ -338,6 +352,7 @@ class DataFile:
     fingerprint: str
     reaches: Watermark | None
     adjusted: Adjusted = Adjusted()
+    null_horizon: KeyValue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +377,11 @@ class Manifest:
     @property
     def rows(self) -> int:
         return sum(f.rows for f in self.files)
+
+    @property
+    def null_horizon(self) -> KeyValue | None:
+        """Set where the cursor of all rows is NULL; files with and without it never share a load."""
+        return self.files[0].null_horizon
 
     @property
     def bytes(self) -> int:
@@ -391,10 +411,10 @@ class Load:
 
 def format_position(position: Position) -> list[object]:
     """A position as JSON: integers and texts as they are, other kinds named."""
-    return [_value_json(v) for v in position]
+    return [format_value(v) for v in position]
 
 
-def _value_json(value: KeyValue) -> object:
+def format_value(value: KeyValue) -> object:
     match value:
         case int() | str():
             return value
@@ -412,10 +432,10 @@ def _value_json(value: KeyValue) -> object:
 def parse_position(values: object) -> Position:
     if not isinstance(values, list):
         raise TypeError(f"a position must be a list, not {values!r}")
-    return tuple(_parse_value(v) for v in values)
+    return tuple(parse_value(v) for v in values)
 
 
-def _parse_value(value: object) -> KeyValue:
+def parse_value(value: object) -> KeyValue:
     match value:
         case int() | str():
             return value

@@ -44,7 +44,8 @@ def gapless(written: list[WrittenFile], start: Watermark) -> list[DataFile]:
     """The files that carry the watermark on from ``start`` without a gap, in the order to load them.
 
     Runs follow each other: each starts where one before it ended, or further back when the watermark had been
-    moved. Of a run that was not finished, only the first files without a hole among them count.
+    moved. Of a run that was not finished, only the first files without a hole among them count. Rows whose cursor is
+    NULL belong to no place in the order: they are taken of every run that ends at the position or behind it.
     """
     position = _comparable(start.position)
     chosen: list[DataFile] = []
@@ -53,10 +54,14 @@ def gapless(written: list[WrittenFile], start: Watermark) -> list[DataFile]:
         members = list(group)
         files = [w.file for n, w in enumerate(members) if w.file.ordinal == n]
         reached = max((_comparable(f.reaches.position) for f in files if f.reaches is not None), default=None)
-        if reached is None or reached <= position:
+        nulls = [f for f in files if f.null_horizon is not None]
+        if reached is None or reached < position or (reached == position and not nulls):
             continue
         _require_joined(run_id, members[0].window_after, position)
-        chosen += [f for f in files if f.reaches is None or _comparable(f.reaches.position) > position]
+        if reached > position:
+            rows = (f for f in files if f.null_horizon is None)
+            chosen += [f for f in rows if f.reaches is None or _comparable(f.reaches.position) > position]
+        chosen += nulls
         position = reached
     return chosen
 

@@ -60,6 +60,39 @@ def check_window(catalog: Catalog, table: Table, window: Window, settings: Setti
                 _explain(catalog, table, extra[start : start + LOOKED_UP], check)
             if not check.changed and not check.differences:
                 _compare_columns(catalog, warehouse, target, table, piece, check)
+    return _without_differences(check, table, target)
+
+
+def check_null_cursors(catalog: Catalog, table: Table, read: int, settings: Settings) -> Check:
+    """Compares the keys of the rows whose cursor is NULL, after a run that loaded them.
+
+    Nothing says when such a row was written. Of those that only the source has, so many are explained as its rows
+    have become more than were read, counting those that have left; any more are a difference.
+
+    Args:
+        read: how many the run read.
+
+    Raises:
+        IntegrityError: as :func:`check_window`.
+    """
+    check, target = Check(), target_of(table, settings)
+    nulls = Window(after=Watermark.START, upto=Watermark.START, null_horizon=0)
+    here = {_plain(row) for row in catalog.positions(table, nulls)}
+    with open_session(settings) as warehouse:
+        there = [_plain(row) for row in warehouse.query(sql.null_positions_sql(target, table.order_columns))]
+    held = set(there)
+    check.rows = len(there)
+    if len(held) != len(there):
+        check.differences.append(f"{len(there) - len(held)} rows are there more than once")
+    missing, left = sorted(here - held, key=repr), len(held - here)
+    if len(missing) > max(0, len(here) - read + left):
+        check.differences += [f"the row {_shown(row)} is missing" for row in missing]
+    else:
+        check.changed = len(missing) + left
+    return _without_differences(check, table, target)
+
+
+def _without_differences(check: Check, table: Table, target: Target) -> Check:
     if check.differences:
         more = len(check.differences) - SHOWN
         raise IntegrityError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -11,7 +10,7 @@ from ..errors import ConfigError, SchemaDrift
 from ..ledger.apply import apply
 from ..ledger.changes import Abandon
 from ..ledger.state import OpenRun, TableState
-from ..model import Chunk, RangeOrder, Strategy, Table, Watermark, Window
+from ..model import Chunk, KeyValue, RangeOrder, Strategy, Table, Watermark, Window
 from ..source.chunks import PRIMARY
 from ..source.horizon import UNITS
 
@@ -45,12 +44,28 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Owed:
+    """What a table owes now.
+
+    Attributes:
+        window: None when it holds no row.
+        null_horizon: set where there are rows whose cursor is NULL, to be read behind it.
+        notes: what else is to be said.
+    """
+
+    window: Window | None = None
+    null_horizon: KeyValue | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TablePlan:
     """The work on one table.
 
     Attributes:
         found: the extracted watermark the plan was made from.
         window: what the run owes; None when there is nothing to extract.
+        null_horizon: set where the run reads the rows whose cursor is NULL too.
         run: the open run that is resumed.
         drops: the open run whose plan no longer holds.
         reasons: why it is done so, one sentence each.
@@ -62,6 +77,7 @@ class TablePlan:
     window: Window | None
     order: RangeOrder
     rows_per_chunk: int
+    null_horizon: KeyValue | None = None
     run: OpenRun | None = None
     drops: str = ""
     reasons: tuple[str, ...] = ()
@@ -121,10 +137,9 @@ def rows_per_chunk(table: Table, batch_size: int, num_chunks: int) -> int:
 def make_plan(
     table: Table,
     state: TableState,
-    window: Window | None,
+    owed: Owed,
     *,
     rows: int,
-    notes: Sequence[str] = (),
     dropped: str = "",
     wanted: RangeOrder | None = None,
     limit: int | None = None,
@@ -132,16 +147,14 @@ def make_plan(
     """The plan for a table.
 
     Args:
-        window: the next window; None when it holds no row.
         rows: rows per chunk.
-        notes: what else is to be said.
         dropped: an open run that :func:`drop_stale_run` took out of ``state``.
         wanted, limit: as in :func:`choose_order`.
 
     Raises:
         SchemaDrift: the open run was planned for other columns, and a load under way keeps it from being dropped.
     """
-    also = [*notes]
+    also = [*owed.notes]
     if dropped:
         also.append(f"run {dropped} was planned for other columns: its files are read again")
     nothing = TablePlan(
@@ -168,13 +181,22 @@ def make_plan(
             window=run.window,
             order=run.order,
             rows_per_chunk=run.rows_per_chunk,
+            null_horizon=run.null_horizon,
             run=run,
             reasons=(unfinished, f"its chunks are ranges of ({', '.join(_range_columns(table, run.order))})", *also),
         )
-    if window is None:
+    if owed.window is None and owed.null_horizon is None:
         return nothing
+    window = owed.window or Window(after=state.extracted, upto=state.extracted)
     order, why = choose_order(table, window, wanted=wanted, limit=limit)
-    return replace(nothing, action=Action.RUN, window=window, order=order, reasons=(why, *also))
+    return replace(
+        nothing,
+        action=Action.RUN,
+        window=window,
+        order=order,
+        null_horizon=owed.null_horizon,
+        reasons=(why, *also),
+    )
 
 
 def _range_columns(table: Table, order: RangeOrder) -> tuple[str, ...]:
@@ -226,6 +248,8 @@ def drop_stale_run(state: TableState, table: Table) -> tuple[TableState, str]:
 
 def reaches(chunk: Chunk, order: RangeOrder) -> Watermark | None:
     """The watermark that is reached once this chunk and all before it are loaded."""
+    if chunk.window.null_horizon is not None:
+        return chunk.window.upto
     if order is RangeOrder.KEY:
         return chunk.window.upto if chunk.range.upto is None else None
     return Watermark(position=chunk.range.upto or ())

@@ -12,20 +12,20 @@ from ..errors import IntegrityError, PreconditionFailed, S3rsError
 from ..ledger.changes import Abandon, Begin, Fail, Identify
 from ..ledger.document import cursor_text
 from ..ledger.state import OpenRun, TableState
-from ..model import Adjusted, Chunk, DataFile, Table, TableName, Watermark, Window
+from ..model import Adjusted, Chunk, DataFile, NullCursors, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.horizon import find_horizon
 from ..storage.layout import format_run_id, format_run_key, parse_run_time
 from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
-from .check import check_window
+from .check import check_null_cursors, check_window
 from .context import Hold, Run, Workplace, hold_table
 from .contract import format_contract
 from .events import EventKind, Status, TableResult, adjusted_warnings
 from .extraction import Extraction, run_extraction
 from .loading import Loading, target_identity
-from .plan import Action, TablePlan, drop_stale_run, furthest, make_plan, rows_per_chunk, window_start
+from .plan import Action, Owed, TablePlan, drop_stale_run, furthest, make_plan, rows_per_chunk, window_start
 from .records import write_record
 
 
@@ -133,14 +133,15 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
 
 def _verify(run: Run, catalog: Catalog, table: Table, window: Window, tally: _Tally) -> None:
     """Compares what was loaded with the source; a difference that nothing explains is an error."""
-    if window.after == window.upto:
-        tally.verified = 0
-        return
-    check = check_window(catalog, table, window, run.settings)
-    tally.verified = check.rows
-    if check.changed:
+    checks = [] if window.after == window.upto else [check_window(catalog, table, window, run.settings)]
+    nulls = [f.rows for f in tally.files if f.null_horizon is not None]
+    if nulls:
+        checks.append(check_null_cursors(catalog, table, sum(nulls), run.settings))
+    tally.verified = sum(c.rows for c in checks)
+    changed = sum(c.changed for c in checks)
+    if changed:
         tally.warnings.append(
-            f"{check.changed} of the {check.rows} rows compared were changed or deleted at the source since they were"
+            f"{changed} of the {tally.verified} rows compared were changed or deleted at the source since they were"
             " read; the values of the columns were not compared"
         )
 
@@ -159,36 +160,48 @@ def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> T
     """Horizon and high watermark -> the plan: run, resume or nothing."""
     settings = run.settings
     state, dropped = drop_stale_run(state, table)
-    window: Window | None = None
-    notes: tuple[str, ...] = ()
-    if state.run is None:
-        window, notes = _next_window(run, catalog, table, state)
+    owed = _find_owed(run, catalog, table, state) if state.run is None else Owed()
     rows = rows_per_chunk(table, settings.backup_batch_size, settings.backup_num_chunks)
     return make_plan(
         table,
         state,
-        window,
+        owed,
         rows=rows,
-        notes=notes,
         dropped=dropped,
         wanted=settings.chunk_order,
         limit=run.request.limit,
     )
 
 
-def _next_window(run: Run, catalog: Catalog, table: Table, state: TableState) -> tuple[Window | None, tuple[str, ...]]:
+def _find_owed(run: Run, catalog: Catalog, table: Table, state: TableState) -> Owed:
     """The window, its end fixed before any row is read; and what is to be said of it."""
     horizon = find_horizon(catalog, table, run.settings)
-    notes = list(horizon.reasons)
-    nulls = catalog.null_cursors(table)
-    if nulls:
-        notes.append(f"{nulls} rows have no {table.cursor} and are never seen by a range")
     limit = run.request.limit
+    nulls = catalog.null_cursors(table)
+    reads_nulls = bool(nulls) and not limit and run.settings.backup_null_cursors is NullCursors.LOAD
+    notes = [*horizon.reasons, *_null_notes(table, nulls, run, reads_nulls=reads_nulls)]
     # A limited run may not get past the look-back, so it goes without one.
     lookback = 0 if limit else run.settings.backup_lookback_seconds
     after = window_start(state.extracted, lookback, run.settings.backup_cursor_unit)
     upto = catalog.high_watermark(table, after, horizon.upto, limit)
-    return (Window(after=after, upto=furthest(upto, state.extracted)) if upto else None), tuple(notes)
+    return Owed(
+        window=Window(after=after, upto=furthest(upto, state.extracted)) if upto else None,
+        null_horizon=horizon.upto if reads_nulls else None,
+        notes=tuple(notes),
+    )
+
+
+def _null_notes(table: Table, count: int, run: Run, *, reads_nulls: bool) -> tuple[str, ...]:
+    """What is said of the rows whose cursor is NULL."""
+    if not count:
+        return ()
+    if reads_nulls:
+        return (f"{count} rows have no {table.cursor}: every run reads all of them",)
+    if run.settings.backup_null_cursors is NullCursors.LOAD:
+        return (f"{count} rows have no {table.cursor}: a run with --limit leaves them to one without",)
+    return (
+        f"{count} rows have no {table.cursor} and are never seen by a range; BACKUP_NULL_CURSORS=load carries them",
+    )
 
 
 def _drop_run(hold: Hold) -> None:
@@ -264,17 +277,15 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
 
 
 def _remaining_chunks(catalog: Catalog, plan: TablePlan, open_run: OpenRun) -> Iterator[Chunk]:
-    assert plan.window is not None
-    if open_run.planned:
-        return iter(())
-    return catalog.cut(
-        plan.table,
-        plan.window,
-        plan.order,
-        run_id=open_run.run_id,
-        rows=plan.rows_per_chunk,
-        done=open_run.chunks,
-    )
+    """The chunks that are not in the state yet, of one window after the other."""
+    done = list(open_run.chunks)
+    for window in () if open_run.planned else open_run.windows:
+        cut = catalog.cut(
+            plan.table, window, plan.order, run_id=open_run.run_id, rows=plan.rows_per_chunk, done=tuple(done)
+        )
+        for chunk in cut:
+            done.append(chunk)
+            yield chunk
 
 
 def _begin(hold: Hold, plan: TablePlan) -> TableState:
@@ -292,6 +303,7 @@ def _begin(hold: Hold, plan: TablePlan) -> TableState:
                 rows_per_chunk=plan.rows_per_chunk,
                 fingerprint=plan.table.fingerprint,
                 strategy=hold.run.request.strategy.value,
+                null_horizon=plan.null_horizon,
             ),
             found=plan.found,
         )

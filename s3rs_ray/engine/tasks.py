@@ -23,7 +23,9 @@ from ..model import (
     TableName,
     Watermark,
     format_position,
+    format_value,
     parse_position,
+    parse_value,
 )
 from ..source.catalog import Endpoint, open_catalog
 from ..source.extract import Extract, read_chunk
@@ -83,6 +85,7 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
         fingerprint=table.fingerprint,
         reaches=reaches(chunk, order),
         adjusted=extract.adjusted,
+        null_horizon=chunk.window.null_horizon,
     )
     try:
         store.put_new(key, file.body, _object_metadata(described, chunk))
@@ -142,6 +145,7 @@ def _range_digest(key_range: KeyRange) -> str:
 def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
     """What S3 keeps with the object: enough to describe the file without reading it."""
     position = None if file.reaches is None else format_position(file.reaches.position)
+    horizon = None if file.null_horizon is None else format_value(file.null_horizon)
     return {
         "s3rs-run": file.run_id,
         "s3rs-ordinal": str(file.ordinal),
@@ -149,6 +153,7 @@ def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
         "s3rs-sha256": file.digest,
         "s3rs-fingerprint": file.fingerprint,
         "s3rs-reaches": quote(orjson.dumps(position)),
+        "s3rs-null-horizon": quote(orjson.dumps(horizon)),
         "s3rs-adjusted": quote(orjson.dumps(file.adjusted)),
         "s3rs-range": _range_digest(chunk.range),
         "s3rs-window-after": quote(orjson.dumps(format_position(chunk.window.after.position))),
@@ -180,6 +185,7 @@ def describe_file(stored: StoredObject) -> WrittenFile:
     m = stored.metadata
     try:
         position = orjson.loads(unquote(m["s3rs-reaches"]))
+        horizon = orjson.loads(unquote(m["s3rs-null-horizon"]))
         file = DataFile(
             key=stored.key,
             rows=int(m["s3rs-rows"]),
@@ -190,6 +196,7 @@ def describe_file(stored: StoredObject) -> WrittenFile:
             fingerprint=m["s3rs-fingerprint"],
             reaches=None if position is None else Watermark(position=parse_position(position)),
             adjusted=Adjusted(**orjson.loads(unquote(m["s3rs-adjusted"]))),
+            null_horizon=None if horizon is None else parse_value(horizon),
         )
         after = parse_position(orjson.loads(unquote(m["s3rs-window-after"])))
         return WrittenFile(file=file, range_digest=m["s3rs-range"], window_after=after)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import LeaseLost, LedgerError, TableBusy
-from ..model import DataFile, RangeOrder, TableName, Watermark
+from ..model import DataFile, KeyValue, TableName, Watermark
 from .changes import (
     Abandon,
     Acquire,
@@ -207,16 +207,12 @@ def _finish(state: TableState, change: Finish) -> TableState:
 def _abandon(state: TableState, change: Abandon) -> TableState:
     run = _open_run(state, change.run_id)
     _require(state.sealed is None, state, "a load of its files is under way or in doubt")
-    if run.order is not RangeOrder.CURSOR:
+    by_ordinal = {f.ordinal: f for f in run.files}
+    last = by_ordinal.get(run.consumed + len(run.ready) - 1)
+    reached = last.reaches if last is not None else None
+    if reached is None:  # no file, or ranges of the key of which the last is missing
         return replace(state, run=None)
-    done = run.chunks[: run.consumed + len(run.ready)]
-    reached = done[-1].range.upto if done else None
-    return replace(
-        state,
-        run=None,
-        backlog=state.backlog + run.ready,
-        extracted=Watermark(position=reached) if reached else state.extracted,
-    )
+    return replace(state, run=None, backlog=state.backlog + run.ready, extracted=reached)
 
 
 def _seal(state: TableState, change: Seal) -> TableState:
@@ -296,10 +292,18 @@ def _adopt(state: TableState, change: Adopt) -> TableState:
 
 
 def next_load(state: TableState, most: int) -> Sequence[DataFile]:
-    """The files of the next load: at most ``most``, all of one fingerprint, ending where a gapless load may end."""
+    """The files of the next load: at most ``most``, all of one kind, ending where a gapless load may end.
+
+    Rows whose cursor is NULL are loaded by themselves, those of each run apart: nothing in the rows tells which are
+    newer, so the horizon they were read behind and the order of the loads do.
+    """
     files: list[DataFile] = []
     for file in state.loadable[:most]:
-        if files and file.fingerprint != files[0].fingerprint:
+        if files and _kind(file) != _kind(files[0]):
             break
         files.append(file)
     return files
+
+
+def _kind(file: DataFile) -> tuple[str, KeyValue | None, str]:
+    return file.fingerprint, file.null_horizon, file.run_id if file.null_horizon is not None else ""

@@ -81,8 +81,8 @@ class Finish:
 class Abandon:
     """Drops an open run whose plan no longer holds.
 
-    Its first files without a hole among them are kept, and the watermark stands behind them; of a run that is not in
-    update order nothing is kept. What is dropped is read again by the next run.
+    Its first files without a hole among them are kept, and the watermark stands behind them; a run that is not in
+    update order is kept whole or not at all. What is dropped is read again by the next run.
     """
 
     run_id: str

@@ -6,8 +6,8 @@ The first fields are those people's scripts read; the rest is what the design ne
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import TypeAlias, cast
 
 import orjson
@@ -18,6 +18,7 @@ from ..model import (
     Chunk,
     DataFile,
     KeyRange,
+    KeyValue,
     Load,
     Mode,
     RangeOrder,
@@ -25,7 +26,9 @@ from ..model import (
     Watermark,
     Window,
     format_position,
+    format_value,
     parse_position,
+    parse_value,
 )
 from .state import FORMAT_VERSION, Lease, OpenRun, Sealed, TableState
 
@@ -141,36 +144,41 @@ def format_run(run: OpenRun) -> Json:
         "run_id": run.run_id,
         "window": [format_position(run.window.after.position), format_position(run.window.upto.position)],
         "order": run.order.value,
-        "columns": list(run.chunks[0].range.columns) if run.chunks else [],
+        "columns": _columns_json(c for c in run.chunks if c.window.null_horizon is None),
+        "null_horizon": _horizon_json(run.null_horizon),
+        "null_columns": _columns_json(c for c in run.chunks if c.window.null_horizon is not None),
         "rows_per_chunk": run.rows_per_chunk,
         "fingerprint": run.fingerprint,
         "strategy": run.strategy,
-        "chunks": [[*_range_json(c.range), c.rows] for c in run.chunks],
+        "chunks": [[*_range_json(c.range), c.rows] for c in run.chunks if c.window.null_horizon is None],
+        "null_chunks": [[*_range_json(c.range), c.rows] for c in run.chunks if c.window.null_horizon is not None],
         "planned": run.planned,
         "files": [_file_json(f) for f in run.files],
         "consumed": run.consumed,
     }
 
 
+def _columns_json(chunks: Iterable[Chunk]) -> list[str]:
+    return next((list(c.range.columns) for c in chunks), [])
+
+
+def _horizon_json(horizon: KeyValue | None) -> object:
+    return None if horizon is None else format_value(horizon)
+
+
+def _parse_horizon(value: object) -> KeyValue | None:
+    return None if value is None else parse_value(value)
+
+
 def parse_run(d: Json) -> OpenRun:
     """The run that :func:`format_run` wrote."""
     after, upto = cast(list[object], d["window"])
     window = Window(after=Watermark(position=parse_position(after)), upto=Watermark(position=parse_position(upto)))
-    run_id, columns = _text(d["run_id"]), _texts(d["columns"])
-    chunks = tuple(
-        Chunk(
-            run_id=run_id,
-            ordinal=ordinal,
-            range=KeyRange(
-                columns=columns,
-                after=None if low is None else parse_position(low),
-                upto=None if high is None else parse_position(high),
-            ),
-            window=window,
-            rows=_int(rows),
-        )
-        for ordinal, (low, high, rows) in enumerate(cast("list[list[object]]", d["chunks"]))
-    )
+    run_id, horizon = _text(d["run_id"]), _parse_horizon(d["null_horizon"])
+    chunks = _parse_chunks(d["chunks"], _texts(d["columns"]), run_id, window, 0)
+    if horizon is not None:
+        nulls = replace(window, null_horizon=horizon)
+        chunks += _parse_chunks(d["null_chunks"], _texts(d["null_columns"]), run_id, nulls, len(chunks))
     return OpenRun(
         run_id=run_id,
         window=window,
@@ -182,6 +190,26 @@ def parse_run(d: Json) -> OpenRun:
         planned=bool(d["planned"]),
         files=tuple(_parse_file(f) for f in _objects(d["files"])),
         consumed=_int(d["consumed"]),
+        null_horizon=horizon,
+    )
+
+
+def _parse_chunks(
+    ranges: object, columns: tuple[str, ...], run_id: str, window: Window, first: int
+) -> tuple[Chunk, ...]:
+    return tuple(
+        Chunk(
+            run_id=run_id,
+            ordinal=ordinal,
+            range=KeyRange(
+                columns=columns,
+                after=None if low is None else parse_position(low),
+                upto=None if high is None else parse_position(high),
+            ),
+            window=window,
+            rows=_int(rows),
+        )
+        for ordinal, (low, high, rows) in enumerate(cast("list[list[object]]", ranges), first)
     )
 
 
@@ -196,6 +224,7 @@ def _file_json(file: DataFile) -> Json:
         "fingerprint": file.fingerprint,
         "reaches": None if file.reaches is None else format_position(file.reaches.position),
         "adjusted": asdict(file.adjusted),
+        "null_horizon": _horizon_json(file.null_horizon),
     }
 
 
@@ -210,6 +239,7 @@ def _parse_file(d: Json) -> DataFile:
         fingerprint=_text(d["fingerprint"]),
         reaches=_parse_reaches(d["reaches"]),
         adjusted=Adjusted(**{name: _int(count) for name, count in cast("Json", d["adjusted"]).items()}),
+        null_horizon=_parse_horizon(d["null_horizon"]),
     )
 
 

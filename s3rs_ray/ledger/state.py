@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..model import Chunk, DataFile, Load, Mode, RangeOrder, TableName, Watermark, Window
+from ..model import Chunk, DataFile, KeyValue, Load, Mode, RangeOrder, TableName, Watermark, Window
 
 FORMAT_VERSION = 1
 RECENT_LOADS = 20
@@ -45,6 +45,7 @@ class OpenRun:
         planned: every chunk of the window is in ``chunks``.
         files: in the order of completion.
         consumed: how many chunks, from the first, are loaded already.
+        null_horizon: set where the run reads the rows whose cursor is NULL too, behind those of the window.
     """
 
     run_id: str
@@ -57,6 +58,14 @@ class OpenRun:
     planned: bool = False
     files: tuple[DataFile, ...] = ()
     consumed: int = 0
+    null_horizon: KeyValue | None = None
+
+    @property
+    def windows(self) -> tuple[Window, ...]:
+        """What the chunks are cut from, in order. A run may owe nothing but the rows whose cursor is NULL."""
+        rows = () if self.window.after == self.window.upto else (self.window,)
+        nulls = () if self.null_horizon is None else (replace(self.window, null_horizon=self.null_horizon),)
+        return rows + nulls
 
     @property
     def missing(self) -> tuple[Chunk, ...]:

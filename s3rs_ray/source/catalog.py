@@ -369,12 +369,17 @@ class Catalog:
     def cut(
         self, table: Table, window: Window, order: RangeOrder, *, run_id: str, rows: int, done: Sequence[Chunk] = ()
     ) -> Iterator[Chunk]:
-        """Cuts a run into chunks of ``rows`` rows, stepping the index as it goes, from behind the last of ``done``."""
+        """Cuts a window into chunks of ``rows`` rows, stepping the index as it goes.
+
+        Args:
+            done: the chunks the run has already; it goes on from behind the last of this window.
+        """
         rest = chunks.run_range(table, window, order)
-        if done:
-            if done[-1].range.upto == rest.upto:
+        last = next((c for c in reversed(done) if c.window == window), None)
+        if last is not None:
+            if last.range.upto == rest.upto:
                 return
-            rest = replace(rest, after=done[-1].range.upto)
+            rest = replace(rest, after=last.range.upto)
         for ordinal in count(len(done)):
             boundary = self._position(chunks.boundary_sql(table, window, rest, rows))
             if boundary is None or boundary == rest.upto:

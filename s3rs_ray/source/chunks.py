@@ -90,19 +90,27 @@ def window_range(table: Table, window: Window) -> KeyRange:
 
 def run_range(table: Table, window: Window, order: RangeOrder) -> KeyRange:
     """The range that the chunks of a run are cut from."""
-    if order is RangeOrder.CURSOR:
+    if order is RangeOrder.CURSOR and window.null_horizon is None:
         return window_range(table, window)
     return KeyRange(columns=table.key)
 
 
 def where_sql(table: Table, window: Window, key_range: KeyRange) -> str:
     """The predicate of one chunk: its range and, where that is not over the update order, the window as well."""
+    if window.null_horizon is not None:
+        return f"{quote_name(table.cursor)} IS NULL AND {range_sql(key_range)}"
     if key_range.columns == table.order_columns:
         return range_sql(key_range)
     window_text = range_sql(window_range(table, window))
     if key_range.after is None and key_range.upto is None:
         return window_text
     return f"{range_sql(key_range)} AND {window_text}"
+
+
+def chunk_from_sql(table: Table, window: Window, key_range: KeyRange) -> str:
+    """The table with the index that serves a chunk: rows without a cursor lie together, ordered by the key."""
+    by_cursor = window.null_horizon is not None and table.cursor_index
+    return from_sql(table, table.order_columns if by_cursor else key_range.columns)
 
 
 def from_sql(table: Table, columns: Sequence[str]) -> str:
@@ -174,14 +182,15 @@ def select_sql(table: Table, chunk: Chunk, *, guarded: bool = False, counted: bo
         expressions.append(f"CAST(@{ROWS_ALIAS} AS SIGNED) AS {ROWS_ALIAS}")
     return (
         comment_sql(chunk.run_id, f"chunk={chunk.ordinal}")
-        + f"SELECT {', '.join(expressions)} FROM {from_sql(table, chunk.range.columns)}"
+        + f"SELECT {', '.join(expressions)} FROM {chunk_from_sql(table, chunk.window, chunk.range)}"
         + f" WHERE {where_sql(table, chunk.window, chunk.range)}"
     )
 
 
 def count_sql(table: Table, window: Window, key_range: KeyRange) -> str:
     """Counts the rows of a range."""
-    return f"SELECT COUNT(*) FROM {from_sql(table, key_range.columns)} WHERE {where_sql(table, window, key_range)}"
+    source = chunk_from_sql(table, window, key_range)
+    return f"SELECT COUNT(*) FROM {source} WHERE {where_sql(table, window, key_range)}"
 
 
 def boundary_sql(table: Table, window: Window, key_range: KeyRange, rows: int) -> str:
@@ -191,7 +200,7 @@ def boundary_sql(table: Table, window: Window, key_range: KeyRange, rows: int) -
     """
     names = ", ".join(quote_name(c) for c in key_range.columns)
     return (
-        f"SELECT {names} FROM {from_sql(table, key_range.columns)} WHERE {where_sql(table, window, key_range)}"
+        f"SELECT {names} FROM {chunk_from_sql(table, window, key_range)} WHERE {where_sql(table, window, key_range)}"
         f" ORDER BY {names} LIMIT 1 OFFSET {rows - 1}"
     )
 
@@ -225,8 +234,8 @@ def has_value_sql(table: Table, column: str, upto: Watermark) -> str:
 def positions_sql(table: Table, window: Window) -> str:
     """Cursor and key of every row of a window, from the index alone."""
     named = ", ".join(quote_name(c) for c in table.order_columns)
-    whole = window_range(table, window)
-    return f"SELECT {named} FROM {from_sql(table, whole.columns)} WHERE {range_sql(whole)}"
+    whole = run_range(table, window, RangeOrder.CURSOR)
+    return f"SELECT {named} FROM {chunk_from_sql(table, window, whole)} WHERE {where_sql(table, window, whole)}"
 
 
 def cursors_sql(table: Table, keys: Sequence[Sequence[KeyValue]]) -> str:

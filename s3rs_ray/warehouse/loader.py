@@ -26,7 +26,7 @@ from ..errors import (
     WarehouseError,
     WarehouseUnavailable,
 )
-from ..model import Load, Manifest, TableName, Watermark, format_position, parse_position
+from ..model import KeyValue, Load, Manifest, TableName, Watermark, format_position, parse_position
 from . import sql
 from .copying import copy_into_staging
 from .drift import RedshiftType, alterations, catalog_type, only_in_target
@@ -182,7 +182,7 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
         if done is not None:
             return done
         _require_own_target(warehouse, target, manifest.table, manifest.target)
-        merged = _merge(warehouse, target)
+        merged = _merge(warehouse, target, manifest.null_horizon)
         warehouse.execute(
             sql.record_load_sql(target.schema),
             (
@@ -204,23 +204,27 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
     return replace(recorded, repeated=False)
 
 
-def _merge(warehouse: Warehouse, target: Target) -> int:
+def _merge(warehouse: Warehouse, target: Target, null_horizon: KeyValue | None) -> int:
     """Newest version of each key into the target; returns the rows written.
+
+    Args:
+        null_horizon: set where the cursor of all staged rows is NULL.
 
     Raises:
         IntegrityError: not as many as are new to the target; the transaction is rolled back.
     """
-    staged = target.staging
+    staged, nulls = target.staging, null_horizon is not None
+    horizon = (null_horizon,) if nulls else ()
     if warehouse.query(sql.repeated_keys_sql(target)):
         staged = target.newest
         warehouse.execute(sql.drop_sql(staged))
         warehouse.execute(sql.create_staging_sql(target, staged))
         warehouse.execute(sql.pick_newest_sql(target))
-    expected, written = warehouse.number(sql.count_new_sql(target, staged)), 0
+    expected, written = warehouse.number(sql.count_new_sql(target, staged, nulls=nulls), horizon), 0
     if only_in_target(target, tuple(target_columns(warehouse, target))):
-        written = warehouse.execute(sql.update_older_sql(target, staged))
+        written = warehouse.execute(sql.update_older_sql(target, staged, nulls=nulls), horizon)
     else:
-        warehouse.execute(sql.delete_older_sql(target, staged))
+        warehouse.execute(sql.delete_older_sql(target, staged, nulls=nulls), horizon)
     written += warehouse.execute(sql.insert_missing_sql(target, staged))
     if written != expected:
         raise IntegrityError(

@@ -214,25 +214,37 @@ def pick_newest_sql(target: Target) -> str:
     )
 
 
-def count_new_sql(target: Target, staged: str) -> str:
-    """Counts the staged rows of which the target holds no newer version."""
-    newer = f"t.{quote_name(target.cursor)} > x.{quote_name(target.cursor)}"
+def count_new_sql(target: Target, staged: str, *, nulls: bool = False) -> str:
+    """Counts the staged rows of which the target holds no newer version; parameters as :func:`delete_older_sql`."""
+    cursor = quote_name(target.cursor)
+    # A cursor is NULL where it was a zero date, the oldest of all.
+    newer = (
+        f"t.{cursor} > %s" if nulls else f"(t.{cursor} > x.{cursor} OR x.{cursor} IS NULL AND t.{cursor} IS NOT NULL)"
+    )
     return (
         f"SELECT count(*) FROM {staged} AS x WHERE NOT EXISTS"
         f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')} AND {newer})"
     )
 
 
-def delete_older_sql(target: Target, staged: str) -> str:
-    """Removes the versions that are replaced: those that are not newer than the staged ones."""
-    return f"DELETE FROM {target.qualified} USING {staged} WHERE {_replaced(target, staged)}"
+def delete_older_sql(target: Target, staged: str, *, nulls: bool = False) -> str:
+    """Removes the versions that are replaced: those that are not newer than the staged ones.
+
+    Args:
+        nulls: the cursor of all staged rows is NULL. They are as new as the horizon they were read behind, the one
+            parameter: every version of them with a cursor up to it was written before.
+    """
+    return f"DELETE FROM {target.qualified} USING {staged} WHERE {_replaced(target, staged, nulls=nulls)}"
 
 
-def update_older_sql(target: Target, staged: str) -> str:
-    """Replaces the older versions in place, for a target with columns of its own: their values stay."""
+def update_older_sql(target: Target, staged: str, *, nulls: bool = False) -> str:
+    """Replaces the older versions in place, for a target with columns of its own: their values stay.
+
+    Parameters as :func:`delete_older_sql`.
+    """
     staged_values = zip(target.columns, parsed(target.columns, f"{staged}."), strict=True)
     values = ", ".join(f"{quote_name(c.name)} = {value}" for c, value in staged_values)
-    return f"UPDATE {target.qualified} SET {values} FROM {staged} WHERE {_replaced(target, staged)}"
+    return f"UPDATE {target.qualified} SET {values} FROM {staged} WHERE {_replaced(target, staged, nulls=nulls)}"
 
 
 def insert_missing_sql(target: Target, staged: str) -> str:
@@ -244,9 +256,10 @@ def insert_missing_sql(target: Target, staged: str) -> str:
     )
 
 
-def _replaced(target: Target, staged: str) -> str:
+def _replaced(target: Target, staged: str, *, nulls: bool) -> str:
     cursor = quote_name(target.cursor)
-    older = f"({target.qualified}.{cursor} IS NULL OR {target.qualified}.{cursor} <= {staged}.{cursor})"
+    newest = "%s" if nulls else f"{staged}.{cursor}"
+    older = f"({target.qualified}.{cursor} IS NULL OR {target.qualified}.{cursor} <= {newest})"
     return f"{_same_key(target, target.qualified, staged)} AND {older}"
 
 
@@ -271,9 +284,18 @@ def positions_sql(target: Target, order_columns: Sequence[str], *, low: bool, cl
 
     Binary values come as hexadecimal text, because the driver reads a VARBYTE as UTF-8.
     """
+    return f"{_select_positions(target, order_columns)} WHERE {_between(target, low=low, closed=closed)}"
+
+
+def null_positions_sql(target: Target, order_columns: Sequence[str]) -> str:
+    """Cursor and key of the rows whose cursor is NULL."""
+    return f"{_select_positions(target, order_columns)} WHERE {quote_name(target.cursor)} IS NULL"
+
+
+def _select_positions(target: Target, order_columns: Sequence[str]) -> str:
     binary = {c.name for c in target.columns if c.redshift_type.startswith("VARBYTE")}
     named = ", ".join(f"LOWER(TO_HEX({quote_name(c)}))" if c in binary else quote_name(c) for c in order_columns)
-    return f"SELECT {named} FROM {target.qualified} WHERE {_between(target, low=low, closed=closed)}"
+    return f"SELECT {named} FROM {target.qualified}"
 
 
 def aggregates_sql(target: Target, *, low: bool, closed: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -55,6 +56,7 @@ files = st.builds(
     fingerprint=texts,
     reaches=st.none() | watermarks,
     adjusted=st.builds(Adjusted, nulled_dates=counts, truncated_texts=counts, stripped_texts=counts),
+    null_horizon=st.none() | values,
 )
 loads = st.builds(
     Load,
@@ -74,15 +76,18 @@ def runs(draw: st.DrawFn) -> OpenRun:
     run_id, window = draw(texts), draw(st.builds(Window, after=watermarks, upto=watermarks))
     columns = tuple(draw(st.lists(texts, min_size=1, max_size=3)))
     bound = st.none() | positions(len(columns), least=1)
+    horizon = draw(st.none() | values)
+    count = draw(st.integers(0, 3))
+    nulls = draw(st.integers(0, 2)) if horizon is not None else 0
     chunks = tuple(
         Chunk(
             run_id=run_id,
             ordinal=ordinal,
             range=KeyRange(columns=columns, after=draw(bound), upto=draw(bound)),
-            window=window,
+            window=window if ordinal < count else replace(window, null_horizon=horizon),
             rows=draw(counts),
         )
-        for ordinal in range(draw(st.integers(0, 3)))
+        for ordinal in range(count + nulls)
     )
     return OpenRun(
         run_id=run_id,
@@ -95,6 +100,7 @@ def runs(draw: st.DrawFn) -> OpenRun:
         planned=draw(st.booleans()),
         files=tuple(draw(st.lists(files, max_size=2))),
         consumed=draw(counts),
+        null_horizon=horizon,
     )
 
 

@@ -75,6 +75,22 @@ def test_a_finished_run_that_lost_a_file_is_a_gap_when_another_run_follows(lost:
         gapless(files, Watermark.START)
 
 
+def without_cursors(files: list[WrittenFile], ordinal: int) -> list[WrittenFile]:
+    """The files of a run, of which those from ``ordinal`` on hold the rows whose cursor is NULL."""
+    return [replace(w, file=replace(w.file, null_horizon=99)) if w.file.ordinal >= ordinal else w for w in files]
+
+
+def test_rows_without_a_cursor_are_taken_of_every_run_that_is_not_older_than_the_watermark() -> None:
+    first = without_cursors(written("r1", (), (10,), (20,), (20,)), 2)
+    second = without_cursors(written("r2", (20,), (20,), (20,)), 0)
+    third = without_cursors(written("r3", (20,), (30,), (30,)), 1)
+    every = first + second + third
+    assert chosen(every) == ["r1/0", "r1/1", "r1/2", "r2/0", "r2/1", "r3/0", "r3/1"]
+    assert chosen(every, mark(20)) == ["r1/2", "r2/0", "r2/1", "r3/0", "r3/1"]
+    assert chosen(every, mark(30)) == ["r3/1"]
+    assert chosen(every, mark(31)) == []
+
+
 def test_of_the_last_run_only_the_first_files_without_a_hole_count() -> None:
     assert chosen([FIRST[0], FIRST[2]]) == ["r1/0"]
     assert chosen(FIRST[1:]) == []

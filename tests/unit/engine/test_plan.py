@@ -11,6 +11,7 @@ import pytest
 from s3rs_ray.engine.plan import (
     LARGE_TABLE,
     Action,
+    Owed,
     choose_order,
     drop_stale_run,
     furthest,
@@ -47,20 +48,26 @@ def interrupted(fingerprint: str = TABLE.fingerprint) -> TableState:
 def test_a_window_with_rows_is_run_from_the_watermark_that_was_found() -> None:
     state = replace(build.fresh_state(), extracted=mark(5, 5))
     of = build.window((5, 5), (30, 0))
-    plan = make_plan(TABLE, state, of, rows=1000, notes=("a note",))
+    plan = make_plan(TABLE, state, Owed(window=of, notes=("a note",)), rows=1000)
     assert (plan.action, plan.window, plan.found, plan.rows_per_chunk) == (Action.RUN, of, mark(5, 5), 1000)
     assert plan.reasons == ("chunks are ranges of (update_at, ID) through the index by_update", "a note")
 
 
 def test_a_window_without_rows_is_nothing_to_do() -> None:
-    plan = make_plan(TABLE, build.fresh_state(), None, rows=1000, notes=("a note",))
+    plan = make_plan(TABLE, build.fresh_state(), Owed(notes=("a note",)), rows=1000)
     assert (plan.action, plan.window) == (Action.NOTHING, None)
     assert plan.reasons == ("no settled row lies behind the watermark", "a note")
 
 
+def test_rows_without_a_cursor_are_a_run_of_their_own_where_nothing_else_is_to_do() -> None:
+    state = replace(build.fresh_state(), extracted=mark(5, 5))
+    plan = make_plan(TABLE, state, Owed(null_horizon=30), rows=10)
+    assert (plan.action, plan.window, plan.null_horizon) == (Action.RUN, build.window((5, 5), (5, 5)), 30)
+
+
 def test_an_open_run_is_resumed_as_it_was_planned_whatever_the_settings_say_now() -> None:
     state = interrupted()
-    plan = make_plan(build.table(cursor_index=None), state, None, rows=7)
+    plan = make_plan(build.table(cursor_index=None), state, Owed(), rows=7)
     assert plan.action is Action.RESUME
     assert (plan.window, plan.order, plan.rows_per_chunk) == (WINDOW, RangeOrder.CURSOR, 10)
     assert plan.run == state.run
@@ -71,7 +78,9 @@ def test_a_run_that_was_planned_for_other_columns_is_dropped_but_for_its_first_f
     state, dropped = drop_stale_run(interrupted("other"), TABLE)
     assert (dropped, state.run) == ("r1", None)
     assert state.extracted == Watermark.START
-    assert "run r1 was planned for other columns" in make_plan(TABLE, state, None, rows=1, dropped=dropped).reasons[-1]
+    assert (
+        "run r1 was planned for other columns" in make_plan(TABLE, state, Owed(), rows=1, dropped=dropped).reasons[-1]
+    )
 
 
 def test_a_run_of_the_same_columns_is_kept() -> None:
@@ -95,7 +104,7 @@ def test_a_run_of_other_columns_is_neither_dropped_nor_resumed_while_a_load_is_i
     state, dropped = drop_stale_run(in_doubt(), TABLE)
     assert (dropped, state) == ("", in_doubt())
     with pytest.raises(SchemaDrift) as refused:
-        make_plan(TABLE, state, None, rows=1)
+        make_plan(TABLE, state, Owed(), rows=1)
     assert "--redshift-only" in refused.value.hint
 
 
@@ -140,7 +149,7 @@ def test_the_first_load_of_a_large_table_goes_by_the_order_its_rows_are_stored_i
 def test_the_order_that_is_wanted_is_taken() -> None:
     assert choose_order(LARGE, FIRST, wanted=RangeOrder.CURSOR)[0] is RangeOrder.CURSOR
     assert choose_order(TABLE, LATER, wanted=RangeOrder.KEY)[0] is RangeOrder.KEY
-    plan = make_plan(TABLE, build.fresh_state(), WINDOW, rows=1, wanted=RangeOrder.KEY)
+    plan = make_plan(TABLE, build.fresh_state(), Owed(window=WINDOW), rows=1, wanted=RangeOrder.KEY)
     assert (plan.order, plan.reasons) == (
         RangeOrder.KEY,
         ("chunks are ranges of (ID), as BACKUP_CHUNK_ORDER says: the whole table is read",),

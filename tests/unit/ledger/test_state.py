@@ -30,7 +30,7 @@ from s3rs_ray.ledger.changes import (
     Unseal,
 )
 from s3rs_ray.ledger.state import LEASE_SECONDS, MANUAL, RECENT_CHANGES, RECENT_FILES, RECENT_LOADS, Sealed, TableState
-from s3rs_ray.model import DataFile, Mode, RangeOrder, Watermark
+from s3rs_ray.model import DataFile, KeyRange, Mode, RangeOrder, Watermark
 from tests.support import build
 from tests.support.build import NOON, Applied, lease, mark
 
@@ -206,10 +206,30 @@ def test_an_abandoned_run_without_a_file_leaves_the_watermark() -> None:
     assert after(BEGIN, Abandon(run_id="r1")).extracted == Watermark.START
 
 
-def test_of_an_abandoned_run_by_key_nothing_is_kept() -> None:
+def test_an_abandoned_run_by_key_is_kept_whole_or_not_at_all() -> None:
     by_key = build.begin("r1", WINDOW, order=RangeOrder.KEY)
-    state = after(by_key, PLAN, EXTRACT, Abandon(run_id="r1"))
+    files = (replace(FILES[0], reaches=None), replace(FILES[1], reaches=None), FILES[2])
+    some = AddFiles(run_id="r1", files=files[:2], at=NOON)
+    state = after(by_key, PLAN, some, Abandon(run_id="r1"))
     assert (state.run, state.loadable, state.extracted) == (None, (), Watermark.START)
+    whole = after(by_key, PLAN, some, AddFiles(run_id="r1", files=files[2:], at=NOON), Abandon(run_id="r1"))
+    assert (whole.run, whole.loadable, whole.extracted) == (None, files, mark(30, 0))
+
+
+def test_an_abandoned_run_without_all_its_rows_of_no_cursor_has_reached_its_windows_end() -> None:
+    nulls = tuple(
+        replace(c, ordinal=c.ordinal + 3, window=replace(c.window, null_horizon=40), range=KeyRange(columns=("k",)))
+        for c in PLAN.chunks[:2]
+    )
+    file = replace(build.data_file(nulls[0], reaches=mark(30, 0)), null_horizon=40)
+    chunks = AddChunks(run_id="r1", chunks=(*PLAN.chunks, *nulls), planned=True)
+    state = after(BEGIN, chunks, EXTRACT, AddFiles(run_id="r1", files=(file,), at=NOON), Abandon(run_id="r1"))
+    assert (state.backlog, state.extracted) == ((*FILES, file), mark(30, 0))
+    assert next_load(state, 9) == list(FILES)
+    assert next_load(replace(state, backlog=state.backlog[2:]), 9) == [FILES[2]]
+    assert next_load(replace(state, backlog=state.backlog[3:]), 9) == [file]
+    of_another_run = replace(file, run_id="r2", key="another")
+    assert next_load(replace(state, backlog=(file, of_another_run)), 9) == [file]
 
 
 @pytest.mark.parametrize(("stage", "statuses"), [("extract", ("failed", "pending")), ("load", ("pending", "failed"))])

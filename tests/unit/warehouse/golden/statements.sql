@@ -50,13 +50,19 @@ SELECT source_table FROM "public"."s3rs_load_ledger" WHERE target = %s AND sourc
 INSERT INTO "s3rs_newest_parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM (SELECT s.*, ROW_NUMBER() OVER (PARTITION BY "id" ORDER BY "update_at" DESC NULLS LAST) AS s3rs_rank FROM "s3rs_stage_parcels" AS s) AS x WHERE x.s3rs_rank = 1
 
 -- count new
-SELECT count(*) FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id" AND t."update_at" > x."update_at")
+SELECT count(*) FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id" AND (t."update_at" > x."update_at" OR x."update_at" IS NULL AND t."update_at" IS NOT NULL))
 
 -- delete older
 DELETE FROM "public"."parcels" USING "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_stage_parcels"."update_at")
 
 -- delete older by composite key
 DELETE FROM "public"."parcels" USING "s3rs_newest_parcels" WHERE "public"."parcels"."id" = "s3rs_newest_parcels"."id" AND "public"."parcels"."note" = "s3rs_newest_parcels"."note" AND octet_length("public"."parcels"."note") = octet_length("s3rs_newest_parcels"."note") AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_newest_parcels"."update_at")
+
+-- count new without a cursor
+SELECT count(*) FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id" AND t."update_at" > %s)
+
+-- delete older by the horizon
+DELETE FROM "public"."parcels" USING "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= %s)
 
 -- update older
 UPDATE "public"."parcels" SET "id" = "s3rs_stage_parcels"."id", "update_at" = "s3rs_stage_parcels"."update_at", "amount" = "s3rs_stage_parcels"."amount", "note" = "s3rs_stage_parcels"."note" FROM "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_stage_parcels"."update_at")
@@ -66,6 +72,9 @@ INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."i
 
 -- positions
 SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" >= %s AND "update_at" <= %s
+
+-- positions without a cursor
+SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" IS NULL
 
 -- aggregates
 SELECT count("id"), count("update_at"), count("amount"), count("note"), min("id"), max("id"), min("update_at"), max("update_at"), min("amount"), max("amount") FROM "public"."parcels" WHERE "update_at" <= %s
