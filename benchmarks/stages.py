@@ -119,8 +119,7 @@ def _load_twice(case: Case, place: Place, store: S3Store, file: ParquetFile, clo
     """The second load finds every row there already: the dearest merge there is."""
     settings = place.settings
     target = target_of(case.plan.table, settings)
-    with open_session(settings) as warehouse:
-        prepare(warehouse, target, case.plan.table.name, "profile")
+    prepare(lambda: open_session(settings), target, case.plan.table.name, "profile")
     for number, title in enumerate(("into an empty table", "again: every row replaced")):
         manifest = _manifest(case, file, run_id=f"profile{number}")
         store.put_new(f"profile/{number}.manifest", copy_manifest(manifest.files, store.bucket))

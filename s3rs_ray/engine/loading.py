@@ -176,8 +176,8 @@ class Loading:
         if table.fingerprint in self._prepared:
             return Prepared()
         settings = self.hold.run.settings
-        with open_session(settings) as warehouse:
-            done = prepare(warehouse, target_of(table, settings), table.name, target_identity(table.name, settings))
+        identity = target_identity(table.name, settings)
+        done = prepare(lambda: open_session(settings), target_of(table, settings), table.name, identity)
         self._prepared.add(table.fingerprint)
         return done
 

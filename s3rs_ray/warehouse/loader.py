@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import orjson
 import tenacity
@@ -51,7 +52,33 @@ class Prepared:
     added: tuple[str, ...] = ()
 
 
-def prepare(warehouse: Warehouse, target: Target, source: TableName, identity: str) -> Prepared:
+Session = Callable[[], AbstractContextManager[Warehouse]]
+"""Opens a new connection."""
+
+Result = TypeVar("Result")
+
+
+def _retried(what: str, open_session: Session, work: Callable[[Warehouse], Result]) -> Result:
+    """What ``work`` returns, in a new session each time a connection or the reply to a COMMIT is lost."""
+
+    def say(state: tenacity.RetryCallState) -> None:
+        outcome = state.outcome.exception() if state.outcome else None
+        log.warning("attempt %d of %s failed (%s); it is tried again", state.attempt_number, what, outcome)
+
+    def attempt() -> Result:
+        with open_session() as warehouse:
+            return work(warehouse)
+
+    return tenacity.Retrying(
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
+        retry=tenacity.retry_if_exception_type((WarehouseUnavailable, CommitUnknown, CopyInterrupted)),
+        before_sleep=say,
+        reraise=True,
+    )(attempt)
+
+
+def prepare(open_session: Session, target: Target, source: TableName, identity: str) -> Prepared:
     """Creates ledger and target where they are missing, and alters a target that the source outgrew.
 
     Args:
@@ -60,21 +87,33 @@ def prepare(warehouse: Warehouse, target: Target, source: TableName, identity: s
     Raises:
         SchemaDrift: the target is there and cannot be made to fit the contract.
         UnsupportedTable: another source table is loaded into it.
+        WarehouseError: Redshift refused, or stayed away for all attempts.
     """
+    begun: dict[str, str] = {}  # outlives a lost connection, behind which a change may have happened or not
+    _retried(
+        f"preparing {target.qualified}",
+        open_session,
+        lambda warehouse: _prepare_in(warehouse, target, source, identity, begun),
+    )
+    return Prepared(altered=tuple(begun), added=tuple(filter(None, begun.values())))
+
+
+def _prepare_in(warehouse: Warehouse, target: Target, source: TableName, identity: str, begun: dict[str, str]) -> None:
+    """One attempt; what it begins goes into ``begun``, with the column it adds."""
     warehouse.execute(sql.create_schema_sql(target.schema))
     warehouse.execute(sql.create_ledger_sql(target.schema))
     _require_own_target(warehouse, target, source, identity)
     present = target_columns(warehouse, target)
     if not present:
+        begun[f"creates {target.qualified}"] = ""
         warehouse.execute(sql.create_target_sql(target))
-        return Prepared(altered=(f"creates {target.qualified}",))
-    changes = alterations(target, present)
-    for change in changes:
+        return
+    for change in alterations(target, present):
         log.warning("%s: %s", target.qualified, change.says)
+        begun[change.says] = change.added
         with warehouse.transaction() if change.atomic else nullcontext():
             for statement in change.statements:
                 warehouse.execute(statement)
-    return Prepared(altered=tuple(c.says for c in changes), added=tuple(c.added for c in changes if c.added))
 
 
 def _require_own_target(warehouse: Warehouse, target: Target, source: TableName, identity: str) -> None:
@@ -113,9 +152,6 @@ class CopySource:
     authorization: str = field(repr=False)
 
 
-Session = Callable[[], AbstractContextManager[Warehouse]]
-
-
 def load(open_session: Session, manifest: Manifest, target: Target, source: CopySource) -> Load:
     """Loads a manifest exactly once, however often it is called and wherever it was interrupted.
 
@@ -126,16 +162,11 @@ def load(open_session: Session, manifest: Manifest, target: Target, source: Copy
         IntegrityError: staging does not hold the rows the manifest promises; nothing was committed.
         WarehouseError: Redshift refused, or stayed away for all attempts.
     """
-    for attempt in tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=tenacity.wait_random_exponential(multiplier=0.2, max=10),
-        retry=tenacity.retry_if_exception_type((WarehouseUnavailable, CommitUnknown, CopyInterrupted)),
-        before_sleep=_say_retry,
-        reraise=True,
-    ):
-        with attempt, open_session() as warehouse:
-            return _load_in(warehouse, manifest, target, source)
-    raise WarehouseError("the load was not tried")  # not reached: the loop returns or raises
+    return _retried(
+        f"load {manifest.load_id[:12]}",
+        open_session,
+        lambda warehouse: _load_in(warehouse, manifest, target, source),
+    )
 
 
 def _load_in(warehouse: Warehouse, manifest: Manifest, target: Target, source: CopySource) -> Load:
@@ -270,8 +301,3 @@ def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     seconds[phase] = round(time.perf_counter() - started, 3)
-
-
-def _say_retry(state: tenacity.RetryCallState) -> None:
-    outcome = state.outcome.exception() if state.outcome else None
-    log.warning("attempt %d of the load failed (%s); it is tried again", state.attempt_number, outcome)

@@ -28,6 +28,8 @@ def warehouse(stack: LocalStack) -> Iterator[LocalStack]:
 
 
 SURVIVED = {
+    "connection refused before the target is prepared": Fault(point="accept", action="drop", skip=1),
+    "connection lost while the target is made": Fault(point="statement", action="drop", match="^CREATE TABLE", times=2),
     "connection refused": Fault(point="accept", action="drop", skip=2),
     "connection lost after COPY": Fault(point="copy_end", action="drop", skip=1),
     "connection lost before COMMIT": Fault(point="before_commit", action="drop", skip=1),

@@ -11,8 +11,11 @@ import pytest
 from s3rs_ray.engine import driver
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Event, EventKind, Status
+from s3rs_ray.local.redshift.faults import Fault, clear_faults, set_faults
 
 if TYPE_CHECKING:
+    from s3rs_ray.local.stack import LocalStack
+
     from .conftest import World
 
 
@@ -39,6 +42,21 @@ def test_an_added_column_is_added_there_and_what_is_missing_is_said(world: World
     assert [w.partition(":")[0] for w in result.warnings] == ["extra was added"]
     assert world.target_rows("t", "count(extra), min(extra)") == [(10, 1.5)]
     assert world.target_rows("t", "count(*)", "WHERE note = 'n' || CAST(id AS VARCHAR(9))") == [(100,)]
+
+
+def test_an_added_column_is_said_also_where_the_connection_was_lost_over_it(world: World, stack: LocalStack) -> None:
+    make(world)
+    world.execute("ALTER TABLE t ADD COLUMN extra INT NOT NULL DEFAULT 1, MODIFY number INT")
+    touch(world)
+    lost = Fault(point="statement", action="drop", match="^ALTER", skip=1)  # one change is done, the other is not
+    set_faults(stack.redshift.control_file, [lost])
+    try:
+        result = world.sync_one("t")
+    finally:
+        clear_faults(stack.redshift.control_file)
+    assert result.rows_loaded == 10
+    assert [w.partition(":")[0] for w in result.warnings] == ["extra was added"]
+    assert world.target_rows("t", "count(extra), count(number)") == [(10, 100)]
 
 
 def test_an_added_column_without_values_is_no_warning(world: World) -> None:
