@@ -174,7 +174,9 @@ class Settings(BaseModel):
         "",
         description="chunks are ranges of the cursor or of the key; empty: the key for the first load of a large table",
     )
-    backup_max_workers: Count = Field(4, description="chunks read at the same time, over all tables")
+    backup_max_workers: int = Field(
+        0, ge=0, description="chunks read at the same time, over all tables; 0: one for each CPU, 2 to 8"
+    )
     backup_max_tables: Count = Field(4, description="tables worked on at once with --strategy inter-table")
     backup_retry_attempts: int = Field(3, ge=0, description="how often a failed chunk is tried again")
     backup_timeout_seconds: Seconds = Field(1800, description="how long one chunk may take")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -22,7 +23,7 @@ from ..ledger.changes import Change
 from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
 from ..model import DataFile, TableName
-from .executor import ChunkTask, Ticket
+from .executor import ChunkTask, Ticket, own_cpus, reader_count
 from .tasks import extract_chunk, open_store
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,7 @@ def _init(settings: Settings, directory: str, *, local: bool) -> None:
         logging_level=logging.ERROR,
         configure_logging=False,
         include_dashboard=False if local else None,
-        num_cpus=max(settings.backup_max_workers * TASK_CPUS, 1) if local else None,
+        num_cpus=math.ceil(reader_count(settings, own_cpus()) * TASK_CPUS) if local else None,
         _temp_dir=directory if local else None,
         **loopback,
     )
@@ -84,7 +85,9 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         # The settings hold secrets: as an object of the store they stay out of task and actor metadata.
         self._settings = ray.put(settings)
-        self._places = threading.BoundedSemaphore(settings.backup_max_workers)
+        cpus = own_cpus() if not settings.ray_address else int(ray.cluster_resources().get("CPU", 1))
+        self.places = reader_count(settings, cpus)
+        self._places = threading.BoundedSemaphore(self.places)
         self._extract = ray.remote(num_cpus=TASK_CPUS, max_retries=3)(_extract)
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)(LedgerActor)
         self.ledger = RemoteLedger(actor.options(name=f"ledger-{uuid.uuid4().hex[:8]}").remote(), self._settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -32,8 +33,32 @@ class Ticket:
     handle: object = field(repr=False)
 
 
+MOST_READERS = 8
+"""The most chunks read at the same time unless BACKUP_MAX_WORKERS says more: the source serves others, too."""
+
+
+def reader_count(settings: Settings, cpus: int) -> int:
+    """How many chunks are read at the same time: BACKUP_MAX_WORKERS, or one for each CPU.
+
+    Args:
+        cpus: of this machine, or of the cluster.
+    """
+    return settings.backup_max_workers or max(2, min(cpus, MOST_READERS))
+
+
+def own_cpus() -> int:
+    """The CPUs this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Executor(Protocol):
-    """Runs chunks, a bounded number at a time over all tables; thread-safe."""
+    """Runs chunks, a bounded number at a time over all tables; thread-safe.
+
+    Attributes:
+        places: how many chunks run at a time.
+    """
+
+    places: int
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
         """Starts a task, or returns None while every place is taken."""
@@ -57,8 +82,9 @@ class InlineExecutor:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._places = threading.BoundedSemaphore(settings.backup_max_workers)
-        self._pool = ThreadPoolExecutor(settings.backup_max_workers, thread_name_prefix="chunk")
+        self.places = reader_count(settings, own_cpus())
+        self._places = threading.BoundedSemaphore(self.places)
+        self._pool = ThreadPoolExecutor(self.places, thread_name_prefix="chunk")
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
         if not self._places.acquire(blocking=False):

@@ -20,7 +20,8 @@ from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.storage.layout import format_run_id, parse_run_time
 
 ROWS = 90
-PLACES = 2
+PLACES = 3
+"""Half a CPU each: an odd number of them is not a whole number of CPUs."""
 PATIENCE = 60.0
 
 

@@ -366,6 +366,7 @@ class Chunks:
     """An executor that extracts a chunk while it is submitted, two at a time."""
 
     driver: Driver
+    places: int = 2
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
         done: Future[DataFile] = Future()
