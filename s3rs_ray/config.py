@@ -16,7 +16,16 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from dotenv import dotenv_values
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from .errors import ConfigError
 from .model import GeometryForm, JsonForm, LongText, NulBytes, NullCursors, Policy, RangeOrder, TableName, ZeroDates
@@ -37,6 +46,9 @@ def _split_names(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
+LOAD_COLUMNS = {"_s3rs_loaded_at": "TIMESTAMP", "_s3rs_run_id": "VARCHAR(64)"}
+"""Columns of a target that say when (UTC) and by which run a row was loaded, with their types."""
+
 NullByName = BeforeValidator(lambda value: "null" if value is None else value)
 """YAML reads the word ``null`` as no value."""
 
@@ -70,14 +82,40 @@ class TableSettings(ValueSettings):
     """One entry of the section ``tables`` of a settings file.
 
     Attributes:
+        cursor: the column that grows on every insert and update.
+        key: the key columns.
+        target, target_schema: where the rows go in Redshift.
+        diststyle, distkey, sortkeys: the layout of a target that is created; Redshift chooses what is not given.
+        load_columns: whether the target has the columns of :data:`LOAD_COLUMNS`.
+        where: a condition in MySQL's SQL that the rows must meet; the others are as if they were not there.
         include: the columns to carry; empty for all.
         exclude: the columns to leave out.
         columns: settings of single columns, by name.
     """
 
+    cursor: str | None = None
+    key: Names | None = None
+    target: str | None = None
+    target_schema: str | None = None
+    diststyle: Literal["auto", "even", "all", "key"] | None = None
+    distkey: str | None = None
+    sortkeys: Names = ()
+    load_columns: bool | None = None
+    where: str = ""
     include: Names = ()
     exclude: Names = ()
     columns: dict[str, ValueSettings] = Field(default_factory=dict)
+
+    @field_validator("where")
+    @classmethod
+    def _one_condition(cls, value: str) -> str:
+        return require_condition(value.strip())
+
+    @model_validator(mode="after")
+    def _whole_layout(self) -> TableSettings:
+        if self.distkey and self.diststyle not in (None, "key"):
+            raise ValueError(f"distkey goes with diststyle key alone, not with {self.diststyle}")
+        return self
 
     def merged(self, closer: TableSettings) -> TableSettings:
         """These settings under a closer entry's: columns left out by either stay out, otherwise the closer wins."""
@@ -89,7 +127,10 @@ class TableSettings(ValueSettings):
     @property
     def named_columns(self) -> tuple[str, ...]:
         """Every column these settings speak of."""
-        return tuple(dict.fromkeys((*self.include, *self.exclude, *self.columns)))
+        single = tuple(name for name in (self.cursor, self.distkey) if name)
+        return tuple(
+            dict.fromkeys((*self.include, *self.exclude, *self.columns, *single, *(self.key or ()), *self.sortkeys))
+        )
 
     def carries(self, column: str) -> bool:
         """Whether a column is carried; names compare without regard to case, as in MySQL."""
@@ -103,6 +144,28 @@ class TableSettings(ValueSettings):
             if name.lower() == column.lower():
                 policy = own.over(policy)
         return policy
+
+
+def require_condition(text: str) -> str:
+    """Raises ValueError when a condition would not stay inside the parentheses that are put around it."""
+    depth, quote, place = 0, "", 0
+    while place < len(text) and depth >= 0:
+        character = text[place]
+        if quote:
+            if character == "\\" and quote != "`":
+                place += 1
+            elif character == quote:
+                quote = ""
+        elif text.startswith((";", "#", "--", "/*"), place):
+            raise ValueError("give one condition, without `;` and without comments")
+        elif character in "'\"`":
+            quote = character
+        elif character in "()":
+            depth += 1 if character == "(" else -1
+        place += 1
+    if depth or quote:
+        raise ValueError("its parentheses and quotes must be balanced")
+    return text
 
 
 def _lower(names: Iterable[str]) -> set[str]:
@@ -208,6 +271,9 @@ class Settings(BaseModel):
     tables: dict[str, TableSettings] = Field(
         {}, description="settings of single tables, by name or glob; in the settings file only"
     )
+    backup_load_columns: bool = Field(
+        False, description="targets get _s3rs_loaded_at (UTC) and _s3rs_run_id: when and by which run a row was loaded"
+    )
     backup_files_per_load: Count = Field(16, description="how many files one COPY takes while chunks still come")
     backup_retention_days: Count = Field(30, description="how long loaded files are kept by `clean`")
 
@@ -273,6 +339,25 @@ class Settings(BaseModel):
         """The settings of the entry that names this very table."""
         own = [t for pattern, t in self.tables.items() if TableName.parse(pattern, self.db_database) == name]
         return own[0] if own else TableSettings()
+
+    def cursor_column(self, name: TableName) -> str:
+        """The column that grows on every insert and update of a table."""
+        return self.table(name).cursor or self.backup_cursor_column
+
+    def key_columns(self, name: TableName) -> tuple[str, ...]:
+        """The key columns of a table as they were given; empty for its primary or first unique key."""
+        given = self.table(name).key
+        return self.backup_key_columns if given is None else given
+
+    def target(self, name: TableName) -> tuple[str, str]:
+        """Schema and name of the table in Redshift that a source table goes into."""
+        table = self.table(name)
+        return table.target_schema or self.redshift_schema, table.target or name.name
+
+    def has_load_columns(self, name: TableName) -> bool:
+        """Whether the target of a table has the columns of :data:`LOAD_COLUMNS`."""
+        given = self.table(name).load_columns
+        return self.backup_load_columns if given is None else given
 
     @property
     def chunk_order(self) -> RangeOrder | None:

@@ -220,8 +220,9 @@ class Table:
         key: the columns of the primary or another unique key of NOT NULL columns.
         cursor_index: the index that serves ranges over ``(cursor, *key)``, or None.
         key_index: the index that serves ranges over ``key``.
+        where: a condition in MySQL's SQL; rows that do not meet it are as if they were not there.
         estimated_rows, average_row_bytes: the server's guess (2x off is normal); for estimates only.
-        fingerprint: digest of all column contracts; files of two fingerprints never share a COPY.
+        fingerprint: digest of all column contracts and of ``where``; files of two fingerprints never share a COPY.
     """
 
     name: TableName
@@ -233,6 +234,7 @@ class Table:
     estimated_rows: int
     average_row_bytes: int
     fingerprint: str
+    where: str = ""
 
     @property
     def order_columns(self) -> tuple[str, ...]:

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..config import Settings
-from ..errors import IntegrityError, PreconditionFailed, SchemaDrift, WarehouseError
+from ..errors import ConfigError, IntegrityError, PreconditionFailed, SchemaDrift, WarehouseError
 from ..ledger.apply import next_load
 from ..ledger.changes import Advance, Seal
 from ..ledger.document import cursor_text
 from ..ledger.state import Sealed, TableState
 from ..model import DataFile, Load, Manifest, Mode, Table, TableName
+from ..source.columns import long_name
 from ..storage.layout import format_manifest_key, format_run_key
 from ..storage.manifest import copy_manifest, load_id
 from ..tunnel import open_warehouse_tunnel
@@ -34,21 +35,56 @@ LARGE_LOAD = 100_000
 
 
 def target_of(table: Table, settings: Settings) -> Target:
-    """The Redshift table that a source table goes into."""
+    """The Redshift table that a source table goes into.
+
+    Raises:
+        ConfigError: its name is unfit, or its layout names a column that is not carried.
+    """
+    given = settings.table(table.name)
+    schema, name = settings.target(table.name)
+    columns = {c.name.lower(): c.name for c in table.columns}
+    layout = [wanted for wanted in (given.distkey, *given.sortkeys) if wanted]
+    missing = [wanted for wanted in layout if wanted.lower() not in columns]
+    if missing:
+        raise ConfigError(
+            f"{table.name}: {', '.join(missing)} cannot be a distkey or sortkey: the table carries no such column",
+            hint=f"name columns that are carried, in the settings of {table.name}",
+        )
+    _require_fit_target(table.name, schema, name)
     return Target(
-        schema=settings.redshift_schema,
-        name=table.name.name,
+        schema=schema,
+        name=name,
         columns=table.columns,
         key=table.key,
         cursor=table.cursor,
+        diststyle=given.diststyle or ("key" if given.distkey else ""),
+        distkey=given.distkey or "",
+        sortkeys=given.sortkeys,
+        load_columns=settings.has_load_columns(table.name),
     )
+
+
+def _require_fit_target(table: TableName, schema: str, name: str) -> None:
+    for text in (schema, name):
+        too_long = long_name(text)
+        if too_long:
+            raise ConfigError(
+                f"{table} cannot go into {text}: {too_long}",
+                hint=f"give a shorter `target` or `target_schema` in the settings of {table}",
+            )
+    if name.lower() == sql.LEDGER_TABLE or name.lower().startswith(sql.SHADOW_PREFIX):
+        raise ConfigError(
+            f"{table} cannot go into {name}: the name belongs to this program's own table",
+            hint=f"give another `target` in the settings of {table}",
+        )
 
 
 def target_identity(table: TableName, settings: Settings) -> str:
     """The target as the state knows it: another one is another pair."""
+    schema, name = settings.target(table)
     return (
         f"redshift://{settings.redshift_host}:{settings.redshift_port}/{settings.redshift_database}/"
-        f"{settings.redshift_schema.lower()}.{table.name.lower()}"
+        f"{schema.lower()}.{name.lower()}"
     )
 
 

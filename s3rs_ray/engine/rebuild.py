@@ -40,7 +40,7 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
         )
     target = target_identity(table, settings)
     with open_session(settings) as warehouse:
-        loaded = find_reached(warehouse, settings.redshift_schema, table, target)
+        loaded = find_reached(warehouse, settings.target(table)[0], table, target)
     if loaded is None:
         raise LedgerError(
             f"the warehouse has no record of a load of {table} into {target}",

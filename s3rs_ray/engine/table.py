@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ..errors import IntegrityError, PreconditionFailed, S3rsError
+from ..ledger.apply import apply
 from ..ledger.changes import Abandon, Begin, Fail, Identify
 from ..ledger.document import cursor_text
 from ..ledger.state import OpenRun, TableState
@@ -108,6 +109,7 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
     with open_source(run) as catalog:
         table = catalog.discover(name)
         state = run.ledger.load(name)
+        apply(state, _pair(run, name, extract=True), state.updated_at)  # refused also where there is nothing to do
         plan = plan_table(run, catalog, table, state)
         tally.note = "; ".join(plan.reasons)
         if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state):
@@ -235,17 +237,23 @@ def _waiting(run: Run, state: TableState) -> bool:
 
 def source_identity(run: Run, name: TableName) -> str:
     """The source as the state knows it."""
-    return f"mysql://{run.settings.db_host}:{run.settings.db_port}/{name}"
+    where = run.settings.table(name).where
+    return f"mysql://{run.settings.db_host}:{run.settings.db_port}/{name}" + (f" where {where}" if where else "")
 
 
 def _identify(hold: Hold, *, extract: bool) -> None:
     """Refuses a state that was made for another source or target."""
-    run = hold.run
-    source = source_identity(run, hold.table) if extract else ""
-    target = target_identity(hold.table, run.settings) if run.request.load else ""
-    state = hold.load()
-    if (source or state.source, target or state.target) != (state.source, state.target):
-        hold.commit(Identify(source=source, target=target))
+    pair, state = _pair(hold.run, hold.table, extract=extract), hold.load()
+    if (pair.source or state.source, pair.target or state.target) != (state.source, state.target):
+        hold.commit(pair)
+
+
+def _pair(run: Run, name: TableName, *, extract: bool) -> Identify:
+    """Both ends of a table as the settings name them, as far as the request has to do with them."""
+    return Identify(
+        source=source_identity(run, name) if extract else "",
+        target=target_identity(name, run.settings) if run.request.load else "",
+    )
 
 
 def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, tally: _Tally) -> None:

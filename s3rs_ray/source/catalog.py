@@ -191,27 +191,19 @@ class Catalog:
             TableNotFound, UnsupportedType, UnsupportedTable: with the column or key that is missing or unfit.
         """
         source_columns = self._columns(name)
-        require_fit_name(name, self._same_names(name))
+        if self._settings.target(name)[1] == name.name:
+            require_fit_name(name, self._same_names(name))
         contracts = self._describe(name, source_columns)
         columns = carried_columns(name, contracts)
         indexes = self._indexes(name)
         by_name = {c.name: c for c in source_columns}
-        cursor = _match_name(self._settings.backup_cursor_column, by_name)
-        if cursor is None:
-            raise UnsupportedTable(
-                f"{name} has no column {self._settings.backup_cursor_column} to follow its changes by",
-                hint="name another column that grows on every insert and update in BACKUP_CURSOR_COLUMN",
-            )
-        if by_name[cursor].data_type not in CURSOR_TYPES:
-            raise UnsupportedTable(
-                f"{name}: the cursor column {cursor} has the type {by_name[cursor].column_type}",
-                hint=f"a cursor must be one of {', '.join(sorted(CURSOR_TYPES))}; name another in BACKUP_CURSOR_COLUMN",
-            )
+        cursor = self._cursor(name, by_name)
         key = self._key(name, by_name, indexes)
         order_columns = (cursor, *(k for k in key if k != cursor))
         require_carried(name, contracts, order_columns)
         columns = keep_keys(columns, key)
         rows, row_bytes = self._estimates(name)
+        where = self._where(name)
         return Table(
             name=name,
             columns=columns,
@@ -221,7 +213,8 @@ class Catalog:
             key_index=next((i.name for i in indexes if i.columns[: len(key)] == key), ""),
             estimated_rows=rows,
             average_row_bytes=row_bytes,
-            fingerprint=fingerprint(columns, order_columns),
+            fingerprint=fingerprint(columns, order_columns, where),
+            where=where,
         )
 
     def list_columns(self, name: TableName) -> tuple[ColumnContract, ...]:
@@ -308,12 +301,48 @@ class Catalog:
             if index not in unfit
         ]
 
+    def _cursor(self, name: TableName, by_name: dict[str, SourceColumn]) -> str:
+        wanted = self._settings.cursor_column(name)
+        cursor = _match_name(wanted, by_name)
+        if cursor is None:
+            raise UnsupportedTable(
+                f"{name} has no column {wanted} to follow its changes by",
+                hint="name another column that grows on every insert and update in BACKUP_CURSOR_COLUMN, or in `cursor`"
+                f" of the settings of {name}",
+            )
+        if by_name[cursor].data_type not in CURSOR_TYPES:
+            raise UnsupportedTable(
+                f"{name}: the cursor column {cursor} has the type {by_name[cursor].column_type}",
+                hint=f"a cursor must be one of {', '.join(sorted(CURSOR_TYPES))}; name another in BACKUP_CURSOR_COLUMN,"
+                f" or in `cursor` of the settings of {name}",
+            )
+        return cursor
+
+    def _where(self, name: TableName) -> str:
+        """The filter of the table's settings, which the server has taken once.
+
+        Raises:
+            ConfigError: it refuses the condition.
+        """
+        where = self._settings.table(name).where
+        if where:
+            try:
+                self.query(chunks.filter_check_sql(name, where))
+            except SourceUnavailable:
+                raise
+            except SourceError as exc:
+                raise ConfigError(
+                    f"`where` of {name}: {exc.message}",
+                    hint="give a condition over the table's own columns, in MySQL's SQL",
+                ) from exc
+        return where
+
     def _key(self, name: TableName, by_name: dict[str, SourceColumn], indexes: Sequence[Index]) -> tuple[str, ...]:
-        wanted = tuple(_match_name(k, by_name) or k for k in self._settings.backup_key_columns)
+        wanted = tuple(_match_name(k, by_name) or k for k in self._settings.key_columns(name))
         if wanted and not any(i.unique and set(i.columns) <= set(wanted) for i in indexes):
             raise UnsupportedTable(
                 f"{name}: no unique index covers the key columns {', '.join(wanted)}",
-                hint="name the columns of a primary or unique key in BACKUP_KEY_COLUMNS, or leave it empty",
+                hint="name the columns of a primary or unique key in BACKUP_KEY_COLUMNS, or in `key` of its settings",
             )
         candidates = [wanted] if wanted else [i.columns for i in indexes if i.unique]
         for key in candidates:

@@ -19,6 +19,7 @@ from ..model import (
     Position,
     RangeOrder,
     Table,
+    TableName,
     Watermark,
     Window,
     ZeroDates,
@@ -97,14 +98,22 @@ def run_range(table: Table, window: Window, order: RangeOrder) -> KeyRange:
 
 def where_sql(table: Table, window: Window, key_range: KeyRange) -> str:
     """The predicate of one chunk: its range and, where that is not over the update order, the window as well."""
+    parts = [] if key_range.after is None and key_range.upto is None else [range_sql(key_range)]
     if window.null_horizon is not None:
-        return f"{quote_name(table.cursor)} IS NULL AND {range_sql(key_range)}"
-    if key_range.columns == table.order_columns:
-        return range_sql(key_range)
-    window_text = range_sql(window_range(table, window))
-    if key_range.after is None and key_range.upto is None:
-        return window_text
-    return f"{range_sql(key_range)} AND {window_text}"
+        parts.append(f"{quote_name(table.cursor)} IS NULL")
+    elif key_range.columns != table.order_columns:
+        parts.append(range_sql(window_range(table, window)))
+    return filtered_sql(table, " AND ".join(parts) or "TRUE")
+
+
+def filtered_sql(table: Table, predicate: str) -> str:
+    """A predicate, and the table's own filter."""
+    return f"{predicate} AND ({table.where})" if table.where else predicate
+
+
+def filter_check_sql(name: TableName, where: str) -> str:
+    """Fails when the server does not take a filter; reads nothing."""
+    return f"SELECT 1 FROM {quote_name(name.schema)}.{quote_name(name.name)} WHERE ({where}) LIMIT 0"
 
 
 def chunk_from_sql(table: Table, window: Window, key_range: KeyRange) -> str:
@@ -211,6 +220,7 @@ def high_watermark_sql(table: Table, after: Watermark, horizon: KeyValue, limit:
     where = f"{names[0]} <= {literal_sql(horizon)}"
     if after.after is not None:
         where = f"{after_sql(table.order_columns, after.after)} AND {where}"
+    where = filtered_sql(table, where)
     direction, tail = (" DESC", "LIMIT 1") if limit is None else ("", f"LIMIT 1 OFFSET {limit - 1}")
     order = ", ".join(f"{name}{direction}" for name in names)
     return (
@@ -220,7 +230,8 @@ def high_watermark_sql(table: Table, after: Watermark, horizon: KeyValue, limit:
 
 def null_cursors_sql(table: Table) -> str:
     """Counts the rows no range over the cursor ever sees."""
-    return f"SELECT COUNT(*) FROM {from_sql(table, table.order_columns)} WHERE {quote_name(table.cursor)} IS NULL"
+    where = filtered_sql(table, f"{quote_name(table.cursor)} IS NULL")
+    return f"SELECT COUNT(*) FROM {from_sql(table, table.order_columns)} WHERE {where}"
 
 
 def has_value_sql(table: Table, column: str, upto: Watermark) -> str:
@@ -228,7 +239,8 @@ def has_value_sql(table: Table, column: str, upto: Watermark) -> str:
     where = f"{quote_name(column)} IS NOT NULL"
     if upto.after is not None:
         where += f" AND {upto_sql(table.order_columns, upto.after)}"
-    return f"SELECT 1 FROM {quote_name(table.name.schema)}.{quote_name(table.name.name)} WHERE {where} LIMIT 1"
+    name = f"{quote_name(table.name.schema)}.{quote_name(table.name.name)}"
+    return f"SELECT 1 FROM {name} WHERE {filtered_sql(table, where)} LIMIT 1"
 
 
 def positions_sql(table: Table, window: Window) -> str:
@@ -245,7 +257,8 @@ def cursors_sql(table: Table, keys: Sequence[Sequence[KeyValue]]) -> str:
         "(" + " AND ".join(f"{quote_name(c)} = {literal_sql(v)}" for c, v in zip(table.key, key, strict=True)) + ")"
         for key in keys
     )
-    return f"SELECT {named} FROM {quote_name(table.name.schema)}.{quote_name(table.name.name)} WHERE {rows}"
+    name = f"{quote_name(table.name.schema)}.{quote_name(table.name.name)}"
+    return f"SELECT {named} FROM {name} WHERE {filtered_sql(table, f'({rows})')}"
 
 
 def aggregates_sql(table: Table, window: Window) -> str:
@@ -253,4 +266,5 @@ def aggregates_sql(table: Table, window: Window) -> str:
     parts = [f"COUNT({c.compared})" for c in table.columns]
     parts += [f"{function}({c.compared})" for c in ordered_columns(table.columns) for function in ("MIN", "MAX")]
     whole = window_range(table, window)
-    return f"SELECT {', '.join(parts)} FROM {from_sql(table, whole.columns)} WHERE {range_sql(whole)}"
+    where = filtered_sql(table, range_sql(whole))
+    return f"SELECT {', '.join(parts)} FROM {from_sql(table, whole.columns)} WHERE {where}"

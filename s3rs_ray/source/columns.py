@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..config import TableSettings
+from ..config import LOAD_COLUMNS, TableSettings
 from ..errors import ConfigError, UnsupportedTable, UnsupportedType
 from ..model import Column, LongText, NulBytes, Policy, TableName, Treatment, ZeroDates
 from .types import SourceColumn, contract
 
 MAX_NAME_BYTES = 127
 SYSTEM_COLUMNS = frozenset({"oid", "tableoid", "xmin", "xmax", "cmin", "cmax", "ctid"})
-OWN_NAMES = frozenset({"s3rs_rank"})
+OWN_NAMES = frozenset({"s3rs_rank", *LOAD_COLUMNS})
 """Names this program's own statements use beside the table's columns."""
 
 
@@ -115,15 +115,21 @@ def long_name(name: str) -> str:
 
 
 def require_fit_name(name: TableName, alike: Sequence[str]) -> None:
-    """Raises UnsupportedTable for a name Redshift cannot have, or that another of ``alike`` has there too."""
+    """Raises UnsupportedTable for a name Redshift cannot have, or that another of ``alike`` has there too.
+
+    For tables whose target is called as they are.
+    """
     too_long = long_name(name.name)
     if too_long:
-        raise UnsupportedTable(f"{name} cannot be carried: {too_long}", hint="give the table a shorter name")
+        raise UnsupportedTable(
+            f"{name} cannot be carried: {too_long}",
+            hint=f"give it another name there: `target` in the settings of {name}",
+        )
     twins = [other for other in alike if other != name.name and other.lower() == name.name.lower()]
     if twins:
         raise UnsupportedTable(
             f"{name} and {', '.join(twins)} are one table in Redshift, where case does not count",
-            hint="give one of them another name",
+            hint="give one of them another name there: `target` in its settings",
         )
 
 

@@ -357,10 +357,12 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([pa.field(c.name, arrow_type(c.arrow_type), nullable=True) for c in columns])
 
 
-def fingerprint(columns: Sequence[Column], order_columns: Sequence[str]) -> str:
+def fingerprint(columns: Sequence[Column], order_columns: Sequence[str], where: str = "") -> str:
     """Digest of everything the files and the target depend on: sha256, the first 16 hex digits.
 
     How values are compared afterwards is not in it: the same files under another comparison may share a COPY.
     """
-    text = repr([(c.name, c.select, c.arrow_type, c.redshift_type) for c in columns]) + repr(tuple(order_columns))
+    text = (
+        repr([(c.name, c.select, c.arrow_type, c.redshift_type) for c in columns]) + repr(tuple(order_columns)) + where
+    )
     return hashlib.sha256(text.encode()).hexdigest()[:16]

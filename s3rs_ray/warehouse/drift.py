@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from ..config import LOAD_COLUMNS
 from ..errors import SchemaDrift
 from ..model import Column
 from .sql import Target, quote_name
@@ -83,13 +84,17 @@ def alterations(target: Target, present: dict[str, RedshiftType]) -> list[Altera
     Raises:
         SchemaDrift: naming each column whose type cannot become one that holds the contract's.
     """
-    changes: list[Alteration] = []
+    changes = [
+        _add(target, name, kind)
+        for name, kind in (LOAD_COLUMNS.items() if target.load_columns else ())
+        if name not in present
+    ]
     refused: list[str] = []
     for column in target.columns:
         wanted = parse_type(column.redshift_type)
         actual = present.get(column.name.lower())
         if actual is None:
-            changes.append(_add(target, column))
+            changes.append(replace(_add(target, column.name, column.redshift_type), added=column.name))
         elif not holds(actual, wanted):
             wider = _wider(actual, wanted)
             if wider is None:
@@ -142,12 +147,10 @@ def _digits(kind: RedshiftType) -> tuple[int, int] | None:
     return (kind.size - kind.scale, kind.scale) if kind.name == "DECIMAL" else None
 
 
-def _add(target: Target, column: Column) -> Alteration:
-    name, kind = quote_name(column.name), column.redshift_type
+def _add(target: Target, name: str, kind: str) -> Alteration:
     return Alteration(
-        statements=(f"ALTER TABLE {target.qualified} ADD COLUMN {name} {kind}",),
-        says=f"adds the column {column.name} {kind}",
-        added=column.name,
+        statements=(f"ALTER TABLE {target.qualified} ADD COLUMN {quote_name(name)} {kind}",),
+        says=f"adds the column {name} {kind}",
     )
 
 
@@ -174,6 +177,6 @@ def _move(target: Target, column: Column, actual: RedshiftType, wider: RedshiftT
 
 
 def only_in_target(target: Target, present: Sequence[str]) -> tuple[str, ...]:
-    """Folded names of the columns the contract does not have: the merge must leave their values alone."""
-    known = {c.name.lower() for c in target.columns}
+    """Folded names of the columns no load writes: the merge must leave their values alone."""
+    known = {c.name.lower() for c in target.columns} | set(LOAD_COLUMNS)
     return tuple(name for name in present if name not in known)

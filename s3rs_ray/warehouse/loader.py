@@ -18,6 +18,7 @@ from typing import TypeVar
 import orjson
 import tenacity
 
+from ..config import LOAD_COLUMNS
 from ..errors import (
     CommitUnknown,
     CopyInterrupted,
@@ -27,7 +28,7 @@ from ..errors import (
     WarehouseError,
     WarehouseUnavailable,
 )
-from ..model import KeyValue, Load, Manifest, TableName, Watermark, format_position, parse_position
+from ..model import Load, Manifest, TableName, Watermark, format_position, parse_position
 from . import sql
 from .copying import copy_into_staging
 from .drift import RedshiftType, alterations, catalog_type, only_in_target
@@ -122,7 +123,7 @@ def _require_own_target(warehouse: Warehouse, target: Target, source: TableName,
     if others:
         raise UnsupportedTable(
             f"{target.qualified} is loaded from {others[0][0]}; {source} cannot go there as well",
-            hint="load one of them into another schema with REDSHIFT_SCHEMA",
+            hint="give one of them another `target` or `target_schema` in the settings of single tables",
         )
 
 
@@ -213,7 +214,7 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
         if done is not None:
             return done
         _require_own_target(warehouse, target, manifest.table, manifest.target)
-        merged = _merge(warehouse, target, manifest.null_horizon)
+        merged = _merge(warehouse, target, manifest)
         warehouse.execute(
             sql.record_load_sql(target.schema),
             (
@@ -235,28 +236,29 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
     return replace(recorded, repeated=False)
 
 
-def _merge(warehouse: Warehouse, target: Target, null_horizon: KeyValue | None) -> int:
+def _merge(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
     """Newest version of each key into the target; returns the rows written.
 
-    Args:
-        null_horizon: set where the cursor of all staged rows is NULL.
+    The load columns are written wherever the target has them, so that no row says it came with another run.
 
     Raises:
         IntegrityError: not as many as are new to the target; the transaction is rolled back.
     """
-    staged, nulls = target.staging, null_horizon is not None
-    horizon = (null_horizon,) if nulls else ()
+    staged, nulls = target.staging, manifest.null_horizon is not None
+    horizon = (manifest.null_horizon,) if nulls else ()
     if warehouse.query(sql.repeated_keys_sql(target)):
         staged = target.newest
         warehouse.execute(sql.drop_sql(staged))
         warehouse.execute(sql.create_staging_sql(target, staged))
         warehouse.execute(sql.pick_newest_sql(target))
     expected, written = warehouse.number(sql.count_new_sql(target, staged, nulls=nulls), horizon), 0
-    if only_in_target(target, tuple(target_columns(warehouse, target))):
-        written = warehouse.execute(sql.update_older_sql(target, staged, nulls=nulls), horizon)
+    present = tuple(target_columns(warehouse, target))
+    stamp = manifest.run_id if set(LOAD_COLUMNS) <= set(present) else ""
+    if only_in_target(target, present):
+        written = warehouse.execute(sql.update_older_sql(target, staged, stamp=stamp, nulls=nulls), horizon)
     else:
         warehouse.execute(sql.delete_older_sql(target, staged, nulls=nulls), horizon)
-    written += warehouse.execute(sql.insert_missing_sql(target, staged))
+    written += warehouse.execute(sql.insert_missing_sql(target, staged, stamp))
     if written != expected:
         raise IntegrityError(
             f"the merge into {target.qualified} wrote {written} rows where {expected} are new; nothing was merged",

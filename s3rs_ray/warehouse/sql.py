@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..config import LOAD_COLUMNS
 from ..errors import ConfigError
 from ..model import Column, ordered_columns
 
 LEDGER_TABLE = "s3rs_load_ledger"
+SHADOW_PREFIX = "s3rs_shadow_"
+"""Tables in which a full refresh is gathered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,8 @@ class Target:
         columns: in file order; COPY matches by position.
         key: names of the key columns.
         cursor: name of the column that tells the newer of two versions.
+        diststyle, distkey, sortkeys: its layout when it is created; empty for Redshift's own choice.
+        load_columns: it has the columns that say when and by which run a row was loaded.
     """
 
     schema: str
@@ -30,6 +35,10 @@ class Target:
     columns: tuple[Column, ...]
     key: tuple[str, ...]
     cursor: str
+    diststyle: str = ""
+    distkey: str = ""
+    sortkeys: tuple[str, ...] = ()
+    load_columns: bool = False
 
     @property
     def qualified(self) -> str:
@@ -92,8 +101,21 @@ def ledger_name(schema: str) -> str:
 
 def create_target_sql(target: Target) -> str:
     """The target table: every column nullable, because Redshift enforces no key and a source may loosen NOT NULL."""
-    columns = ", ".join(f"{quote_name(c.name)} {c.redshift_type}" for c in target.columns)
-    return f"CREATE TABLE IF NOT EXISTS {target.qualified} ({columns})"
+    defined = [(c.name, c.redshift_type) for c in target.columns]
+    if target.load_columns:
+        defined += LOAD_COLUMNS.items()
+    columns = ", ".join(f"{quote_name(name)} {kind}" for name, kind in defined)
+    return f"CREATE TABLE IF NOT EXISTS {target.qualified} ({columns}){_layout(target)}"
+
+
+def _layout(target: Target) -> str:
+    """Distribution and sort keys where they were asked for; Redshift chooses and changes the others itself."""
+    text = f" DISTSTYLE {target.diststyle.upper()}" if target.diststyle else ""
+    if target.distkey:
+        text += f" DISTKEY ({quote_name(target.distkey)})"
+    if target.sortkeys:
+        text += f" SORTKEY ({', '.join(map(quote_name, target.sortkeys))})"
+    return text
 
 
 def create_staging_sql(target: Target, staging: str) -> str:
@@ -237,23 +259,36 @@ def delete_older_sql(target: Target, staged: str, *, nulls: bool = False) -> str
     return f"DELETE FROM {target.qualified} USING {staged} WHERE {_replaced(target, staged, nulls=nulls)}"
 
 
-def update_older_sql(target: Target, staged: str, *, nulls: bool = False) -> str:
+def update_older_sql(target: Target, staged: str, *, stamp: str = "", nulls: bool = False) -> str:
     """Replaces the older versions in place, for a target with columns of its own: their values stay.
 
     Parameters as :func:`delete_older_sql`.
+
+    Args:
+        stamp: the run to write into the load columns; empty for a target without them.
     """
-    staged_values = zip(target.columns, parsed(target.columns, f"{staged}."), strict=True)
-    values = ", ".join(f"{quote_name(c.name)} = {value}" for c, value in staged_values)
+    staged_values = zip(_written(target, stamp), _values(target, f"{staged}.", stamp), strict=True)
+    values = ", ".join(f"{name} = {value}" for name, value in staged_values)
     return f"UPDATE {target.qualified} SET {values} FROM {staged} WHERE {_replaced(target, staged, nulls=nulls)}"
 
 
-def insert_missing_sql(target: Target, staged: str) -> str:
+def insert_missing_sql(target: Target, staged: str, stamp: str = "") -> str:
     """Inserts the staged rows whose key the target does not hold (any more)."""
     return (
-        f"INSERT INTO {target.qualified} ({names(target.columns)}) SELECT {', '.join(parsed(target.columns, 'x.'))}"
-        f" FROM {staged} AS x WHERE NOT EXISTS"
+        f"INSERT INTO {target.qualified} ({', '.join(_written(target, stamp))})"
+        f" SELECT {', '.join(_values(target, 'x.', stamp))} FROM {staged} AS x WHERE NOT EXISTS"
         f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
     )
+
+
+def _written(target: Target, stamp: str) -> list[str]:
+    """The columns of the target that a load writes, quoted."""
+    return [quote_name(name) for name in (*(c.name for c in target.columns), *(LOAD_COLUMNS if stamp else ()))]
+
+
+def _values(target: Target, prefix: str, stamp: str) -> list[str]:
+    """What they are given. GETDATE is the time of the statement in the session's time zone, UTC unless it was set."""
+    return parsed(target.columns, prefix) + (["GETDATE()", quote_text(stamp)] if stamp else [])
 
 
 def _replaced(target: Target, staged: str, *, nulls: bool) -> str:

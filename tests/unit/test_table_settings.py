@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from s3rs_ray.config import Settings
+from s3rs_ray.config import Settings, require_condition
 from s3rs_ray.errors import ConfigError
 from s3rs_ray.model import GeometryForm, LongText, NulBytes, Policy, TableName, ZeroDates
 
@@ -46,6 +46,52 @@ def test_the_entries_that_match_are_laid_over_each_other_the_own_one_last(tmp_pa
     assert table.policy("X", made.policy).zero_dates is ZeroDates.REFUSE
     assert table.policy("X", made.policy).long_text is LongText.EXCLUDE
     assert made.own_table(PARCELS).named_columns == ("Secret", "Note")
+
+
+def test_a_table_has_its_own_cursor_key_target_and_load_columns(tmp_path: Path) -> None:
+    text = """
+backup: {cursor_column: changed, key_columns: [a, b], load_columns: true}
+redshift: {schema: lake}
+tables:
+  settlement.*: {target_schema: Marts, load_columns: false}
+  Parcels: {cursor: touched, key: [], target: Packages, load_columns: true, where: " note <> ')' "}
+"""
+    made = load(tmp_path / "s.yaml", text)
+    other, third = TableName("settlement", "other"), TableName("third", "Parcels")
+    assert [made.cursor_column(t) for t in (PARCELS, other, third)] == ["touched", "changed", "changed"]
+    assert [made.key_columns(t) for t in (PARCELS, other, third)] == [(), ("a", "b"), ("a", "b")]
+    assert [made.target(t) for t in (PARCELS, other, third)] == [
+        ("Marts", "Packages"),
+        ("Marts", "other"),
+        ("lake", "Parcels"),
+    ]
+    assert [made.has_load_columns(t) for t in (PARCELS, other, third)] == [True, False, True]
+    assert made.table(PARCELS).where == "note <> ')'"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "a = 1",
+        "(a = 1 OR b = 2)",
+        "note = 'a -- b; # /*'",
+        "note = 'it\\'s)'",
+        "note = 'it''s('",
+        '`odd;"name` = "x\'"',
+    ],
+)
+def test_any_one_condition_is_taken(where: str) -> None:
+    assert require_condition(where) == where
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["a = 1) OR (1 = 1", "(a = 1", "a = 1)", "a = 1 -- live", "a = 1 # live", "a /* x */ = 1", "a = 1; DROP TABLE t",
+     "note = 'a", "note = 'a\\'", "`a = 1"],
+)  # fmt: skip
+def test_what_would_leave_its_parentheses_is_no_condition(where: str) -> None:
+    with pytest.raises(ValueError, match=r"balanced|one condition"):
+        require_condition(where)
 
 
 def test_a_table_that_no_entry_names_has_the_settings_of_all(tmp_path: Path) -> None:
@@ -96,6 +142,9 @@ def test_toml_names_tables_too(tmp_path: Path) -> None:
         ("{zero_dates: epoch}", "Parcels: zero_dates: "),
         ("{exclude: {a: 1}}", "Parcels: exclude: "),
         ("just text", "Parcels: "),
+        ("{where: 'a = 1) OR (1 = 1'}", "Parcels: where: "),
+        ("{diststyle: everywhere}", "Parcels: diststyle: "),
+        ("{diststyle: all, distkey: a}", "distkey goes with diststyle key alone"),
     ],
 )
 def test_a_mistake_in_an_entry_is_named_with_its_place(tmp_path: Path, entry: str, said: str) -> None:

@@ -18,6 +18,7 @@ from tests.support.golden import assert_golden_sql
 
 TARGET = Target(schema="Public", name="Parcels", columns=build.columns(), key=("ID",), cursor="update_at")
 WIDE_KEY = replace(TARGET, key=("ID", "note"))
+LAID_OUT = replace(TARGET, diststyle="key", distkey="ID", sortkeys=("update_at", "ID"), load_columns=True)
 KEYS = sql.keys_sql("AKIA", "se'cr\\et", "")
 
 
@@ -26,6 +27,8 @@ def statements() -> dict[str, str]:
         "create schema": sql.create_schema_sql('we"ird'),
         "create ledger": sql.create_ledger_sql("public"),
         "create target": sql.create_target_sql(TARGET),
+        "create target with a layout and load columns": sql.create_target_sql(LAID_OUT),
+        "create target on every node": sql.create_target_sql(replace(TARGET, diststyle="all")),
         "create staging": sql.create_staging_sql(TARGET, TARGET.staging),
         "drop": sql.drop_sql(TARGET.staging),
         "columns": sql.columns_sql(),
@@ -46,7 +49,13 @@ def statements() -> dict[str, str]:
         "count new without a cursor": sql.count_new_sql(TARGET, TARGET.staging, nulls=True),
         "delete older by the horizon": sql.delete_older_sql(TARGET, TARGET.staging, nulls=True),
         "update older": sql.update_older_sql(TARGET, TARGET.staging),
+        "update older and its load columns": sql.update_older_sql(
+            TARGET, TARGET.staging, stamp="20260131T120000Z-1a2b3c"
+        ),
         "insert missing": sql.insert_missing_sql(TARGET, TARGET.staging),
+        "insert missing with load columns": sql.insert_missing_sql(
+            TARGET, TARGET.staging, stamp="20260131T120000Z-1a2b3c"
+        ),
         "positions": sql.positions_sql(TARGET, ("update_at", "ID"), low=True, closed=True),
         "positions without a cursor": sql.null_positions_sql(TARGET, ("update_at", "ID")),
         "aggregates": sql.aggregates_sql(TARGET, low=False, closed=True),

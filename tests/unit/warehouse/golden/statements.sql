@@ -7,6 +7,12 @@ CREATE TABLE IF NOT EXISTS "public"."s3rs_load_ledger" (load_id VARCHAR(64) NOT 
 -- create target
 CREATE TABLE IF NOT EXISTS "public"."parcels" ("id" BIGINT, "update_at" TIMESTAMP, "amount" DECIMAL(10,2), "note" VARCHAR(200))
 
+-- create target with a layout and load columns
+CREATE TABLE IF NOT EXISTS "public"."parcels" ("id" BIGINT, "update_at" TIMESTAMP, "amount" DECIMAL(10,2), "note" VARCHAR(200), "_s3rs_loaded_at" TIMESTAMP, "_s3rs_run_id" VARCHAR(64)) DISTSTYLE KEY DISTKEY ("id") SORTKEY ("update_at", "id")
+
+-- create target on every node
+CREATE TABLE IF NOT EXISTS "public"."parcels" ("id" BIGINT, "update_at" TIMESTAMP, "amount" DECIMAL(10,2), "note" VARCHAR(200)) DISTSTYLE ALL
+
 -- create staging
 CREATE TEMP TABLE "s3rs_stage_parcels" ("id" BIGINT, "update_at" TIMESTAMP, "amount" DECIMAL(10,2), "note" VARCHAR(200))
 
@@ -67,8 +73,14 @@ DELETE FROM "public"."parcels" USING "s3rs_stage_parcels" WHERE "public"."parcel
 -- update older
 UPDATE "public"."parcels" SET "id" = "s3rs_stage_parcels"."id", "update_at" = "s3rs_stage_parcels"."update_at", "amount" = "s3rs_stage_parcels"."amount", "note" = "s3rs_stage_parcels"."note" FROM "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_stage_parcels"."update_at")
 
+-- update older and its load columns
+UPDATE "public"."parcels" SET "id" = "s3rs_stage_parcels"."id", "update_at" = "s3rs_stage_parcels"."update_at", "amount" = "s3rs_stage_parcels"."amount", "note" = "s3rs_stage_parcels"."note", "_s3rs_loaded_at" = GETDATE(), "_s3rs_run_id" = '20260131T120000Z-1a2b3c' FROM "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_stage_parcels"."update_at")
+
 -- insert missing
 INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id")
+
+-- insert missing with load columns
+INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note", "_s3rs_loaded_at", "_s3rs_run_id") SELECT x."id", x."update_at", x."amount", x."note", GETDATE(), '20260131T120000Z-1a2b3c' FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id")
 
 -- positions
 SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" >= %s AND "update_at" <= %s
