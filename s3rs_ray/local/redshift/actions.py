@@ -18,12 +18,14 @@ class Forward:
         kind: its first word in Redshift, lower case.
         writes: the tables that are locked against other writers first, quoted.
         reads: all tables and views it names, quoted, when it takes the snapshot of its transaction.
+        tables: those of them that must be tables and no views, quoted.
     """
 
     sql: str
     kind: str
     writes: tuple[str, ...] = ()
     reads: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,7 @@ class Script:
         alone: Redshift's name of the command when it is refused inside a transaction, else empty.
         single: whether PostgreSQL refuses it inside a transaction too, so that none is opened around it.
         commits: whether it ends an open transaction by committing it (TRUNCATE).
+        reads: all tables and views its query names, quoted.
     """
 
     statements: tuple[str, ...]
@@ -43,6 +46,7 @@ class Script:
     alone: str = ""
     single: bool = False
     commits: bool = False
+    reads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,8 +195,10 @@ class Alterations(Definitions):
         late = self.accept("with", "no", "schema", "binding")
         self.expect_end()
         if not late:
-            how = "OR REPLACE " if replace else ""
-            return Script(statements=(f"CREATE {how}VIEW {view.sql}{columns} AS {query}",), tag="CREATE VIEW")
+            statement = f"CREATE VIEW {view.sql}{columns} AS {query}"
+            if replace:
+                statement = _call("replace_view", quote_literal(view.sql), quote_literal(f"{columns} AS {query}"))
+            return Script(statements=(statement,), tag="CREATE VIEW", reads=self.names_touched())
         if columns:
             raise not_supported("a column list on a late-binding view is not modelled")
         unqualified = sorted(name for name in self.user_relations if "." not in name)
@@ -223,11 +225,14 @@ class Alterations(Definitions):
         if not self.peek_word("table", "view", "column", "schema", "database"):
             raise not_supported(f"COMMENT ON {self.token.value.upper()} is not modelled")
         kind = self.take().value
+        checks: tuple[str, ...] = ()
         if kind == "column":
             parts = [self.name()]
             while self.accept_operator("."):
                 parts.append(self.name())
             target = ".".join(quote_name(part) for part in parts)
+            table = quote_literal(".".join(quote_name(part) for part in parts[:-1]))
+            checks = (_call("check_comment", table),) if len(parts) > 1 else ()
         elif kind in {"schema", "database"}:
             target = quote_name(self.name())
         else:
@@ -235,7 +240,7 @@ class Alterations(Definitions):
         self.expect("is")
         text = "NULL" if self.accept("null") else quote_literal(self.string())
         self.expect_end()
-        return Script(statements=(f"COMMENT ON {kind.upper()} {target} IS {text}",), tag="COMMENT")
+        return Script(statements=(*checks, f"COMMENT ON {kind.upper()} {target} IS {text}"), tag="COMMENT")
 
     def _alter_group(self) -> Script:
         group = self.name()

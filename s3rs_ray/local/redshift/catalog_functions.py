@@ -1,4 +1,4 @@
-"""SQL of the functions and aggregates of the stand-in, and of the notes it keeps about tables.
+"""SQL of the functions and aggregates of the stand-in.
 
 Each function has Redshift's meaning (AWS documentation, "SQL functions reference"). The text goes through
 ``str.format``: ``{s}`` is the internal schema, ``{c}`` a collation that knows the case of every letter.
@@ -226,128 +226,9 @@ BEGIN
 END $$;
 CREATE FUNCTION {s}.write_lock(regclass) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
+    PERFORM {s}.require_tables(ARRAY[$1::text]);
     -- The statement that calls this took its snapshot before it waits here, as Redshift's writers do.
     EXECUTE format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', $1);
-END $$;
-"""
-
-# Notes about tables: declared and shown, never enforced.
-_NOTES = """
-CREATE TABLE {s}.long_names (short text PRIMARY KEY, long text);
-GRANT SELECT ON {s}.long_names TO PUBLIC;
-CREATE FUNCTION {s}.long_name(text) RETURNS text LANGUAGE sql STABLE AS
-    $$ SELECT coalesce((SELECT long FROM {s}.long_names WHERE short = $1), $1) $$;
-CREATE TABLE {s}.passwords (name text PRIMARY KEY, secret text);
-CREATE TABLE {s}.tables (relid oid PRIMARY KEY, diststyle text, distkey text, sortstyle text, sortkeys text[],
-    primary_key text[], other_keys text[], created timestamp DEFAULT transaction_timestamp());
-CREATE TABLE {s}.encodings (relid oid, name text, encoding text, PRIMARY KEY (relid, name));
-CREATE TABLE {s}.late_views (relid oid PRIMARY KEY, query text);
-CREATE SEQUENCE {s}.query_ids START 1001;
-CREATE SEQUENCE {s}.late_view_ids;
-CREATE FUNCTION {s}.note_table(t regclass, style text, key text, sortstyle text, sorts text[], pk text[],
-    others text[], encoded text[], encodings text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-    INSERT INTO {s}.tables VALUES (t, style, key, sortstyle, sorts, pk, others) ON CONFLICT DO NOTHING;
-    INSERT INTO {s}.encodings SELECT t, n, e FROM unnest(encoded, encodings) AS x(n, e) ON CONFLICT DO NOTHING $$;
-CREATE FUNCTION {s}.note_like(t regclass, parent regclass) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-    INSERT INTO {s}.tables SELECT t, diststyle, distkey, sortstyle, sortkeys, '{{}}', '{{}}' FROM {s}.tables
-        WHERE relid = parent ON CONFLICT DO NOTHING;
-    INSERT INTO {s}.encodings SELECT t, name, encoding FROM {s}.encodings WHERE relid = parent
-        ON CONFLICT DO NOTHING $$;
-CREATE FUNCTION {s}.note_keys(t regclass, pk text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-    UPDATE {s}.tables SET primary_key = CASE WHEN cardinality(pk) > 0 THEN pk ELSE primary_key END WHERE relid = t $$;
-CREATE FUNCTION {s}.note_encoding(t regclass, c text, e text) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-    INSERT INTO {s}.encodings VALUES (t, c, e) ON CONFLICT (relid, name) DO UPDATE SET encoding = excluded.encoding $$;
-CREATE FUNCTION {s}.note_distribution(t regclass, style text, key text) RETURNS void
-    LANGUAGE sql SECURITY DEFINER AS $$ UPDATE {s}.tables SET diststyle = style, distkey = key WHERE relid = t $$;
-CREATE FUNCTION {s}.note_sort(t regclass, style text, keys text[]) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-    UPDATE {s}.tables SET sortstyle = style, sortkeys = keys WHERE relid = t $$;
-CREATE FUNCTION {s}.note_rename(t regclass, old text, new text) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-    UPDATE {s}.tables SET distkey = CASE distkey WHEN old THEN new ELSE distkey END,
-        sortkeys = array_replace(sortkeys, old, new), primary_key = array_replace(primary_key, old, new),
-        other_keys = array_replace(other_keys, old, new) WHERE relid = t;
-    UPDATE {s}.encodings SET name = new WHERE relid = t AND name = old $$;
-CREATE FUNCTION {s}.check_droppable(t regclass, c text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE note {s}.tables;
-BEGIN
-    SELECT * INTO note FROM {s}.tables WHERE relid = t;
-    IF note.distkey = c THEN RAISE EXCEPTION 'cannot drop distkey column "%"', c USING ERRCODE = '0A000'; END IF;
-    IF c = ANY (note.sortkeys) THEN
-        RAISE EXCEPTION 'cannot drop sortkey column "%"', c USING ERRCODE = '0A000';
-    END IF;
-    DELETE FROM {s}.encodings WHERE relid = t AND name = c;
-END $$;
-CREATE FUNCTION {s}.check_resizable(t regclass, c text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
-DECLARE note {s}.tables; a pg_attribute;
-BEGIN
-    SELECT * INTO note FROM {s}.tables WHERE relid = t;
-    SELECT * INTO a FROM pg_attribute WHERE attrelid = t AND attname = c AND attnum > 0;
-    IF a IS NULL THEN
-        RAISE EXCEPTION 'column "%" of relation "%" does not exist', c, t USING ERRCODE = '42703';
-    END IF;
-    IF a.atttypid <> '{s}.varchar'::regtype THEN
-        RAISE EXCEPTION 'target data type "character varying" is not supported for this column'
-            USING ERRCODE = '0A000';
-    END IF;
-    IF a.atthasdef OR c = ANY (note.primary_key) OR c = ANY (note.other_keys) THEN
-        RAISE EXCEPTION 'cannot alter column "%" of relation "%", column has a default value or a constraint', c, t
-            USING ERRCODE = '0A000';
-    END IF;
-END $$;
-CREATE FUNCTION {s}.append_table(t regclass, source regclass, extra bool, fill bool) RETURNS void
-    LANGUAGE plpgsql AS $$
-DECLARE ours text[]; theirs text[]; columns text;
-BEGIN
-    SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attname) INTO ours
-        FROM pg_attribute WHERE attrelid = t AND attnum > 0 AND NOT attisdropped;
-    SELECT array_agg(attname || ' ' || format_type(atttypid, atttypmod) ORDER BY attname) INTO theirs
-        FROM pg_attribute WHERE attrelid = source AND attnum > 0 AND NOT attisdropped;
-    IF NOT (theirs <@ ours OR extra) OR NOT (ours <@ theirs OR fill) THEN
-        RAISE EXCEPTION 'columns of the source and target tables do not match' USING ERRCODE = '0A000';
-    END IF;
-    SELECT string_agg(quote_ident(x.attname), ', ' ORDER BY x.attnum) INTO columns FROM pg_attribute x
-        JOIN pg_attribute y ON y.attrelid = source AND y.attname = x.attname AND y.attnum > 0
-        WHERE x.attrelid = t AND x.attnum > 0 AND NOT x.attisdropped;
-    EXECUTE format('INSERT INTO %s (%s) SELECT %s FROM %s', t, columns, columns, source);
-    EXECUTE format('TRUNCATE %s', source);
-END $$;
-"""
-
-# A late-binding view finds its tables by name when it is read, so its query runs inside a function.
-_LATE_VIEWS = """
-CREATE FUNCTION {s}.note_late_view(v regclass, query text) RETURNS void LANGUAGE sql SECURITY DEFINER AS $$
-    INSERT INTO {s}.late_views VALUES (v, query) ON CONFLICT (relid) DO UPDATE SET query = excluded.query $$;
-CREATE FUNCTION {s}.create_late_view(schema text, view text, query text, reads text[], replace bool) RETURNS void
-    LANGUAGE plpgsql AS $$
-DECLARE
-    full_name text := format('%I.%I', schema, view);
-    old oid := to_regclass(full_name);
-    body text := format('{s}.late_view_%s', nextval('{s}.late_view_ids'));
-    columns text; permission record; permissions text[] := '{{}}'; one text;
-BEGIN
-    IF old IS NOT NULL AND NOT replace THEN
-        RAISE EXCEPTION 'relation "%" already exists', view USING ERRCODE = '42P07';
-    END IF;
-    EXECUTE 'CREATE TEMPORARY VIEW late_view_probe AS ' || query;
-    SELECT string_agg(format('%I %s', attname, format_type(atttypid, NULL)), ', ' ORDER BY attnum) INTO columns
-        FROM pg_attribute WHERE attrelid = 'pg_temp.late_view_probe'::regclass AND attnum > 0;
-    DROP VIEW pg_temp.late_view_probe;
-    EXECUTE format('CREATE FUNCTION %s() RETURNS TABLE (%s) LANGUAGE plpgsql SECURITY DEFINER AS '
-        '$body$ #variable_conflict use_column'
-        || chr(10) || 'BEGIN PERFORM {s}.hold(%L); RETURN QUERY EXECUTE %L; END $body$', body, columns, reads, query);
-    BEGIN
-        EXECUTE format('CREATE OR REPLACE VIEW %s AS SELECT * FROM %s()', full_name, body);
-    EXCEPTION WHEN invalid_table_definition THEN
-        FOR permission IN SELECT x.privilege_type, CASE WHEN x.grantee = 0 THEN 'PUBLIC'
-                ELSE quote_ident(r.rolname) END AS grantee FROM pg_class c, aclexplode(c.relacl) x
-                LEFT JOIN pg_roles r ON r.oid = x.grantee WHERE c.oid = old LOOP
-            permissions := permissions || format('GRANT %s ON %s TO %s', permission.privilege_type, full_name,
-                permission.grantee);
-        END LOOP;
-        EXECUTE format('DROP VIEW %s', full_name);
-        EXECUTE format('CREATE VIEW %s AS SELECT * FROM %s()', full_name, body);
-        FOREACH one IN ARRAY permissions LOOP EXECUTE one; END LOOP;
-    END;
-    PERFORM {s}.note_late_view(full_name::regclass, query);
 END $$;
 """
 
@@ -381,5 +262,5 @@ END $$;
 """
 
 FUNCTIONS = "\n".join(
-    [*_STRINGS, _CODES, *_TIMES, *_JSON, _AGGREGATES, *_AVERAGES, _SESSION, _NOTES, _LATE_VIEWS, _USERS]
+    [*_STRINGS, _CODES, *_TIMES, *_JSON, _AGGREGATES, *_AVERAGES, _SESSION, _USERS]
 )  # fmt: skip

@@ -138,7 +138,9 @@ class Changes(Queries):
             f"MERGE INTO {table.sql} USING {source} ON {condition} WHEN MATCHED THEN {matched} "
             f"WHEN NOT MATCHED THEN INSERT{columns} VALUES {values}"
         )
-        return Forward(sql=text, kind="merge", writes=(table.sql,), reads=self.names_touched())
+        # Every relation it names: the target and the source.
+        touched = self.names_touched()
+        return Forward(sql=text, kind="merge", writes=(table.sql,), reads=touched, tables=touched)
 
     def _merge_update(self) -> str:
         self.expect("update")

@@ -1,6 +1,7 @@
 """The grammar of CREATE TABLE: columns, keys that are declared and not enforced, distribution and sort keys.
 
-Source: AWS documentation, "CREATE TABLE" (attributes, constraints, usage notes), "Compression encodings".
+Source: AWS documentation, "CREATE TABLE", "CREATE TABLE AS" (attributes, constraints, usage notes), "Compression
+encodings".
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from decimal import Decimal
 from s3rs_ray.local.redshift.actions import Script
 from s3rs_ray.local.redshift.datatypes import DataType
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
+from s3rs_ray.local.redshift.parser import TableName
 from s3rs_ray.local.redshift.queries import Queries
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
 from s3rs_ray.local.redshift.tokens import name_literal, quote_literal, quote_name
@@ -87,8 +89,9 @@ class Definitions(Queries):
         table = self.table_name()
         if temporary and table.schema is not None:
             raise SqlError("42P16", "cannot create temporary relation in non-temporary schema")
-        if not self.peek_operator("(") or self.peek_word("as"):
-            raise not_supported("CREATE TABLE AS is not modelled")
+        names_only = self.peek_operator("(") and self.peek_operator(",", ")", ahead=2)
+        if names_only or not self.peek_operator("("):
+            return self._create_table_as(table, temporary=temporary, missing_only=missing_only)
         head = f"CREATE {'TEMPORARY ' if temporary else ''}TABLE {'IF NOT EXISTS ' if missing_only else ''}{table.sql}"
         self.expect_operator("(")
         layout = Layout()
@@ -110,6 +113,28 @@ class Definitions(Queries):
             body = f"({', '.join(column.sql for column in columns)})"
             note = _note_sql(table.sql, columns, layout)
         return Script(statements=(f"{head} {body}", f"SELECT {note}"), tag="CREATE TABLE")
+
+    def _create_table_as(self, table: TableName, *, temporary: bool, missing_only: bool) -> Script:
+        """CTAS: ``[(names)] [BACKUP YES|NO] [attributes] AS query``; keys and NOT NULL are not inherited."""
+        if missing_only:
+            raise not_supported("CREATE TABLE IF NOT EXISTS ... AS is not supported")
+        names = f" ({', '.join(quote_name(name) for name in self.names())})" if self.peek_operator("(") else ""
+        layout = Layout()
+        self._backup()
+        self._attributes(layout, derived=True)
+        self.expect("as")
+        self.user_relations.clear()
+        self.touched.clear()
+        query = self.query()
+        self.expect_end()
+        if self.system_relations:
+            raise not_supported("CREATE TABLE AS from system tables is not supported")
+        _check_distribution(layout)
+        name, *rest = _layout_values(table.sql, layout)
+        kind = quote_literal("TEMPORARY TABLE" if temporary else "TABLE")
+        values = [kind, name, quote_literal(names), quote_literal(query), *rest]
+        made = f"SELECT {INTERNAL_SCHEMA}.create_derived({', '.join(values)})"
+        return Script(statements=(made,), tag="SELECT", reads=self.names_touched())
 
     def _like(self) -> tuple[str, str]:
         parent = self.table_name()
@@ -231,11 +256,15 @@ class Definitions(Queries):
             raise SqlError("42804", f'invalid encoding type "{encoding}" specified for column type {kind.name}')
         return encoding
 
-    def _attributes(self, layout: Layout) -> None:
+    def _backup(self) -> None:
+        if self.accept("backup") and not self.accept("yes"):
+            self.expect("no")
+
+    def _attributes(self, layout: Layout, *, derived: bool = False) -> None:
+        """Distribution and sort keys; a table made from a query (``derived``) has no AUTO forms of keys."""
         while True:
-            if self.accept("backup"):
-                if not self.accept("yes"):
-                    self.expect("no")
+            if self.peek_word("backup") and not derived:
+                self._backup()
             elif self.accept("diststyle"):
                 layout.diststyle = self._diststyle()
             elif self.accept("distkey"):
@@ -243,8 +272,10 @@ class Definitions(Queries):
                 if len(names) != 1 or layout.distkey:
                     raise SqlError("42601", "exactly one DISTKEY column can be given")
                 layout.distkey = names[0]
-            elif self.accept("encode", "auto"):
+            elif not derived and self.accept("encode", "auto"):
                 pass
+            elif derived and self.peek_word("sortkey") and self.peek_word("auto", ahead=1):
+                raise not_supported("SORTKEY AUTO is not supported in CREATE TABLE AS")
             elif not self._sortkey(layout):
                 return
 
@@ -282,6 +313,10 @@ def _check_layout(columns: list[Column], layout: Layout) -> None:
     for name in [*layout.sortkeys, layout.distkey]:
         if name and types[name] in {"super", "varbyte"}:
             raise not_supported(f'column "{name}" of type {types[name]} cannot be a DISTKEY or SORTKEY')
+    _check_distribution(layout)
+
+
+def _check_distribution(layout: Layout) -> None:
     if layout.distkey and layout.diststyle not in {"", "key"}:
         raise SqlError("42601", f"DISTKEY cannot be given with DISTSTYLE {layout.diststyle.upper()}")
     if layout.diststyle == "key" and not layout.distkey:
@@ -292,14 +327,20 @@ def _array(names: list[str]) -> str:
     return f"ARRAY[{', '.join(name_literal(n) for n in names)}]::text[]"
 
 
-def _note_sql(table: str, columns: list[Column], layout: Layout) -> str:
-    encoded = [column for column in columns if column.encoding]
-    values = [
+def _layout_values(table: str, layout: Layout) -> list[str]:
+    return [
         quote_literal(table),
         quote_literal("key" if layout.distkey else layout.diststyle or "auto"),
         name_literal(layout.distkey),
         quote_literal(layout.sortstyle or "auto"),
         _array(layout.sortkeys),
+    ]
+
+
+def _note_sql(table: str, columns: list[Column], layout: Layout) -> str:
+    encoded = [column for column in columns if column.encoding]
+    values = [
+        *_layout_values(table, layout),
         _array(layout.primary_key),
         _array([*layout.unique, *layout.references]),
         _array([column.name for column in encoded]),

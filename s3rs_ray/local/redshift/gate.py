@@ -112,7 +112,9 @@ class Gate(Permissions, Changes):
         if self.accept("view"):
             return self.create_view(replace)
         if not replace:
-            temporary = self.accept("temp") or self.accept("temporary") or self.accept("local", "temporary")
+            if self.peek_word("local") and self.peek_word("temp", "temporary", ahead=1):
+                self.take()
+            temporary = self.accept("temp") or self.accept("temporary")
             if self.accept("table"):
                 return self.create_table(temporary)
             forms = {"schema": self.create_schema, "user": self.create_user, "group": self.create_group}

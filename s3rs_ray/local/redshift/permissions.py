@@ -22,17 +22,22 @@ class Permissions(Alterations):
     """Statements about who may do what."""
 
     def grant(self) -> Script:
-        """Consumes ``GRANT privileges ON objects TO grantees [WITH GRANT OPTION]``."""
+        """Consumes ``GRANT privileges ON objects TO grantee [WITH GRANT OPTION], ...``; a user alone has the option."""
         self.expect("grant")
         text = f"GRANT {self._privileges()} TO "
-        if not text.count(" ON "):
-            raise self.unexpected()
         self.expect("to")
-        text += self._grantees()
-        if self.accept("with", "grant", "option"):
-            text += " WITH GRANT OPTION"
+        statements: list[str] = []
+        while True:
+            user = not self.peek_word("public", "group")
+            grantee = self._grantee()
+            option = " WITH GRANT OPTION" if self.accept("with", "grant", "option") else ""
+            if option and not user:
+                raise not_supported("WITH GRANT OPTION cannot be given to a group or to PUBLIC")
+            statements.append(f"{text}{grantee}{option}")
+            if not self.accept_operator(","):
+                break
         self.expect_end()
-        return Script(statements=(text,), tag="GRANT")
+        return Script(statements=tuple(statements), tag="GRANT")
 
     def revoke(self) -> Script:
         """Consumes ``REVOKE privileges ON objects FROM grantees [CASCADE|RESTRICT]``."""
@@ -85,17 +90,18 @@ class Permissions(Alterations):
         return ", ".join(names)
 
     def _grantees(self) -> str:
-        grantees: list[str] = []
-        while True:
-            if self.accept("public"):
-                grantees.append("PUBLIC")
-            else:
-                if self.peek_word("role"):
-                    raise not_supported("roles are not modelled")
-                self.accept("group")
-                grantees.append(quote_name(self.name()))
-            if not self.accept_operator(","):
-                return ", ".join(grantees)
+        grantees = [self._grantee()]
+        while self.accept_operator(","):
+            grantees.append(self._grantee())
+        return ", ".join(grantees)
+
+    def _grantee(self) -> str:
+        if self.accept("public"):
+            return "PUBLIC"
+        if self.peek_word("role"):
+            raise not_supported("roles are not modelled")
+        self.accept("group")
+        return quote_name(self.name())
 
     def create_user(self) -> Script:
         """Consumes what follows ``CREATE USER``."""

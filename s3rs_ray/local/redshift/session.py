@@ -6,7 +6,7 @@ Close from inside its reading of CommandComplete (redshift.md, "The driver").
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from s3rs_ray.local.redshift.actions import Action, Forward, Load, Script
@@ -106,7 +106,11 @@ class Session:
         if isinstance(action, Load):
             self._lock((action.table.sql,), (action.table.sql,))
         elif isinstance(action, Forward):
+            if action.tables:
+                self.backend.query(f"SELECT {INTERNAL_SCHEMA}.require_tables({_text_array(action.tables)})")
             self._lock(action.reads, action.writes)
+        else:
+            self._lock(action.reads, ())
 
     def _lock(self, reads: tuple[str, ...], writes: tuple[str, ...]) -> None:
         """Holds what a transaction reads, then locks what it writes; each once per transaction.
@@ -120,8 +124,7 @@ class Session:
             return
         held = [table for table in reads if table not in self._held]
         if held:
-            names = ", ".join(quote_literal(table) for table in held)
-            self.backend.query(f"SELECT {INTERNAL_SCHEMA}.hold(ARRAY[{names}])")
+            self.backend.query(f"SELECT {INTERNAL_SCHEMA}.hold({_text_array(held)})")
             self._held.update(held)
         for table in writes:
             if table not in self._locked:
@@ -384,6 +387,10 @@ _CREATED_MEANWHILE = frozenset({"23505", "42P06", "42P07", "42710"})
 _CREATIONS = 3
 _UNNAMED = "stand-in: unnamed"
 _TRANSACTION_WORDS = frozenset({"begin", "start", "commit", "end", "rollback", "abort", "vacuum"})
+
+
+def _text_array(names: Iterable[str]) -> str:
+    return f"ARRAY[{', '.join(quote_literal(name) for name in names)}]::text[]"
 
 
 def _tag(body: bytes) -> bytes:

@@ -41,6 +41,9 @@ def translate_error(fields: dict[str, str], pid: int) -> BackendError:
     if code == "40001":
         told = conflict(pid)
         code, text, detail, hint = told.sqlstate, told.message, told.detail, ""
+    elif code == "21000" and text.startswith("MERGE"):
+        # The text of AWS documentation, error_on_nondeterministic_update.
+        code, text, detail, hint = "XX000", "Found multiple matches to update the same tuple.", "", ""
     elif code == "23502":
         text, detail = f"Cannot insert a NULL value into column {fields.get('c', '')}", ""
     elif code == "23514" and fields.get("n", "").startswith("decimal19_rule_"):
