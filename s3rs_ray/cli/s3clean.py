@@ -7,9 +7,8 @@ import sys
 import click
 
 from ..engine.orphans import clean_orphans, find_orphans
-from ..engine.tasks import open_store
+from ..engine.tasks import open_ledger, open_store
 from ..errors import UsageError
-from ..ledger.store import Ledger
 from ..model import TableName
 from .session import Session
 
@@ -32,7 +31,7 @@ def orphans_command(session: Session, table: str, clean: bool, force: bool) -> N
     if "." not in table:
         settings.require("DB_DATABASE")
     name = TableName.parse(table, settings.db_database)
-    found = find_orphans(store, settings, Ledger(store).load(name))
+    found = find_orphans(store, settings, open_ledger(settings).load(name))
     if clean and found:
         _confirm(len(found), sum(o.size for o in found), force=force)
         found = clean_orphans(settings, name)

@@ -11,10 +11,9 @@ import click
 
 from ..config import DB_NAMES, REDSHIFT_NAMES, Settings
 from ..engine.loading import open_session
-from ..engine.tasks import open_store
+from ..engine.tasks import open_ledger, open_store
 from ..errors import S3rsError
 from ..ledger.document import cursor_text
-from ..ledger.store import Ledger
 from ..source.catalog import Endpoint, open_catalog
 from ..tunnel import open_source_tunnel
 from .session import Session
@@ -42,7 +41,7 @@ def command(session: Session) -> None:
     ]
     states = []
     if checks[1].up:
-        ledger = Ledger(open_store(settings))
+        ledger = open_ledger(settings)
         states = [ledger.load(name) for name in ledger.tables()]
     if session.output.json:
         session.output.document(

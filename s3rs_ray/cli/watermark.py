@@ -10,7 +10,7 @@ import click
 
 from ..config import Settings
 from ..engine.rebuild import rebuild
-from ..engine.tasks import open_store
+from ..engine.tasks import open_ledger, open_store
 from ..errors import UsageError
 from ..ledger.changes import SetWatermark
 from ..ledger.document import cursor_text
@@ -119,7 +119,7 @@ def _open(settings: Settings, table: str) -> tuple[Ledger, TableName]:
     store.check()
     if table and "." not in table:
         settings.require("DB_DATABASE")
-    return Ledger(store), TableName.parse(table, settings.db_database)
+    return open_ledger(settings), TableName.parse(table, settings.db_database)
 
 
 def _parse_cursor(text: str) -> dt.datetime:

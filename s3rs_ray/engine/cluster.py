@@ -21,10 +21,10 @@ from ..config import Settings
 from ..errors import S3rsError, SourceError
 from ..ledger.changes import Change
 from ..ledger.state import TableState
-from ..ledger.store import Holder, Ledger
+from ..ledger.store import COMMIT_SECONDS, Holder, Ledger
 from ..model import DataFile, TableName
 from .executor import ChunkTask, Ticket, own_cpus, reader_count
-from .tasks import extract_chunk, open_store
+from .tasks import extract_chunk, open_ledger
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class LedgerActor:
     def call(self, settings: Settings, method: str, *arguments: Any, **named: Any) -> Any:
         """One method of the ledger."""
         if self._ledger is None:
-            self._ledger = Ledger(open_store(settings))
+            self._ledger = open_ledger(settings)
         return getattr(self._ledger, method)(*arguments, **named)
 
 
@@ -158,13 +158,18 @@ class RemoteLedger:
         _get(self._actor.call.remote(self._settings, "release", table, holder))
 
     def commit(
-        self, table: TableName, changes: Sequence[Change], *, holder: str = "", change_id: str = ""
+        self,
+        table: TableName,
+        changes: Sequence[Change],
+        *,
+        holder: str = "",
+        change_id: str = "",
+        seconds: float = COMMIT_SECONDS,
     ) -> TableState:
         # The id is made here, so that a call repeated after the actor died finds its own commit.
         change_id = change_id or uuid.uuid4().hex
-        state: TableState = _get(
-            self._actor.call.remote(self._settings, "commit", table, tuple(changes), holder=holder, change_id=change_id)
-        )
+        named = {"holder": holder, "change_id": change_id, "seconds": seconds}
+        state: TableState = _get(self._actor.call.remote(self._settings, "commit", table, tuple(changes), **named))
         return state
 
 

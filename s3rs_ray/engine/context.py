@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..config import Settings
-from ..errors import Interrupted, LedgerError, S3rsError
+from ..errors import Interrupted, LeaseLost, LedgerError, S3rsError, StorageError
 from ..ledger.changes import Change, Renew
 from ..ledger.state import LEASE_SECONDS, TableState
-from ..ledger.store import Holder
+from ..ledger.store import BRIEF_SECONDS, COMMIT_SECONDS, Holder
 from ..model import Strategy, TableName
 from ..storage.s3 import S3Store
 from .events import Event, EventKind, Report
@@ -33,7 +33,13 @@ class TableLedger(Protocol):
     def release(self, table: TableName, holder: Holder) -> None: ...
 
     def commit(
-        self, table: TableName, changes: Sequence[Change], *, holder: str = "", change_id: str = ""
+        self,
+        table: TableName,
+        changes: Sequence[Change],
+        *,
+        holder: str = "",
+        change_id: str = "",
+        seconds: float = COMMIT_SECONDS,
     ) -> TableState: ...
 
 
@@ -91,7 +97,13 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Hold:
-    """A table held by this run: every change is made under its lease."""
+    """A table held by this run: every change is made under its lease.
+
+    Attributes:
+        lost: the first error by which the state could not be written: the lease is another's, or S3 stays away.
+            Nothing more is tried then, so an outage ends the run after one commit's patience and not after that of
+            each that would follow.
+    """
 
     run: Run
     ledger: TableLedger
@@ -101,13 +113,17 @@ class Hold:
     def commit(self, *changes: Change) -> TableState:
         if self.lost is not None:
             raise self.lost
-        return self.ledger.commit(self.table, changes, holder=self.run.holder.token)
+        try:
+            return self.ledger.commit(self.table, changes, holder=self.run.holder.token)
+        except (LeaseLost, StorageError) as exc:
+            self.lost = exc
+            raise
 
     def load(self) -> TableState:
         return self.ledger.load(self.table)
 
     def check(self) -> None:
-        """Raises when a signal asked to stop or the lease was lost."""
+        """Raises when a signal asked to stop, the lease was lost or the state could not be written."""
         self.run.check_stop()
         if self.lost is not None:
             raise self.lost
@@ -149,9 +165,9 @@ def _heartbeat(hold: Hold) -> Iterator[None]:
 
 
 def _beat(hold: Hold, ended: threading.Event) -> None:
-    while not ended.wait(LEASE_SECONDS / 3):
+    while not ended.wait(LEASE_SECONDS / 3) and hold.lost is None:
         try:
-            hold.ledger.commit(hold.table, [Renew()], holder=hold.run.holder.token)
+            hold.ledger.commit(hold.table, [Renew()], holder=hold.run.holder.token, seconds=BRIEF_SECONDS)
         except LedgerError as exc:
             hold.lost = exc
             return

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from ..config import DB_NAMES, REDSHIFT_NAMES, S3_NAMES, Settings
 from ..errors import PlanError
-from ..ledger.store import Ledger, utc_now
+from ..ledger.store import utc_now
 from ..model import TableName
 from ..source.catalog import Catalog
 from ..source.columns import ColumnContract
@@ -24,7 +24,7 @@ from .executor import InlineExecutor
 from .loading import authorization, open_session
 from .plan import TablePlan, strategy_limits
 from .table import open_source, plan_table, sync_table
-from .tasks import open_store
+from .tasks import open_ledger, open_store
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def _open_run(
             settings=settings,
             request=request,
             store=store,
-            ledger=Ledger(store),
+            ledger=open_ledger(settings),
             workplace=place.open,
             report=report,
             clock=utc_now,
@@ -155,7 +155,7 @@ class _LazyWorkplace:
         if self.request.inline:
             executor = InlineExecutor(self.settings)
             self.stack.callback(executor.close)
-            return Workplace(executor=executor, ledger=Ledger(open_store(self.settings)))
+            return Workplace(executor=executor, ledger=open_ledger(self.settings))
         from .cluster import open_cluster  # imports Ray, half a second that a run with nothing to do need not pay
 
         cluster = self.stack.enter_context(open_cluster(self.settings))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from ..config import Settings
 from ..ledger.state import TableState
-from ..ledger.store import Holder, Ledger
+from ..ledger.store import Holder
 from ..model import TableName
 from ..storage.layout import parse_data_key, table_prefix
 from ..storage.s3 import ObjectStore, StoredObject
 from .records import read_records
-from .tasks import data_key, open_store
+from .tasks import data_key, open_ledger, open_store
 
 
 def find_orphans(store: ObjectStore, settings: Settings, state: TableState) -> list[StoredObject]:
@@ -42,7 +42,7 @@ def clean_orphans(settings: Settings, table: TableName) -> list[StoredObject]:
         TableBusy: a run holds the table.
     """
     store = open_store(settings)
-    ledger, holder = Ledger(store), Holder.here()
+    ledger, holder = open_ledger(settings), Holder.here()
     state = ledger.acquire(table, holder)
     try:
         orphans = find_orphans(store, settings, state)

@@ -9,12 +9,12 @@ from ..errors import LedgerError
 from ..ledger.changes import Adopt, Change, Identify, SetWatermark
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
-from ..ledger.store import Holder, Ledger
+from ..ledger.store import Holder
 from ..model import TableName, Watermark
 from ..warehouse.loader import find_reached
 from .adopt import gapless, written_files
 from .loading import open_session, target_identity
-from .tasks import open_store
+from .tasks import open_ledger, open_store
 
 REBUILT = "rebuilt"
 
@@ -31,7 +31,7 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
     settings.require(*S3_NAMES, *REDSHIFT_NAMES)
     store = open_store(settings)
     store.check()
-    ledger, holder = Ledger(store), Holder.here()
+    ledger, holder = open_ledger(settings), Holder.here()
     state = ledger.load(table)
     if state.extracted != Watermark.START or state.run or state.backlog or state.sealed:
         raise LedgerError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from ..errors import IntegrityError, PreconditionFailed, S3rsError
@@ -275,7 +275,8 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
     except S3rsError:
         if tally.loading is not None:
             tally.loading.join()
-        hold.commit(Fail(stage="extract"))
+        with suppress(S3rsError):  # the first error is the one to tell
+            hold.commit(Fail(stage="extract"))
         raise
     finally:
         tally.files = extraction.files

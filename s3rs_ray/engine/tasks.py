@@ -12,6 +12,7 @@ import orjson
 
 from ..config import Settings
 from ..errors import IntegrityError, ObjectNotFound, PreconditionFailed
+from ..ledger.store import Ledger
 from ..model import (
     Adjusted,
     Chunk,
@@ -45,6 +46,16 @@ READ_ATTEMPTS = 3
 def open_store(settings: Settings) -> S3Store:
     """The bucket; one client per process, so that connections are reused."""
     return S3Store(settings)
+
+
+@functools.lru_cache(maxsize=4)
+def _state_store(settings: Settings) -> S3Store:
+    return S3Store(settings, attempts=3, patience=10)
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The states of all tables: small objects, for which nobody should wait as long as for a large file."""
+    return Ledger(_state_store(settings))
 
 
 def data_key(settings: Settings, table: TableName, run_id: str, ordinal: int) -> str:

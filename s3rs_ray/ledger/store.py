@@ -30,6 +30,10 @@ from .state import Lease, TableState
 log = logging.getLogger(__name__)
 
 COMMIT_ATTEMPTS = 12
+COMMIT_SECONDS = 30.0
+"""How long a commit is tried again, besides the time of its last try."""
+BRIEF_SECONDS = 5.0
+"""The same for a change that need not happen: a renewal comes again, a lease that is not given back ends by itself."""
 
 
 def utc_now() -> dt.datetime:
@@ -127,16 +131,23 @@ class Ledger:
 
     def release(self, table: TableName, holder: Holder) -> None:
         """Gives the table back."""
-        self.commit(table, [Release()], holder=holder.token)
+        self.commit(table, [Release()], holder=holder.token, seconds=BRIEF_SECONDS)
 
     def commit(
-        self, table: TableName, changes: Sequence[Change], *, holder: str = "", change_id: str = ""
+        self,
+        table: TableName,
+        changes: Sequence[Change],
+        *,
+        holder: str = "",
+        change_id: str = "",
+        seconds: float = COMMIT_SECONDS,
     ) -> TableState:
         """Applies changes together and writes the result; returns the state that is then on S3.
 
         Args:
             holder: the lease it is made under; empty for a change made by hand, which needs a free table.
             change_id: names the commit; a second call with the same one changes nothing more.
+            seconds: how long it is tried again.
 
         Raises:
             LedgerError: a requirement is not met by the newest state.
@@ -146,14 +157,14 @@ class Ledger:
             commit = Commit(
                 change_id=change_id or uuid.uuid4().hex, holder=holder, now=self._clock(), changes=tuple(changes)
             )
-            return self._settle(table, commit)
+            return self._settle(table, commit, seconds)
 
-    def _settle(self, table: TableName, commit: Commit) -> TableState:
+    def _settle(self, table: TableName, commit: Commit, seconds: float) -> TableState:
         cached = self._cache.get(table) or self._read(table)
         if commit.change_id in cached.state.recent_changes:
             return cached.state
         for attempt in tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(COMMIT_ATTEMPTS),
+            stop=tenacity.stop_any(tenacity.stop_after_attempt(COMMIT_ATTEMPTS), tenacity.stop_after_delay(seconds)),
             wait=tenacity.wait_random_exponential(multiplier=0.02, max=2),
             retry=tenacity.retry_if_exception_type((PreconditionFailed, StorageUnknown)),
             reraise=True,

@@ -96,15 +96,20 @@ UNAVAILABLE_CODES = {
 
 
 class S3Store:
-    """ObjectStore over one bucket."""
+    """ObjectStore over one bucket.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        attempts: how often boto3 tries a request.
+        patience: seconds it waits for more of an answer.
+    """
+
+    def __init__(self, settings: Settings, *, attempts: int = 4, patience: int = 60) -> None:
         settings.require("S3_BUCKET_NAME")
         self.bucket = settings.s3_bucket_name
         self._settings = settings
         self._where = settings.s3_endpoint_url or "S3"
         try:
-            self._client = _client(settings)
+            self._client = _client(settings, attempts=attempts, patience=patience)
         except (boto_errors.BotoCoreError, ValueError) as exc:
             raise StorageUnavailable(f"cannot use the S3 settings: {exc}", hint="check the S3_… settings") from exc
 
@@ -215,7 +220,7 @@ class S3Store:
         return kind(f"{url}: {code or status}: {text}", context={"code": code})
 
 
-def _client(settings: Settings, *, attempts: int = 4, patience: int = 60) -> S3Client:
+def _client(settings: Settings, *, attempts: int, patience: int) -> S3Client:
     given = bool(settings.s3_access_key)
     return boto3.session.Session().client(
         "s3",

@@ -42,7 +42,7 @@ from s3rs_ray.errors import (
 )
 from s3rs_ray.ledger.changes import Begin
 from s3rs_ray.ledger.state import OpenRun, TableState
-from s3rs_ray.ledger.store import Holder, Ledger
+from s3rs_ray.ledger.store import COMMIT_SECONDS, Holder, Ledger
 from s3rs_ray.model import (
     Chunk,
     DataFile,
@@ -314,8 +314,16 @@ class Restartable:
     def release(self, table: TableName, holder: Holder) -> None:
         self.inner.release(table, holder)
 
-    def commit(self, table: TableName, changes: Sequence[Any], *, holder: str = "", change_id: str = "") -> TableState:
-        return self.inner.commit(table, changes, holder=holder, change_id=change_id)
+    def commit(
+        self,
+        table: TableName,
+        changes: Sequence[Any],
+        *,
+        holder: str = "",
+        change_id: str = "",
+        seconds: float = COMMIT_SECONDS,
+    ) -> TableState:
+        return self.inner.commit(table, changes, holder=holder, change_id=change_id, seconds=seconds)
 
 
 @dataclass(slots=True)

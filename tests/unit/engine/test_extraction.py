@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,15 +16,15 @@ from s3rs_ray.engine.context import Hold, Request, Run
 from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.engine.executor import ChunkTask
 from s3rs_ray.engine.extraction import AHEAD, Extraction, run_extraction
-from s3rs_ray.errors import IntegrityError, Interrupted, LeaseLost, S3rsError, SourceError, StorageError
-from s3rs_ray.ledger.changes import AddChunks, AddFiles
+from s3rs_ray.errors import IntegrityError, Interrupted, LeaseLost, S3rsError, SourceError, StorageError, StorageUnknown
+from s3rs_ray.ledger.changes import AddChunks, AddFiles, Finish
 from s3rs_ray.ledger.state import OpenRun, TableState
-from s3rs_ray.ledger.store import Ledger
+from s3rs_ray.ledger.store import COMMIT_ATTEMPTS, Ledger
 from s3rs_ray.model import Chunk, RangeOrder
 from tests.support import build
 from tests.support.build import NAME, NOON, mark
 from tests.support.clock import Clock
-from tests.support.memory_store import MemoryStore
+from tests.support.memory_store import MemoryStore, raising
 from tests.support.scripted import ScriptedExecutor, Time
 
 COUNT = 20
@@ -255,6 +256,24 @@ def test_a_lost_lease_stops_the_run_and_records_nothing_more(bench: Bench) -> No
     with pytest.raises(LeaseLost):
         run_extraction(bench.extraction(), lose)
     assert {f.ordinal for f in bench.run_on_s3().files} == {0}
+
+
+def test_a_state_that_cannot_be_written_is_not_tried_again_by_every_change_that_follows(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tenacity.nap.time", Time())
+    tries: deque[Callable[[], None]] = deque([raising(StorageUnknown("no reply"))] * 100)
+
+    def fail(state: TableState) -> None:
+        bench.store.before["put_if"] = tries
+
+    with pytest.raises(StorageUnknown) as first:
+        run_extraction(bench.extraction(), fail)
+    assert len(tries) == 100 - COMMIT_ATTEMPTS
+    with pytest.raises(StorageUnknown) as again:
+        bench.hold.commit(Finish(run_id="r1"))
+    assert again.value is first.value is bench.hold.lost
+    assert len(tries) == 100 - COMMIT_ATTEMPTS
 
 
 def test_a_budget_bounds_the_rows_that_are_started_and_leaves_the_run_open(bench: Bench) -> None:

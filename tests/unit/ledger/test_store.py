@@ -23,7 +23,7 @@ from s3rs_ray.errors import (
     StorageUnknown,
     TableBusy,
 )
-from s3rs_ray.ledger.changes import AddChunks, AddFiles, Adopt, Fail, Finish, Identify, Release, SetWatermark
+from s3rs_ray.ledger.changes import AddChunks, AddFiles, Adopt, Fail, Finish, Identify, Release, Renew, SetWatermark
 from s3rs_ray.ledger.state import LEASE_SECONDS, TableState
 from s3rs_ray.ledger.store import COMMIT_ATTEMPTS, Holder, Ledger
 from s3rs_ray.model import TableName
@@ -218,6 +218,14 @@ def test_a_store_that_never_answers_is_given_up_after_all_attempts(ledger: Ledge
     with pytest.raises(StorageUnknown):
         add(ledger, 0)
     assert writes(store).count("put_if") == COMMIT_ATTEMPTS
+
+
+def test_a_store_that_never_answers_is_given_up_when_the_time_is_over(ledger: Ledger, store: MemoryStore) -> None:
+    opened(ledger)
+    store.before["put_if"] = deque(raising(LOST) for _ in range(COMMIT_ATTEMPTS))
+    with pytest.raises(StorageUnknown):
+        ledger.commit(NAME, [Renew()], seconds=0.0)
+    assert writes(store).count("put_if") == 1
 
 
 def test_a_failure_that_is_certain_is_not_tried_again(ledger: Ledger, store: MemoryStore) -> None:
