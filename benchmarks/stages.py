@@ -123,7 +123,9 @@ def _load_twice(case: Case, place: Place, store: S3Store, file: ParquetFile, clo
     for number, title in enumerate(("into an empty table", "again: every row replaced")):
         manifest = _manifest(case, file, run_id=f"profile{number}")
         store.put_new(f"profile/{number}.manifest", copy_manifest(manifest.files, store.bucket))
-        source = CopySource(manifest_url=store.url(f"profile/{number}.manifest"), authorization=authorization(settings))
+        source = CopySource(
+            manifest_url=store.url(f"profile/{number}.manifest"), authorize=lambda: authorization(settings)
+        )
         with clock.stage(f"load {title}", lambda: file.body.size):
             done = load_manifest(lambda: open_session(settings), manifest, target, source)
         require_rows("the profile's load", file.rows, done.merged)

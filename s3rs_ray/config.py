@@ -32,7 +32,6 @@ from .model import GeometryForm, JsonForm, LongText, NulBytes, NullCursors, Poli
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
-REDSHIFT_NAMES = ("REDSHIFT_HOST", "REDSHIFT_USER", "REDSHIFT_PASSWORD", "REDSHIFT_DATABASE")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1)]
@@ -211,12 +210,24 @@ class Settings(BaseModel):
     redshift_host: str = Field("", description="Redshift host")
     redshift_port: Port = Field(5439, description="Redshift port")
     redshift_user: str = Field("", description="Redshift user")
-    redshift_password: SecretStr = Field(SecretStr(""), description="Redshift password")
+    redshift_password: SecretStr = Field(SecretStr(""), description="Redshift password; not used with REDSHIFT_IAM")
     redshift_database: str = Field("", description="Redshift database")
     redshift_schema: str = Field("public", description="schema of the target tables")
-    redshift_ssl: bool = Field(True, description="TLS to Redshift, with the certificate verified")
+    redshift_ssl_mode: Literal["verify-full", "verify-ca", "disable"] = Field(
+        "verify-full", description="TLS to Redshift; verify-ca leaves the host's name in the certificate unchecked"
+    )
+    redshift_iam: bool = Field(False, description="log in with a temporary password granted by AWS IAM")
+    redshift_cluster_identifier: str = Field("", description="IAM login: the provisioned cluster")
+    redshift_workgroup: str = Field("", description="IAM login: the Serverless workgroup")
+    redshift_region: str = Field("", description="IAM login: region; empty: the host name's, else S3_REGION")
+    redshift_db_groups: Names = Field((), description="IAM login to a cluster: groups the session joins")
+    redshift_auto_create: bool = Field(False, description="IAM login to a cluster: a missing user is created")
+    redshift_profile: str = Field("", description="IAM login: AWS profile; empty: the default credential chain")
+    redshift_access_key: str = Field("", description="IAM login: access key id instead of profile and chain")
+    redshift_secret_key: SecretStr = Field(SecretStr(""), description="IAM login: its secret access key")
+    redshift_session_token: SecretStr = Field(SecretStr(""), description="IAM login: its session token")
     redshift_iam_role: str = Field(
-        "", description="role COPY reads S3 with: an ARN or `default`; empty: the S3 keys above"
+        "", description="role COPY reads S3 with: an ARN or `default`; empty: the S3 keys, else the AWS default chain"
     )
     redshift_connect_timeout_seconds: Seconds = Field(8, description="how long a connection to Redshift may take")
     redshift_statement_timeout_seconds: Seconds = Field(
@@ -226,7 +237,9 @@ class Settings(BaseModel):
     redshift_ssh_bastion_port: Port = Field(22, description="that bastion's port")
     redshift_ssh_bastion_user: str = Field("", description="user on that bastion")
     redshift_ssh_bastion_key_path: str = Field("", description="private key file for that bastion")
-    redshift_ssh_local_port: int = Field(0, ge=0, le=65535, description="local end of that tunnel; 0: any free port")
+    redshift_ssh_local_port: int = Field(
+        0, ge=0, le=65535, description="a local port of that tunnel for other clients as well; 0: none"
+    )
 
     # The run
     backup_cursor_column: str = Field("update_at", description="column that grows on every insert and update")
@@ -374,6 +387,14 @@ class Settings(BaseModel):
             geometry=self.backup_geometry,
             json_form=self.backup_json_form,
         )
+
+    @property
+    def redshift_names(self) -> tuple[str, ...]:
+        """The variables without which nobody can log in to Redshift."""
+        login: tuple[str, ...] = ("REDSHIFT_USER", "REDSHIFT_PASSWORD")
+        if self.redshift_iam:
+            login = () if self.redshift_workgroup else ("REDSHIFT_USER",)
+        return ("REDSHIFT_HOST", *login, "REDSHIFT_DATABASE")
 
     def require(self, *names: str) -> None:
         """Raises ConfigError naming all of ``names`` (variables) that have no value."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import click
 
-from ..config import DB_NAMES, REDSHIFT_NAMES, Settings
+from ..config import DB_NAMES, Settings
 from ..engine.loading import open_session
 from ..engine.tasks import open_ledger, open_store
 from ..errors import S3rsError
@@ -99,6 +99,6 @@ def _s3(settings: Settings) -> str:
 
 
 def _redshift(settings: Settings) -> str:
-    settings.require(*REDSHIFT_NAMES)
+    settings.require(*settings.redshift_names)
     with open_session(settings) as warehouse:
         return str(warehouse.query("SELECT version()")[0][0])

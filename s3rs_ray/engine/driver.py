@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
-from ..config import DB_NAMES, REDSHIFT_NAMES, S3_NAMES, Settings
+from ..config import DB_NAMES, S3_NAMES, Settings
 from ..errors import PlanError
 from ..ledger.store import utc_now
 from ..model import TableName
 from ..source.catalog import Catalog
 from ..source.columns import ColumnContract
 from ..storage.layout import format_run_id
+from ..warehouse.login import login_arguments
 from .context import Request, Run, Workplace
 from .events import Event, Report, RunResult, TableResult
 from .executor import InlineExecutor
@@ -108,8 +109,11 @@ def _planned(shown: Preview) -> TablePlan:
 
 def require_settings(settings: Settings, request: Request) -> None:
     """Raises ConfigError naming everything the request's stages need and the settings lack."""
-    settings.require(*(DB_NAMES if request.extract else ()), *S3_NAMES, *(REDSHIFT_NAMES if request.load else ()))
+    settings.require(
+        *(DB_NAMES if request.extract else ()), *S3_NAMES, *(settings.redshift_names if request.load else ())
+    )
     if request.load:
+        login_arguments(settings)
         authorization(settings)
 
 

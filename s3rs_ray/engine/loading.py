@@ -19,6 +19,7 @@ from ..model import DataFile, Load, Manifest, Mode, Table, TableName
 from ..source.columns import long_name
 from ..storage.layout import format_manifest_key, format_run_key
 from ..storage.manifest import copy_manifest, load_id
+from ..storage.s3 import current_keys
 from ..tunnel import open_warehouse_tunnel
 from ..warehouse import sql
 from ..warehouse.loader import CopySource, Prepared, load, prepare
@@ -91,20 +92,19 @@ def target_identity(table: TableName, settings: Settings) -> str:
 @contextmanager
 def open_session(settings: Settings) -> Iterator[Warehouse]:
     """A session with the warehouse, through its bastion where one is set."""
-    with open_warehouse_tunnel(settings) as (host, port), open_warehouse(settings, host, port) as warehouse:
+    with open_warehouse_tunnel(settings) as tunnel, open_warehouse(settings, tunnel) as warehouse:
         yield warehouse
 
 
 def authorization(settings: Settings) -> str:
-    """The clause by which COPY reads S3. A secret when it holds keys."""
+    """The clause by which COPY reads S3: the role, else the S3 keys, else what the AWS default chain holds now.
+
+    A secret when it holds keys. Temporary keys end, so it is asked for anew for every COPY.
+    """
     if settings.redshift_iam_role:
         return sql.role_sql(settings.redshift_iam_role)
-    settings.require("S3_ACCESS_KEY", "S3_SECRET_KEY")
-    return sql.keys_sql(
-        settings.s3_access_key,
-        settings.s3_secret_key.get_secret_value(),
-        settings.s3_session_token.get_secret_value(),
-    )
+    keys = current_keys(settings)
+    return sql.keys_sql(keys.access_key, keys.secret_key, keys.session_token)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -191,7 +191,7 @@ class Loading:
         manifest = self._manifest(state, state.sealed)
         self._say(EventKind.LOAD_STARTED, files=len(manifest.files), rows=manifest.rows)
         settings = self.hold.run.settings
-        source = CopySource(manifest_url=self._write(manifest), authorization=authorization(settings))
+        source = CopySource(manifest_url=self._write(manifest), authorize=lambda: authorization(settings))
         table = self._contract(manifest.files[0])
         self.prepare(table)
         done = load(lambda: open_session(settings), manifest, target_of(table, settings), source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from ..config import REDSHIFT_NAMES, S3_NAMES, Settings
+from ..config import S3_NAMES, Settings
 from ..errors import LedgerError
 from ..ledger.changes import Adopt, Change, Identify, SetWatermark
 from ..ledger.document import cursor_text
@@ -28,7 +28,7 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
     Raises:
         LedgerError: the table has a state, or the warehouse knows no load of it.
     """
-    settings.require(*S3_NAMES, *REDSHIFT_NAMES)
+    settings.require(*S3_NAMES, *settings.redshift_names)
     store = open_store(settings)
     store.check()
     ledger, holder = open_ledger(settings), Holder.here()

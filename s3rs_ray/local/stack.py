@@ -123,7 +123,7 @@ class LocalStack:
             "REDSHIFT_PASSWORD": warehouse.password,
             "REDSHIFT_DATABASE": warehouse.database,
             "REDSHIFT_SCHEMA": warehouse.schema,
-            "REDSHIFT_SSL": "false",
+            "REDSHIFT_SSL_MODE": "disable",
         }
 
     def _own_directory(self) -> None:

@@ -19,6 +19,7 @@ from botocore.config import Config
 from ..config import Settings
 from ..errors import (
     ConditionalConflict,
+    ConfigError,
     ObjectNotFound,
     PreconditionFailed,
     S3rsError,
@@ -218,6 +219,41 @@ class S3Store:
             return StorageUnavailable(f"{url}: {code}: {text}", hint=UNAVAILABLE_CODES[code], context={"code": code})
         kind = StorageUnknown if write and status >= 500 else StorageError
         return kind(f"{url}: {code or status}: {text}", context={"code": code})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsKeys:
+    """An access key pair, with its token when it is temporary."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(default="", repr=False)
+
+
+def current_keys(settings: Settings) -> AwsKeys:
+    """The keys this process reaches S3 with at this moment: the settings', else those of the AWS default chain.
+
+    Temporary keys of the chain have some minutes left: botocore renews them before their end.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if settings.s3_access_key or settings.s3_secret_key.get_secret_value():
+        settings.require("S3_ACCESS_KEY", "S3_SECRET_KEY")
+        return AwsKeys(
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key.get_secret_value(),
+            session_token=settings.s3_session_token.get_secret_value(),
+        )
+    hint = "set REDSHIFT_IAM_ROLE, or S3_ACCESS_KEY and S3_SECRET_KEY, or an AWS profile or role"
+    try:
+        chain = boto3.session.Session().get_credentials()
+        frozen = chain.get_frozen_credentials() if chain is not None else None
+    except boto_errors.BotoCoreError as exc:
+        raise ConfigError(f"the AWS default chain has no keys for COPY: {exc}", hint=hint) from exc
+    if frozen is None or not frozen.access_key or not frozen.secret_key:
+        raise ConfigError("COPY has nothing to read S3 with: no role, no S3 keys, no AWS credentials", hint=hint)
+    return AwsKeys(access_key=frozen.access_key, secret_key=frozen.secret_key, session_token=frozen.token or "")
 
 
 def _client(settings: Settings, *, attempts: int, patience: int) -> S3Client:

@@ -146,11 +146,12 @@ class CopySource:
 
     Attributes:
         manifest_url: ``s3://`` address of the COPY manifest.
-        authorization: the clause of :func:`~s3rs_ray.warehouse.sql.role_sql` or ``keys_sql``; a secret.
+        authorize: gives the clause of :func:`~s3rs_ray.warehouse.sql.role_sql` or ``keys_sql``, a secret; called for
+            every COPY, because temporary keys end.
     """
 
     manifest_url: str
-    authorization: str = field(repr=False)
+    authorize: Callable[[], str] = field(repr=False)
 
 
 def load(open_session: Session, manifest: Manifest, target: Target, source: CopySource) -> Load:
@@ -190,7 +191,7 @@ def _stage(warehouse: Warehouse, manifest: Manifest, target: Target, source: Cop
     warehouse.execute(sql.drop_sql(target.staging))
     warehouse.execute(sql.create_staging_sql(target, target.staging))
     if manifest.rows:
-        copy_into_staging(warehouse, target, source.manifest_url, source.authorization)
+        copy_into_staging(warehouse, target, source.manifest_url, source.authorize())
     staged = warehouse.number(sql.count_sql(target.staging))
     if staged != manifest.rows:
         raise IntegrityError(

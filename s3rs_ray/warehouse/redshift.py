@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import ssl
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import redshift_connector
+from botocore.exceptions import BotoCoreError, ClientError
 from redshift_connector import error as driver_errors
 
 from ..config import Settings
 from ..errors import CommitUnknown, LoadConflict, WarehouseError, WarehouseUnavailable
+from .login import aws_error, login_arguments
 from .sql import statement_timeout_sql
 
 log = logging.getLogger(__name__)
@@ -25,16 +26,18 @@ LOST = (OSError, struct.error, AttributeError)
 
 
 @contextmanager
-def open_warehouse(settings: Settings, host: str, port: int) -> Iterator[Warehouse]:
+def open_warehouse(settings: Settings, tunnel: str = "") -> Iterator[Warehouse]:
     """A session in autocommit mode with a statement time limit on the server's side.
 
     Args:
-        host, port: the address from here, behind a tunnel its local end.
+        tunnel: the unix socket of a tunnel to Redshift; empty for a direct connection. The host stays Redshift's own
+            name in either case, so that its certificate is verified against it.
 
     Raises:
+        ConfigError: the settings of the login contradict each other.
         WarehouseUnavailable: within ``REDSHIFT_CONNECT_TIMEOUT_SECONDS``, naming host and reason.
     """
-    connection = _connect(settings, host, port)
+    connection = _connect(settings, tunnel)
     try:
         warehouse = Warehouse(connection)
         warehouse.execute(statement_timeout_sql(settings.redshift_statement_timeout_seconds))
@@ -44,45 +47,65 @@ def open_warehouse(settings: Settings, host: str, port: int) -> Iterator[Warehou
             connection.close()
 
 
-def _connect(settings: Settings, host: str, port: int) -> redshift_connector.Connection:
-    where = f"{settings.redshift_host}:{settings.redshift_port}"
+def _connect(settings: Settings, tunnel: str) -> redshift_connector.Connection:
+    arguments = login_arguments(settings)
+    # The session's own keepalives; behind a tunnel those of SSH do it, as a unix socket has none.
+    keepalive = {"tcp_keepalive_idle": 30, "tcp_keepalive_interval": 10, "tcp_keepalive_count": 3}
+    route = {"unix_sock": tunnel, "tcp_keepalive": False} if tunnel else {"tcp_keepalive": True, **keepalive}
     try:
         connection = redshift_connector.connect(
-            host=host,
-            port=port,
-            user=settings.redshift_user,
-            password=settings.redshift_password.get_secret_value(),
+            host=settings.redshift_host,
+            port=settings.redshift_port,
             database=settings.redshift_database,
-            ssl=settings.redshift_ssl,
             timeout=settings.redshift_connect_timeout_seconds,
-            tcp_keepalive=True,
-            tcp_keepalive_idle=30,
-            tcp_keepalive_interval=10,
-            tcp_keepalive_count=3,
             max_prepared_statements=0,  # cached statements break after DDL
             application_name="s3rs-ray",
+            **route,
+            **arguments,
         )
+    except (BotoCoreError, ClientError) as exc:
+        raise aws_error(settings, exc) from None  # its text may quote the signed request
     except driver_errors.Error as exc:
-        fields = _fields(exc)
-        if fields.get("C") in LOGIN_CODES:
-            raise WarehouseUnavailable(
-                f"Redshift at {where} refused user {settings.redshift_user}: {fields.get('M', '')}",
-                hint="check REDSHIFT_USER and REDSHIFT_PASSWORD",
-            ) from exc
-        raise WarehouseUnavailable(
-            f"cannot use Redshift at {where}: {fields.get('M') or ', '.join(map(str, exc.args))}",
-            hint="check REDSHIFT_HOST, REDSHIFT_PORT, REDSHIFT_DATABASE and the network or bastion",
-        ) from exc
-    except (OSError, ssl.SSLError, struct.error) as exc:
-        raise WarehouseUnavailable(
-            f"cannot reach Redshift at {where}: {exc}",
-            hint="check REDSHIFT_HOST, REDSHIFT_PORT, REDSHIFT_SSL and the network or bastion",
-        ) from exc
+        if exc.args and isinstance(exc.args[0], BotoCoreError | ClientError):
+            raise aws_error(settings, exc.args[0]) from None
+        raise _refusal(settings, exc) from exc
+    except (OSError, struct.error, AttributeError) as exc:  # a socket that dies during the login
+        raise _unreachable(settings, str(exc)) from exc
     # The driver's timeout limits every later read too and would kill a long COPY: from here on keepalives and the
     # server's statement_timeout bound the wait.
     connection._usock.settimeout(None)
     connection.autocommit = True
     return connection
+
+
+def _refusal(settings: Settings, exc: driver_errors.Error) -> WarehouseUnavailable:
+    fields = _fields(exc)
+    where = f"{settings.redshift_host}:{settings.redshift_port}"
+    if fields.get("C") in LOGIN_CODES:
+        hint = "check REDSHIFT_USER and REDSHIFT_PASSWORD"
+        if settings.redshift_iam:
+            hint = "the user must exist in the database, or REDSHIFT_AUTO_CREATE be set; check that host and name agree"
+        who = f" {settings.redshift_user}" if settings.redshift_user else ""
+        return WarehouseUnavailable(f"Redshift at {where} refused user{who}: {fields.get('M', '')}", hint=hint)
+    if fields:
+        return WarehouseUnavailable(
+            f"Redshift at {where} refused the session: {fields.get('M', '')}", hint="check REDSHIFT_DATABASE"
+        )
+    return _unreachable(settings, ", ".join(map(str, exc.args)))
+
+
+def _unreachable(settings: Settings, reason: str) -> WarehouseUnavailable:
+    hint = "check REDSHIFT_HOST, REDSHIFT_PORT and the network, security group or bastion"
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        hint = (
+            "REDSHIFT_HOST must be a name in the certificate; REDSHIFT_SSL_MODE=verify-ca leaves the name unchecked,"
+            " SSL_CERT_FILE names a CA of your own"
+        )
+    elif "refuses SSL" in reason:  # what the driver says when nothing answers, too
+        reason = "it takes no TLS, or a bastion could not reach it"
+    return WarehouseUnavailable(
+        f"cannot reach Redshift at {settings.redshift_host}:{settings.redshift_port}: {reason}", hint=hint
+    )
 
 
 def _fields(exc: BaseException) -> dict[str, str]:

@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from s3rs_ray.config import Settings, layers
 from s3rs_ray.errors import ConfigError
@@ -133,9 +134,9 @@ def test_no_refusal_shows_a_secret_not_even_in_its_traceback(tmp_path: Path, tex
 
 
 def test_no_secret_is_in_what_is_shown_or_printed() -> None:
-    secrets = {
-        name: f"hunter2-{name}" for name in ("DB_PASSWORD", "S3_SECRET_KEY", "S3_SESSION_TOKEN", "REDSHIFT_PASSWORD")
-    }
+    fields = Settings.model_fields
+    secrets = {name.upper(): f"hunter2-{name.upper()}" for name in fields if fields[name].annotation is SecretStr}
+    assert {"DB_PASSWORD", "S3_SECRET_KEY", "REDSHIFT_PASSWORD", "REDSHIFT_SESSION_TOKEN"} <= secrets.keys()
     made = Settings.load(environment=secrets)
     assert "hunter2" not in f"{made!r} {made} {made.shown()} {made.model_dump()} {made.model_dump_json()}"
     shown = made.shown()
@@ -189,7 +190,7 @@ def test_all_missing_settings_are_named_at_once() -> None:
         ("S3_INCREMENTAL_PATH", "daily/", "daily/"),
         ("LOG_LEVEL", "debug", "DEBUG"),
         ("DEBUG", "true", True),
-        ("REDSHIFT_SSL", "0", False),
+        ("REDSHIFT_IAM", "1", True),
         ("DB_PORT", "3307", 3307),
     ],
 )

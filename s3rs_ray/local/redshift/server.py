@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import socket
 import ssl
@@ -58,6 +59,8 @@ _PARAMETERS = {
     "standard_conforming_strings": "off",
     "max_numeric_precision": "38",
 }
+# A name that GetClusterCredentials or GetCredentials gave stands for the user behind it.
+_TEMPORARY = re.compile("^IAMA?:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +128,9 @@ class RedshiftServer:
         backend: Backend | None = None
         try:
             self._faults.strike("accept")
-            opened = self._open_session(channel)
-            if opened is None:
+            backend = self._open_session(channel)
+            if backend is None:
                 return
-            channel, backend = opened
             copying = Copying(self._settings.s3, self._faults, self._open_admin)
             Session(client=channel, backend=backend, codes=self._codes, copying=copying, faults=self._faults).run()
         except (ConnectionLost, ValueError, IndexError, struct.error) as error:
@@ -142,7 +144,7 @@ class RedshiftServer:
                 backend.close()
             channel.close()
 
-    def _open_session(self, channel: Channel) -> tuple[Channel, Backend] | None:
+    def _open_session(self, channel: Channel) -> Backend | None:
         """Start-up: TLS, cancel requests, authentication. None when there is no session to serve."""
         while True:
             length = int.from_bytes(channel.read_exact(4), "big")
@@ -151,7 +153,7 @@ class RedshiftServer:
             body = channel.read_exact(length - 4)
             code = int.from_bytes(body[:4], "big")
             if code == SSL_CODE:
-                channel = self._start_tls(channel)
+                self._start_tls(channel)
             elif code == GSS_CODE:
                 channel.write_raw(b"N")
                 channel.flush()
@@ -159,17 +161,17 @@ class RedshiftServer:
                 send_cancel(self._settings.backend, body)
                 return None
             elif code == PROTOCOL_3:
-                return channel, self._log_in(channel, parse_startup(body[4:]))
+                return self._log_in(channel, parse_startup(body[4:]))
             else:
                 raise SqlError("08P01", f"unsupported frontend protocol {code >> 16}.{code & 0xFFFF}")
 
-    def _start_tls(self, channel: Channel) -> Channel:
+    def _start_tls(self, channel: Channel) -> None:
         channel.write_raw(b"S" if self._tls else b"N")
         channel.flush()
         if self._tls is None:
-            return channel
+            return
         try:
-            return Channel(self._tls.wrap_socket(channel.sock, server_side=True))
+            channel.sock = self._tls.wrap_socket(channel.sock, server_side=True)
         except OSError as error:
             raise ConnectionLost(f"no TLS: {error}") from error
 
@@ -180,7 +182,7 @@ class RedshiftServer:
         if database != address.database:
             raise SqlError("3D000", f'database "{database}" does not exist', severity="FATAL")
         settings = {**_SESSION_SETTINGS, "application_name": wishes.get("application_name", "")}
-        backend = Backend.open(address, user, settings)
+        backend = Backend.open(address, _TEMPORARY.sub("", user), settings)
         channel.write(b"R", (0).to_bytes(4, "big"))
         for name, value in {**_PARAMETERS, "session_authorization": user}.items():
             channel.write(b"S", cstrings(name, value))

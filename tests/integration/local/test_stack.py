@@ -51,7 +51,7 @@ def warehouse(environment: Mapping[str, str], password: str = "") -> Any:
         user=environment["REDSHIFT_USER"],
         password=password or environment["REDSHIFT_PASSWORD"],
         database=environment["REDSHIFT_DATABASE"],
-        ssl=environment["REDSHIFT_SSL"] == "true",
+        ssl=environment["REDSHIFT_SSL_MODE"] != "disable",
         timeout=10,
     )
 
@@ -157,7 +157,7 @@ def test_the_settings_are_the_environment(stack: LocalStack) -> None:
     assert settings.db_password.get_secret_value() == environment["DB_PASSWORD"]
     assert settings.s3_endpoint_url == stack.s3.endpoint_url
     assert settings.redshift_password.get_secret_value() == environment["REDSHIFT_PASSWORD"]
-    assert (settings.redshift_schema, settings.redshift_ssl) == ("public", False)
+    assert (settings.redshift_schema, settings.redshift_ssl_mode) == ("public", "disable")
 
 
 def test_no_password_is_in_an_argument_an_environment_or_a_log(stack: LocalStack) -> None:

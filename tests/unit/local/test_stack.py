@@ -50,7 +50,7 @@ def test_the_environment_has_the_names_the_users_know() -> None:
         *("DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_DATABASE"),
         *("S3_BUCKET_NAME", "S3_ACCESS_KEY", "S3_SECRET_KEY", "S3_REGION", "S3_ENDPOINT_URL"),
         *("REDSHIFT_HOST", "REDSHIFT_PORT", "REDSHIFT_USER", "REDSHIFT_PASSWORD", "REDSHIFT_DATABASE"),
-        *("REDSHIFT_SCHEMA", "REDSHIFT_SSL"),
+        *("REDSHIFT_SCHEMA", "REDSHIFT_SSL_MODE"),
     }
 
 
