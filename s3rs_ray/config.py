@@ -28,7 +28,18 @@ from pydantic import (
 )
 
 from .errors import ConfigError
-from .model import GeometryForm, JsonForm, LongText, NulBytes, NullCursors, Policy, RangeOrder, TableName, ZeroDates
+from .model import (
+    GeometryForm,
+    JsonForm,
+    LongText,
+    Mode,
+    NulBytes,
+    NullCursors,
+    Policy,
+    RangeOrder,
+    TableName,
+    ZeroDates,
+)
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
@@ -81,6 +92,7 @@ class TableSettings(ValueSettings):
     """One entry of the section ``tables`` of a settings file.
 
     Attributes:
+        mode: how loaded rows meet those already in the target.
         cursor: the column that grows on every insert and update.
         key: the key columns.
         target, target_schema: where the rows go in Redshift.
@@ -92,6 +104,7 @@ class TableSettings(ValueSettings):
         columns: settings of single columns, by name.
     """
 
+    mode: Mode | None = None
     cursor: str | None = None
     key: Names | None = None
     target: str | None = None
@@ -284,6 +297,9 @@ class Settings(BaseModel):
     tables: dict[str, TableSettings] = Field(
         {}, description="settings of single tables, by name or glob; in the settings file only"
     )
+    backup_mode: Mode = Field(
+        Mode.MERGE, description="merge: the newest version of each key; append: every version, once"
+    )
     backup_load_columns: bool = Field(
         False, description="targets get _s3rs_loaded_at (UTC) and _s3rs_run_id: when and by which run a row was loaded"
     )
@@ -329,12 +345,18 @@ class Settings(BaseModel):
         """
         layered = layers(config_file=config_file, environment=environment, flags=flags, dotenv=dotenv)
         try:
-            return cls.model_validate({name: value for name, (value, _) in layered.items()})
+            made = cls.model_validate({name: value for name, (value, _) in layered.items()})
         except ValidationError as exc:
             raise ConfigError(
                 "\n".join(_explain(error, layered) for error in exc.errors(include_url=False, include_input=True)),
                 hint="correct the named settings; `s3rs-ray --help` lists where they come from",
             ) from None  # the refusal of the library shows the values, secrets among them
+        return made._with_one_mode() if layered.get("backup_mode", ("", ""))[1] == "flag" else made
+
+    def _with_one_mode(self) -> Settings:
+        """The settings with BACKUP_MODE above the tables' own, as a flag is."""
+        tables = {pattern: table.model_copy(update={"mode": None}) for pattern, table in self.tables.items()}
+        return self.model_copy(update={"tables": tables})
 
     def __hash__(self) -> int:
         return hash(repr(self))  # the field ``tables`` is a dictionary, which has no hash
@@ -352,6 +374,10 @@ class Settings(BaseModel):
         """The settings of the entry that names this very table."""
         own = [t for pattern, t in self.tables.items() if TableName.parse(pattern, self.db_database) == name]
         return own[0] if own else TableSettings()
+
+    def mode(self, name: TableName) -> Mode:
+        """How loaded rows of a table meet those already in its target."""
+        return self.table(name).mode or self.backup_mode
 
     def cursor_column(self, name: TableName) -> str:
         """The column that grows on every insert and update of a table."""

@@ -130,9 +130,15 @@ class RangeOrder(StrEnum):
 
 
 class Mode(StrEnum):
-    """How loaded rows meet those already in the target table."""
+    """How loaded rows meet those already in the target table.
+
+    Attributes:
+        MERGE: the newest version of each key stays.
+        APPEND: every version stays, each once; a version is a key and a cursor.
+    """
 
     MERGE = "merge"
+    APPEND = "append"
 
 
 class Strategy(StrEnum):
@@ -217,9 +223,9 @@ class Table:
 
     Attributes:
         cursor: the column that grows on every insert and update (``update_at``).
-        key: the columns of the primary or another unique key of NOT NULL columns.
+        key: the columns of the primary or another unique key of NOT NULL columns; empty for a table without one.
         cursor_index: the index that serves ranges over ``(cursor, *key)``, or None.
-        key_index: the index that serves ranges over ``key``.
+        key_index: the index that serves ranges over ``key``; empty where there is none.
         where: a condition in MySQL's SQL; rows that do not meet it are as if they were not there.
         estimated_rows, average_row_bytes: the server's guess (2x off is normal); for estimates only.
         fingerprint: digest of all column contracts and of ``where``; files of two fingerprints never share a COPY.
@@ -246,7 +252,8 @@ class Table:
 class Watermark:
     """A place in a table's update order: ``(cursor, *key)``; the empty position stands before every row.
 
-    A position that holds the cursor alone stands before every row of that cursor value.
+    A position that holds the cursor alone stands before every row of that cursor value; in a table without a key,
+    where it is the whole position, behind them.
     """
 
     position: Position = ()

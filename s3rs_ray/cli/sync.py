@@ -17,7 +17,7 @@ from ..config import Settings
 from ..engine import driver
 from ..engine.context import Request
 from ..engine.events import RunResult, Status, TableResult
-from ..model import Strategy
+from ..model import Mode, Strategy
 from .output import Output, guarded_stdout
 from .plans import preview_exit_code, show_previews
 from .session import Session
@@ -36,6 +36,11 @@ LIMIT = click.option("--limit", type=click.IntRange(min=1), help="At most so man
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the plan; change nothing.")
 MAX_WORKERS = click.option("--max-workers", type=click.IntRange(min=1), help="Chunks read at the same time.")
 BATCH_SIZE = click.option("--batch-size", type=click.IntRange(min=1), help="Rows in one chunk.")
+MODE = click.option(
+    "--mode",
+    type=click.Choice([m.value for m in Mode]),
+    help="How rows meet those already there, whatever the settings say.",
+)
 INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads of this process, without Ray.")
 
 
@@ -54,11 +59,13 @@ INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads 
 @DRY_RUN
 @MAX_WORKERS
 @BATCH_SIZE
+@MODE
 @INLINE
 @click.pass_obj
 def sync_command(
     session: Session,
     /,
+    mode: str | None,
     backup_only: bool,
     redshift_only: bool,
     max_workers: int | None,
@@ -74,7 +81,7 @@ def sync_command(
         raise click.UsageError("--verify-data needs both stages: it compares the source with the warehouse")
     if backup_only and redshift_only:
         raise click.UsageError("--backup-only and --redshift-only exclude each other")
-    settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size)
+    settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode)
     _carry_out(session, settings, _request(asked, extract=not redshift_only, load=not backup_only), asked["dry_run"])
 
 
@@ -85,11 +92,14 @@ def sync_command(
 @DRY_RUN
 @MAX_WORKERS
 @BATCH_SIZE
+@MODE
 @INLINE
 @click.pass_obj
-def backup_command(session: Session, /, max_workers: int | None, batch_size: int | None, **asked: Any) -> None:
+def backup_command(
+    session: Session, /, mode: str | None, max_workers: int | None, batch_size: int | None, **asked: Any
+) -> None:
     """Move tables from MySQL to S3: the same as sync --backup-only."""
-    settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size)
+    settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode)
     _carry_out(session, settings, _request(asked, extract=True, load=False), asked["dry_run"])
 
 

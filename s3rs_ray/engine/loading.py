@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..config import Settings
-from ..errors import ConfigError, IntegrityError, PreconditionFailed, SchemaDrift, WarehouseError
+from ..errors import ConfigError, IntegrityError, PreconditionFailed, SchemaDrift, UnsupportedTable, WarehouseError
 from ..ledger.apply import next_load
 from ..ledger.changes import Advance, Seal
 from ..ledger.document import cursor_text
@@ -247,6 +247,8 @@ class Loading:
         return self.contracts[file.fingerprint]
 
     def _seal(self, state: TableState, files: Sequence[DataFile]) -> TableState:
+        mode = self.hold.run.settings.mode(self.hold.table)
+        self._require_key(mode, files[0])
         sealed = Sealed(
             load_id=load_id(
                 generation=state.generation,
@@ -255,12 +257,19 @@ class Loading:
                 files=files,
             ),
             run_id=files[0].run_id,
-            mode=Mode.MERGE,
+            mode=mode,
             keys=tuple(f.key for f in files),
             rows=sum(f.rows for f in files),
             reaches=files[-1].reaches,
         )
         return self.hold.commit(Seal(sealed=sealed))
+
+    def _require_key(self, mode: Mode, file: DataFile) -> None:
+        if mode is Mode.MERGE and not self._contract(file).key:
+            raise UnsupportedTable(
+                f"{self.hold.table} has no key: its files cannot be merged",
+                hint=f"`mode: append` in the settings of {self.hold.table}, or --mode append, keeps every version",
+            )
 
     def _manifest(self, state: TableState, sealed: Sealed) -> Manifest:
         files = state.loadable[: len(sealed.keys)]

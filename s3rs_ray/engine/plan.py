@@ -99,6 +99,8 @@ def choose_order(
         ConfigError: ranges of the update order are wanted and no index serves them.
     """
     update_order, by_key = ", ".join(table.order_columns), f"chunks are ranges of ({', '.join(table.key)})"
+    if not table.key:
+        return _order_without_key(table, wanted)
     if not table.cursor_index and table.key != table.order_columns:
         if wanted is RangeOrder.CURSOR:
             raise ConfigError(
@@ -115,6 +117,18 @@ def choose_order(
         return RangeOrder.KEY, f"{by_key}: a first load reads the whole table, fastest in the order it is stored in"
     index = f"through the index {table.cursor_index}" if table.cursor_index else "without an index"
     return RangeOrder.CURSOR, f"chunks are ranges of ({update_order}) {index}"
+
+
+def _order_without_key(table: Table, wanted: RangeOrder | None) -> tuple[RangeOrder, str]:
+    """Nothing but the cursor orders the rows."""
+    if wanted is RangeOrder.KEY:
+        raise ConfigError(
+            f"BACKUP_CHUNK_ORDER = key: {table.name} has no key", hint="leave the setting empty, or add a primary key"
+        )
+    why = f"{table.name} has no key: chunks are ranges of ({table.cursor}) alone"
+    if table.cursor_index:
+        return RangeOrder.CURSOR, f"{why}, through the index {table.cursor_index}"
+    return RangeOrder.CURSOR, f"{why}, without an index: every chunk reads the whole table"
 
 
 def _is_large_first_load(table: Table, window: Window, limit: int | None) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from ..errors import IntegrityError, PreconditionFailed, S3rsError
+from ..errors import IntegrityError, PreconditionFailed, S3rsError, UnsupportedTable
 from ..ledger.apply import apply
 from ..ledger.changes import Abandon, Begin, Fail, Identify
 from ..ledger.document import cursor_text
@@ -177,6 +177,7 @@ def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> T
 
 def _find_owed(run: Run, catalog: Catalog, table: Table, state: TableState) -> Owed:
     """The window, its end fixed before any row is read; and what is to be said of it."""
+    _require_versions(table, run)
     horizon = find_horizon(catalog, table, run.settings)
     limit = run.request.limit
     nulls = catalog.null_cursors(table)
@@ -191,6 +192,20 @@ def _find_owed(run: Run, catalog: Catalog, table: Table, state: TableState) -> O
         null_horizon=horizon.upto if reads_nulls else None,
         notes=tuple(notes),
     )
+
+
+def _require_versions(table: Table, run: Run) -> None:
+    """Rows without a key that are read a second time would be loaded a second time."""
+    again = {
+        "BACKUP_LOOKBACK_SECONDS": run.settings.backup_lookback_seconds > 0,
+        "BACKUP_NULL_CURSORS=load": run.settings.backup_null_cursors is NullCursors.LOAD,
+    }
+    if not table.key and any(again.values()):
+        raise UnsupportedTable(
+            f"{table.name} has no key, and {' and '.join(name for name, given in again.items() if given)} would load"
+            " its rows again and again: nothing tells one from its copy",
+            hint="add a primary key, or leave the setting out for this table",
+        )
 
 
 def _null_notes(table: Table, count: int, run: Run, *, reads_nulls: bool) -> tuple[str, ...]:
@@ -244,7 +259,8 @@ def source_identity(run: Run, name: TableName) -> str:
 def _identify(hold: Hold, *, extract: bool) -> None:
     """Refuses a state that was made for another source or target."""
     pair, state = _pair(hold.run, hold.table, extract=extract), hold.load()
-    if (pair.source or state.source, pair.target or state.target) != (state.source, state.target):
+    found = (state.source, state.target, state.mode)
+    if (pair.source or state.source, pair.target or state.target, pair.mode or state.mode) != found:
         hold.commit(pair)
 
 
@@ -253,6 +269,7 @@ def _pair(run: Run, name: TableName, *, extract: bool) -> Identify:
     return Identify(
         source=source_identity(run, name) if extract else "",
         target=target_identity(name, run.settings) if run.request.load else "",
+        mode=run.settings.mode(name) if run.request.load else None,
     )
 
 

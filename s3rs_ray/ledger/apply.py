@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import LeaseLost, LedgerError, TableBusy
-from ..model import DataFile, KeyValue, TableName, Watermark
+from ..model import DataFile, KeyValue, Mode, TableName, Watermark
 from .changes import (
     Abandon,
     Acquire,
@@ -146,7 +146,17 @@ def _identify(state: TableState, change: Identify) -> TableState:
                 f"{state.table}: the state was made for the {what} {old}, the settings name {new}",
                 hint="use another bucket or prefix for another pair, or `s3rs-ray watermark reset` to start anew",
             )
-    return replace(state, source=change.source or state.source, target=change.target or state.target)
+    if state.mode is Mode.APPEND and change.mode is Mode.MERGE:
+        raise LedgerError(
+            f"{state.table}: its target holds every version (mode append); a merge would leave only the newest",
+            hint="keep `append`, or begin a target anew: another `target` and `s3rs-ray watermark reset`",
+        )
+    return replace(
+        state,
+        source=change.source or state.source,
+        target=change.target or state.target,
+        mode=change.mode or state.mode,
+    )
 
 
 def _begin(state: TableState, change: Begin) -> TableState:

@@ -11,7 +11,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..model import Chunk, DataFile, Load, Watermark
+from ..model import Chunk, DataFile, Load, Mode, Watermark
 from .state import MANUAL, Lease, OpenRun, Sealed
 
 
@@ -35,10 +35,14 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identify:
-    """Fixes source and target. Requires that they are new to the state or the same."""
+    """Fixes source, target and mode; empty values and None leave what is there.
+
+    Requires that the ends are new to the state or the same, and that a history is not merged into.
+    """
 
     source: str
     target: str
+    mode: Mode | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from ..model import (
     Index,
     KeyRange,
     KeyValue,
+    Mode,
     Position,
     RangeOrder,
     Table,
@@ -210,7 +211,7 @@ class Catalog:
             cursor=cursor,
             key=key,
             cursor_index=_serving_index(indexes, order_columns, key),
-            key_index=next((i.name for i in indexes if i.columns[: len(key)] == key), ""),
+            key_index=next((i.name for i in indexes if key and i.columns[: len(key)] == key), ""),
             estimated_rows=rows,
             average_row_bytes=row_bytes,
             fingerprint=fingerprint(columns, order_columns, where),
@@ -348,10 +349,14 @@ class Catalog:
         for key in candidates:
             if all(by_name[k].data_type in KEY_TYPES and not by_name[k].nullable for k in key):
                 return key
-        raise UnsupportedTable(
-            f"{name} has no primary or unique key of NOT NULL columns that can be ordered",
-            hint="add a primary key: without one a row cannot be told from its copy",
-        )
+        if self._settings.mode(name) is Mode.MERGE:
+            raise UnsupportedTable(
+                f"{name} has no primary or unique key of NOT NULL columns that can be ordered: no row can be told from"
+                " another, so none can be merged",
+                hint=f"add a primary key, or give it another mode: `mode: append` in the settings of {name} or --mode"
+                " append keeps every version",
+            )
+        return ()
 
     def _estimates(self, name: TableName) -> tuple[int, int]:
         rows = self.query(
@@ -416,7 +421,9 @@ class Catalog:
                 yield Chunk(run_id=run_id, ordinal=ordinal, range=rest, window=window, rows=expected)
                 return
             piece, rest = rest.split(boundary)
-            yield Chunk(run_id=run_id, ordinal=ordinal, range=piece, window=window, rows=rows)
+            # Without a key, the rows that share the last cursor value stay together, so there may be more of them.
+            expected = rows if table.key else self.count(table, window, piece)
+            yield Chunk(run_id=run_id, ordinal=ordinal, range=piece, window=window, rows=expected)
 
     def _position(self, sql: str) -> Position | None:
         rows = self.query(sql)

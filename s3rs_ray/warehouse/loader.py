@@ -18,7 +18,6 @@ from typing import TypeVar
 import orjson
 import tenacity
 
-from ..config import LOAD_COLUMNS
 from ..errors import (
     CommitUnknown,
     CopyInterrupted,
@@ -31,7 +30,8 @@ from ..errors import (
 from ..model import Load, Manifest, TableName, Watermark, format_position, parse_position
 from . import sql
 from .copying import copy_into_staging
-from .drift import RedshiftType, alterations, catalog_type, only_in_target
+from .drift import alterations
+from .modes import target_columns, write_staged
 from .redshift import Warehouse
 from .sql import Target
 
@@ -127,19 +127,6 @@ def _require_own_target(warehouse: Warehouse, target: Target, source: TableName,
         )
 
 
-def target_columns(warehouse: Warehouse, target: Target) -> dict[str, RedshiftType]:
-    """The target's columns by folded name, in order; empty when it is not there."""
-    rows = warehouse.query(sql.columns_sql(), (target.schema.lower(), target.name.lower()))
-    return {
-        str(name).lower(): catalog_type(str(kind), _number(length), _number(precision), _number(scale))
-        for name, kind, length, precision, scale in rows
-    }
-
-
-def _number(value: object) -> int | None:
-    return None if value is None else int(str(value))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopySource:
     """Where COPY reads from, and as whom.
@@ -180,7 +167,7 @@ def _load_in(warehouse: Warehouse, manifest: Manifest, target: Target, source: C
     with _timed(seconds, "copy"):
         _stage(warehouse, manifest, target, source)
     with _timed(seconds, "merge"):
-        done = _merge_with_retries(warehouse, manifest, target, source)
+        done = _record_with_retries(warehouse, manifest, target, source)
     warehouse.execute(sql.drop_sql(target.staging))
     warehouse.execute(sql.drop_sql(target.newest))
     return replace(done, seconds=seconds)
@@ -207,7 +194,7 @@ def _stage(warehouse: Warehouse, manifest: Manifest, target: Target, source: Cop
     stop=tenacity.stop_after_attempt(8),
     reraise=True,
 )
-def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target, source: CopySource) -> Load:
+def _record_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target, source: CopySource) -> Load:
     """The transaction that counts; a conflict rolls it back whole, so it may be tried again whole."""
     with warehouse.transaction():
         warehouse.execute(sql.lock_ledger_sql(target.schema))
@@ -215,7 +202,7 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
         if done is not None:
             return done
         _require_own_target(warehouse, target, manifest.table, manifest.target)
-        merged = _merge(warehouse, target, manifest)
+        merged = write_staged(warehouse, target, manifest)
         warehouse.execute(
             sql.record_load_sql(target.schema),
             (
@@ -235,37 +222,6 @@ def _merge_with_retries(warehouse: Warehouse, manifest: Manifest, target: Target
     if recorded is None:
         raise WarehouseError(f"the load ledger of {target.qualified} lost the row just written")
     return replace(recorded, repeated=False)
-
-
-def _merge(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
-    """Newest version of each key into the target; returns the rows written.
-
-    The load columns are written wherever the target has them, so that no row says it came with another run.
-
-    Raises:
-        IntegrityError: not as many as are new to the target; the transaction is rolled back.
-    """
-    staged, nulls = target.staging, manifest.null_horizon is not None
-    horizon = (manifest.null_horizon,) if nulls else ()
-    if warehouse.query(sql.repeated_keys_sql(target)):
-        staged = target.newest
-        warehouse.execute(sql.drop_sql(staged))
-        warehouse.execute(sql.create_staging_sql(target, staged))
-        warehouse.execute(sql.pick_newest_sql(target))
-    expected, written = warehouse.number(sql.count_new_sql(target, staged, nulls=nulls), horizon), 0
-    present = tuple(target_columns(warehouse, target))
-    stamp = manifest.run_id if set(LOAD_COLUMNS) <= set(present) else ""
-    if only_in_target(target, present):
-        written = warehouse.execute(sql.update_older_sql(target, staged, stamp=stamp, nulls=nulls), horizon)
-    else:
-        warehouse.execute(sql.delete_older_sql(target, staged, nulls=nulls), horizon)
-    written += warehouse.execute(sql.insert_missing_sql(target, staged, stamp))
-    if written != expected:
-        raise IntegrityError(
-            f"the merge into {target.qualified} wrote {written} rows where {expected} are new; nothing was merged",
-            hint=f"look whether {target.qualified} holds a key twice: something else writes to it",
-        )
-    return written
 
 
 def find_load(warehouse: Warehouse, schema: str, load_id: str) -> Load | None:

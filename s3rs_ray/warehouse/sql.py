@@ -24,7 +24,7 @@ class Target:
 
     Attributes:
         columns: in file order; COPY matches by position.
-        key: names of the key columns.
+        key: names of the key columns; empty for a table without a key.
         cursor: name of the column that tells the newer of two versions.
         diststyle, distkey, sortkeys: its layout when it is created; empty for Redshift's own choice.
         load_columns: it has the columns that say when and by which run a row was loaded.
@@ -275,10 +275,67 @@ def update_older_sql(target: Target, staged: str, *, stamp: str = "", nulls: boo
 def insert_missing_sql(target: Target, staged: str, stamp: str = "") -> str:
     """Inserts the staged rows whose key the target does not hold (any more)."""
     return (
-        f"INSERT INTO {target.qualified} ({', '.join(_written(target, stamp))})"
-        f" SELECT {', '.join(_values(target, 'x.', stamp))} FROM {staged} AS x WHERE NOT EXISTS"
+        f"{insert_all_sql(target, target.qualified, staged, stamp)} WHERE NOT EXISTS"
         f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
     )
+
+
+def repeated_versions_sql(target: Target) -> str:
+    """One row when staging holds a version twice, as after a look-back."""
+    version = ", ".join(_version_values(target))
+    return f"SELECT 1 FROM {target.staging} GROUP BY {version} HAVING count(*) > 1 LIMIT 1"
+
+
+def pick_versions_sql(target: Target) -> str:
+    """Each version that staging holds, once."""
+    ranked = (
+        f"ROW_NUMBER() OVER (PARTITION BY {', '.join(_version_values(target))} ORDER BY {quote_name(target.cursor)})"
+    )
+    return (
+        f"INSERT INTO {target.newest} ({names(target.columns)}) SELECT {names(target.columns, 'x.')}"
+        f" FROM (SELECT s.*, {ranked} AS s3rs_rank FROM {target.staging} AS s) AS x WHERE x.s3rs_rank = 1"
+    )
+
+
+def count_new_versions_sql(target: Target, staged: str) -> str:
+    """Counts the staged versions that the target does not hold."""
+    return f"SELECT count(*) FROM {staged} AS x WHERE {_new_version(target)}"
+
+
+def insert_new_versions_sql(target: Target, staged: str, stamp: str = "") -> str:
+    """Inserts the staged versions that the target does not hold."""
+    return f"{insert_all_sql(target, target.qualified, staged, stamp)} WHERE {_new_version(target)}"
+
+
+def insert_all_sql(target: Target, into: str, staged: str, stamp: str = "") -> str:
+    """Inserts every staged row."""
+    return (
+        f"INSERT INTO {into} ({', '.join(_written(target, stamp))})"
+        f" SELECT {', '.join(_values(target, 'x.', stamp))} FROM {staged} AS x"
+    )
+
+
+def count_between_sql(target: Target, *, low: bool, closed: bool) -> str:
+    """Counts the rows between two cursor values; parameters: the first where ``low``, the second."""
+    return f"SELECT count(*) FROM {target.qualified} WHERE {_between(target, low=low, closed=closed)}"
+
+
+def _new_version(target: Target) -> str:
+    pairs = zip(_version_values(target, "t."), _version_values(target, "x."), strict=True)
+    same = " AND ".join(f"{ours} = {theirs}" for ours, theirs in pairs)
+    return f"NOT EXISTS (SELECT 1 FROM {target.qualified} AS t WHERE {same})"
+
+
+def _version_values(target: Target, prefix: str = "") -> list[str]:
+    """What tells one version of a row from another: key and cursor.
+
+    A cursor that may be NULL is compared as text, so that NULL equals NULL and the join stays one of equality.
+    """
+    cursor = next(c for c in target.columns if c.name == target.cursor)
+    value = prefix + quote_name(cursor.name)
+    if cursor.nullable or cursor.zero_dates:
+        value = f"COALESCE(CAST({value} AS VARCHAR(40)), '')"
+    return [*_key_values(target, prefix), value]
 
 
 def _written(target: Target, stamp: str) -> list[str]:
@@ -343,7 +400,9 @@ def aggregates_sql(target: Target, *, low: bool, closed: bool) -> str:
 
 def _between(target: Target, *, low: bool, closed: bool) -> str:
     cursor = quote_name(target.cursor)
-    first = f"{cursor} >= %s AND " if low else ""
+    # Where the cursor alone is the whole position, a range starts behind it.
+    behind = ">" if set(target.key) <= {target.cursor} else ">="
+    first = f"{cursor} {behind} %s AND " if low else ""
     return f"{first}{cursor} {'<=' if closed else '<'} %s"
 
 

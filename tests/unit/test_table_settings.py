@@ -8,7 +8,7 @@ import pytest
 
 from s3rs_ray.config import Settings, require_condition
 from s3rs_ray.errors import ConfigError
-from s3rs_ray.model import GeometryForm, LongText, NulBytes, Policy, TableName, ZeroDates
+from s3rs_ray.model import GeometryForm, LongText, Mode, NulBytes, Policy, TableName, ZeroDates
 
 PARCELS = TableName("settlement", "Parcels")
 
@@ -53,7 +53,7 @@ def test_a_table_has_its_own_cursor_key_target_and_load_columns(tmp_path: Path) 
 backup: {cursor_column: changed, key_columns: [a, b], load_columns: true}
 redshift: {schema: lake}
 tables:
-  settlement.*: {target_schema: Marts, load_columns: false}
+  settlement.*: {target_schema: Marts, load_columns: false, mode: append}
   Parcels: {cursor: touched, key: [], target: Packages, load_columns: true, where: " note <> ')' "}
 """
     made = load(tmp_path / "s.yaml", text)
@@ -67,6 +67,18 @@ tables:
     ]
     assert [made.has_load_columns(t) for t in (PARCELS, other, third)] == [True, False, True]
     assert made.table(PARCELS).where == "note <> ')'"
+    assert [made.mode(t) for t in (PARCELS, third)] == [Mode.APPEND, Mode.MERGE]
+
+
+def test_a_mode_is_a_flag_above_the_tables_own_above_a_variable(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("tables: {Parcels: {mode: append}}", encoding="utf-8")
+    environment = {"DB_DATABASE": "settlement", "BACKUP_MODE": "append"}
+    flag = Settings.load(config_file=path, environment=environment, flags={"backup_mode": "merge"})
+    assert flag.mode(PARCELS) is Mode.MERGE
+    path.write_text("tables: {Parcels: {mode: merge}}", encoding="utf-8")
+    own = Settings.load(config_file=path, environment=environment, flags={"backup_mode": None})
+    assert [own.mode(t) for t in (PARCELS, TableName("x", "y"))] == [Mode.MERGE, Mode.APPEND]
 
 
 @pytest.mark.parametrize(

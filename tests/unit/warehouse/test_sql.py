@@ -19,6 +19,7 @@ from tests.support.golden import assert_golden_sql
 TARGET = Target(schema="Public", name="Parcels", columns=build.columns(), key=("ID",), cursor="update_at")
 WIDE_KEY = replace(TARGET, key=("ID", "note"))
 LAID_OUT = replace(TARGET, diststyle="key", distkey="ID", sortkeys=("update_at", "ID"), load_columns=True)
+KEYLESS = replace(TARGET, key=())
 KEYS = sql.keys_sql("AKIA", "se'cr\\et", "")
 
 
@@ -56,6 +57,13 @@ def statements() -> dict[str, str]:
         "insert missing with load columns": sql.insert_missing_sql(
             TARGET, TARGET.staging, stamp="20260131T120000Z-1a2b3c"
         ),
+        "repeated versions": sql.repeated_versions_sql(TARGET),
+        "pick versions": sql.pick_versions_sql(TARGET),
+        "count new versions": sql.count_new_versions_sql(TARGET, TARGET.staging),
+        "count new versions by a composite key": sql.count_new_versions_sql(WIDE_KEY, TARGET.newest),
+        "insert new versions": sql.insert_new_versions_sql(TARGET, TARGET.staging, "20260131T120000Z-1a2b3c"),
+        "insert all": sql.insert_all_sql(KEYLESS, KEYLESS.qualified, KEYLESS.staging),
+        "count between": sql.count_between_sql(KEYLESS, low=True, closed=True),
         "positions": sql.positions_sql(TARGET, ("update_at", "ID"), low=True, closed=True),
         "positions without a cursor": sql.null_positions_sql(TARGET, ("update_at", "ID")),
         "aggregates": sql.aggregates_sql(TARGET, low=False, closed=True),

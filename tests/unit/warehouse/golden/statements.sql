@@ -82,6 +82,27 @@ INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."i
 -- insert missing with load columns
 INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note", "_s3rs_loaded_at", "_s3rs_run_id") SELECT x."id", x."update_at", x."amount", x."note", GETDATE(), '20260131T120000Z-1a2b3c' FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id")
 
+-- repeated versions
+SELECT 1 FROM "s3rs_stage_parcels" GROUP BY "id", COALESCE(CAST("update_at" AS VARCHAR(40)), '') HAVING count(*) > 1 LIMIT 1
+
+-- pick versions
+INSERT INTO "s3rs_newest_parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM (SELECT s.*, ROW_NUMBER() OVER (PARTITION BY "id", COALESCE(CAST("update_at" AS VARCHAR(40)), '') ORDER BY "update_at") AS s3rs_rank FROM "s3rs_stage_parcels" AS s) AS x WHERE x.s3rs_rank = 1
+
+-- count new versions
+SELECT count(*) FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id" AND COALESCE(CAST(t."update_at" AS VARCHAR(40)), '') = COALESCE(CAST(x."update_at" AS VARCHAR(40)), ''))
+
+-- count new versions by a composite key
+SELECT count(*) FROM "s3rs_newest_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id" AND t."note" = x."note" AND octet_length(t."note") = octet_length(x."note") AND COALESCE(CAST(t."update_at" AS VARCHAR(40)), '') = COALESCE(CAST(x."update_at" AS VARCHAR(40)), ''))
+
+-- insert new versions
+INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note", "_s3rs_loaded_at", "_s3rs_run_id") SELECT x."id", x."update_at", x."amount", x."note", GETDATE(), '20260131T120000Z-1a2b3c' FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id" AND COALESCE(CAST(t."update_at" AS VARCHAR(40)), '') = COALESCE(CAST(x."update_at" AS VARCHAR(40)), ''))
+
+-- insert all
+INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM "s3rs_stage_parcels" AS x
+
+-- count between
+SELECT count(*) FROM "public"."parcels" WHERE "update_at" > %s AND "update_at" <= %s
+
 -- positions
 SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" >= %s AND "update_at" <= %s
 
