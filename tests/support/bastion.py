@@ -95,7 +95,7 @@ def _serve(transport: paramiko.Transport, server: Bastion) -> None:
 
 
 def _pump(channel: paramiko.Channel, end: socket.socket) -> None:
-    with contextlib.suppress(OSError, ValueError), end, channel:  # ValueError: closed under select
+    with contextlib.suppress(OSError, ValueError, EOFError, paramiko.SSHException), end, channel:  # closed meanwhile
         while True:
             ready, _, _ = select([channel, end], [], [], 30)
             for one, other in ((channel, end), (end, channel)):
