@@ -163,6 +163,8 @@ class Column:
         treatment: exact, widened, as text or as number.
         nullable: whether the source allows NULL.
         max_bytes: the largest value Redshift takes, where the source may hold a larger one; 0 where all fit.
+        unmapped: a predicate that is true of values with characters Unicode does not have, where the column may hold
+            some; empty elsewhere.
         zero_dates, long_text, nul_bytes: the policy, where the column may hold such a value; None elsewhere.
     """
 
@@ -176,6 +178,7 @@ class Column:
     treatment: Treatment = Treatment.EXACT
     nullable: bool = True
     max_bytes: int = 0
+    unmapped: str = ""
     zero_dates: ZeroDates | None = None
     long_text: LongText | None = None
     nul_bytes: NulBytes | None = None

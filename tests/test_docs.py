@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -72,3 +73,14 @@ def test_every_dependency_has_its_reason() -> None:
     for requirement in [*project["dependencies"], *extras["local"]]:
         name = requirement.partition(">")[0].partition("=")[0].partition("[")[0]
         assert name in contributing, name
+
+
+def test_every_test_that_the_list_of_faults_names_is_there() -> None:
+    tests = Path(__file__).parent
+    listed = set(re.findall(r"\b(test_\w+)(\.py)?", (tests / "faults" / "README.md").read_text(encoding="utf-8")))
+    sources = list(tests.rglob("test_*.py"))
+    known = {("test_" + path.stem[5:], ".py") for path in sources}
+    for path in sources:
+        known |= {(name, "") for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)}
+    assert len(listed) > 80
+    assert listed <= known, sorted(listed - known)

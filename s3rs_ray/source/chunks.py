@@ -154,6 +154,9 @@ def nullable_dates(columns: Sequence[Column], policy: ZeroDates) -> tuple[Column
     return tuple(c for c in columns if c.zero_dates is policy and c.nullable)
 
 
+UNMAPPED_ALIAS = "s3rs_unmapped"
+"""The extra column that names, from 1 on, the first column of a row whose text Unicode does not have; else 0."""
+
 ROWS_ALIAS = "s3rs_rows"
 """The extra column that says in every row how many there are, where the read brings its own count."""
 
@@ -187,6 +190,9 @@ def select_sql(table: Table, chunk: Chunk, *, guarded: bool = False, counted: bo
         columns = [quote_name(c.name) for c in nullable_dates(table.columns, policy)]
         if columns:
             expressions.append("+".join(f"ISNULL({name})" for name in columns) + f" AS {alias}")
+    unmapped = [f"WHEN {c.unmapped} THEN {number}" for number, c in enumerate(table.columns, 1) if c.unmapped]
+    if unmapped:
+        expressions.append(f"CASE {' '.join(unmapped)} ELSE 0 END AS {UNMAPPED_ALIAS}")
     if counted:
         expressions.append(f"CAST(@{ROWS_ALIAS} AS SIGNED) AS {ROWS_ALIAS}")
     return (

@@ -14,9 +14,9 @@ from ..config import Settings
 from ..errors import IntegrityError, SourceError
 from ..model import Adjusted, Chunk, Column, Table, TableName
 from .catalog import Endpoint
-from .chunks import NULL_DATES_ALIASES, ROWS_ALIAS, looks_rows_up, select_sql, snapshot_sql
+from .chunks import NULL_DATES_ALIASES, ROWS_ALIAS, UNMAPPED_ALIAS, looks_rows_up, select_sql, snapshot_sql
 from .types import arrow_schema
-from .values import apply_policies, before_year_one
+from .values import apply_policies, before_year_one, require_unicode
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +24,8 @@ LOOKUP_BUFFER_BYTES = 8 * 2**20
 """Row ids sorted at a time: at some 20 bytes each, those of a whole chunk."""
 DATE_PANIC = "Couldn't convert the value `Date("
 """What ConnectorX 0.4.6 says of a date no calendar has."""
+TEXT_PANIC = "Couldn't convert the value `Bytes("
+"""What it says of a text that is not UTF-8: MariaDB stores halves of surrogate pairs, and sends them as they are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ def read_chunk(
     own = len(table.columns)
     data = conform(raw.select(list(range(own))), table.columns)
     extra = dict(zip(raw.column_names[own:], raw.columns[own:], strict=True))
+    if UNMAPPED_ALIAS in extra:
+        require_unicode(data, table, extra[UNMAPPED_ALIAS])
     source_nulls = {p: extra.get(a) for p, a in NULL_DATES_ALIASES.items()}
     held = extra[ROWS_ALIAS][0].as_py() if counted and raw.num_rows else None
     data, adjusted = apply_policies(data, table, source_nulls if guarded else None)
@@ -137,6 +141,12 @@ def _read(url: str, query: str, session: list[str]) -> pa.Table:
         raise
     except BaseException as exc:  # noqa: BLE001  a panic in ConnectorX is a BaseException of its own
         reason = str(exc).replace(url, "mysql://…").strip() or type(exc).__name__
+        if TEXT_PANIC in reason:
+            raise IntegrityError(
+                "a text holds half a surrogate pair, which is no character and has no form in UTF-8",
+                hint="find it with HEX(CONVERT(column USING utf8mb4)) REGEXP '^(..)*ED[AB]', and correct it or exclude"
+                " its column",
+            ) from None
         raise SourceError(
             f"reading from MySQL failed: {reason}",
             hint="the chunk is tried again; if it fails each time, look at the server's error log",
@@ -159,7 +169,8 @@ def conform(raw: pa.Table, columns: Sequence[Column]) -> pa.Table:
             raise IntegrityError(
                 f"column {column.name} ({column.source_type}) holds a value that does not fit"
                 f" {column.redshift_type}: {exc}",
-                hint="exclude the column, or change its type at the source",
+                hint="if the column was changed at the source meanwhile, run the command again; else exclude it, or"
+                " change its type at the source",
                 context={"column": column.name},
             ) from exc
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -170,4 +181,14 @@ def _cast(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
         return values
     if pa.types.is_timestamp(values.type) and values.type.tz is not None:
         values = values.cast(pa.timestamp(values.type.unit))  # the session is in UTC: the naive value is UTC
+    if pa.types.is_floating(values.type) or (
+        _is_text(values.type) and not (_is_text(target) or pa.types.is_decimal(target))
+    ):
+        raise pa.ArrowInvalid(f"{values.type} does not become {target} without a loss")
     return values.cast(target, safe=True)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(
+        of(kind) for of in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary, pa.types.is_large_binary)
+    )

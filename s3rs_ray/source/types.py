@@ -40,6 +40,11 @@ CHARACTER_TYPES = frozenset({"char", "varchar", "enum", "set"})
 KEPT_BYTES = frozenset({"ascii", "utf8", "utf8mb3", "utf8mb4", "utf32"})
 """Character sets whose text takes no more bytes in UTF-8 than at the source."""
 
+WHOLE_SETS = frozenset(
+    {"utf8", "utf8mb3", "utf8mb4", "ucs2", "utf16", "utf16le", "utf32", "gb18030", "latin1", "binary"}
+)
+"""Character sets of which every character is in Unicode; MySQL turns the others' strays into question marks."""
+
 TEXT_TYPES = frozenset({"tinytext", "text", "mediumtext", "longtext"})
 BINARY_TYPES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 GEOMETRY_TYPES = frozenset(
@@ -215,7 +220,22 @@ def _varchar(column: SourceColumn, size: int, policy: Policy) -> Column:
     made = _column(column, "string", f"VARCHAR({min(max(size, 1), MAX_VARCHAR)})")
     if size > MAX_VARCHAR:
         made = replace(made, max_bytes=MAX_VARCHAR, long_text=policy.long_text)
-    return replace(made, nul_bytes=policy.nul_bytes)
+    return replace(made, nul_bytes=policy.nul_bytes, unmapped=_unmapped_sql(column))
+
+
+def _unmapped_sql(column: SourceColumn) -> str:
+    """True of a text that gains a question mark, or holds U+FFFD, in Unicode; empty where none can.
+
+    User-defined characters of gbk and big5, unassigned bytes of cp1251 or greek, bytes over 127 in ascii: the server
+    sends ``?`` for them (U+FFFD in tis620) and says nothing (measured on MariaDB 10.11; MySQL manual, "Unicode
+    Support"). One character is one character on both sides, so lengths without question marks tell.
+    """
+    if column.character_set is None or column.character_set in WHOLE_SETS:
+        return ""
+    stored = quote_name(column.name)
+    sent = f"CONVERT({stored} USING utf8mb4) COLLATE utf8mb4_bin"
+    lengths = (f"CHAR_LENGTH(REPLACE({text},'?',''))" for text in (stored, sent))
+    return f"(LOCATE('?',{sent}) AND {'<>'.join(lengths)} OR LOCATE(_utf8mb4 x'EFBFBD',{sent}))"
 
 
 def _binary(column: SourceColumn, policy: Policy) -> Column:
@@ -360,7 +380,7 @@ def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
 def fingerprint(columns: Sequence[Column], order_columns: Sequence[str], where: str = "") -> str:
     """Digest of everything the files and the target depend on: sha256, the first 16 hex digits.
 
-    How values are compared afterwards is not in it: the same files under another comparison may share a COPY.
+    How values are compared afterwards, and which are refused, is not in it: the same files may share a COPY.
     """
     text = (
         repr([(c.name, c.select, c.arrow_type, c.redshift_type) for c in columns]) + repr(tuple(order_columns)) + where

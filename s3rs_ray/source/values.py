@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,6 +14,9 @@ from ..model import Adjusted, Column, LongText, NulBytes, Table, ZeroDates
 
 YEAR_ONE_DAYS = -719_162
 YEAR_ONE_US = YEAR_ONE_DAYS * 86_400_000_000
+
+MAX_ROW_BYTES = 4_000_000
+"""Largest row that COPY takes: "4 MB" (Amazon Redshift Database Developer Guide, "Usage notes" of COPY); not MiB."""
 
 SourceNulls = Mapping[ZeroDates, pa.ChunkedArray | None]
 """By policy, how many nullable date columns of each row are NULL at the source; None where there are none."""
@@ -39,7 +43,57 @@ def apply_policies(data: pa.Table, table: Table, source_nulls: SourceNulls | Non
             adjusted = replace(adjusted, truncated_texts=adjusted.truncated_texts + truncated)
         if values is not data.column(index):
             data = data.set_column(index, data.schema.field(index), values)
+    _require_sizes(data, table)
     return data, adjusted
+
+
+def require_unicode(data: pa.Table, table: Table, marks: pa.ChunkedArray) -> None:
+    """Raises IntegrityError when a mark names a column (from 1 on) whose text Unicode does not have."""
+    if not (pc.max(marks).as_py() or 0):
+        return
+    row = pc.index(pc.greater(marks, 0), True).as_py()
+    column = table.columns[marks[row].as_py() - 1]
+    raise IntegrityError(
+        f"column {column.name} of the row {row_text(data, table, row)} holds a character that is not in Unicode; MySQL"
+        " would send a question mark for it",
+        hint="correct the row at the source" + ("" if column.name in table.key else ", or exclude the column"),
+        context={"column": column.name},
+    )
+
+
+def _require_sizes(data: pa.Table, table: Table) -> None:
+    """No file is written that COPY would refuse for a value's or a row's size; such a file could never be loaded."""
+    longest = 0
+    for index, column in enumerate(table.columns):
+        size = re.fullmatch(r"VAR(?:CHAR|BYTE)\((\d+)\)", column.staging_type)
+        if size is None:
+            continue
+        most = pc.max(pc.binary_length(data.column(index))).as_py() or 0
+        longest += most
+        if most > int(size[1]):
+            raise IntegrityError(
+                f"column {column.name} ({column.source_type}) holds {most:,} bytes, more than {column.staging_type}",
+                hint="the column was widened at the source since the run was planned: run the command again",
+                context={"column": column.name},
+            )
+    if longest > MAX_ROW_BYTES:
+        _require_row_sizes(data, table)
+
+
+def _require_row_sizes(data: pa.Table, table: Table) -> None:
+    sizes = pa.array([0] * data.num_rows, pa.int64())
+    for index, column in enumerate(table.columns):
+        if column.arrow_type in ("string", "binary"):
+            lengths = pc.binary_length(data.column(index)).cast(pa.int64())
+            sizes = pc.add(sizes, pc.fill_null(lengths, 0))
+    largest = pc.max(sizes).as_py() or 0
+    if largest > MAX_ROW_BYTES:
+        row = pc.index(sizes, largest).as_py()
+        raise IntegrityError(
+            f"the row {row_text(data, table, row)} holds {largest:,} bytes of texts and binary values; Redshift takes"
+            " rows of at most 4 MB",
+            hint=f"exclude a large column in the settings of {table.name}, or shorten the values at the source",
+        )
 
 
 def before_year_one(values: pa.ChunkedArray) -> bool:

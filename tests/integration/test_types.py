@@ -109,6 +109,7 @@ def test_floating_point_numbers(world: World) -> None:
     assert_exact(world)
     kept = world.target_rows("t", "CAST(f AS DOUBLE PRECISION), d", "WHERE id < 8 ORDER BY id")
     assert [d for _, d in kept] == DOUBLES
+    assert [target_type(world, c) for c in "fumdn"] == ["real"] * 3 + ["double precision"] * 2
     assert [f for f, _ in kept] == [struct.unpack(">f", struct.pack(">f", f))[0] for f in FLOATS]
 
 

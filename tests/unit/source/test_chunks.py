@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from s3rs_ray.model import Chunk, KeyRange, KeyValue, Position, RangeOrder, TableName, Watermark, Window
 from s3rs_ray.source import chunks
+from s3rs_ray.source.types import contract
 from tests.support import build
+from tests.support.build import source_column
 from tests.support.golden import assert_golden_sql
 from tests.support.sqlite import database, rows_where
 
@@ -93,6 +95,11 @@ def test_statements_read_as_they_were_reviewed() -> None:
         "select without an index": chunks.select_sql(build.table(cursor_index=None, key_index=""), chunk(keys, of)),
         "select without dates": chunks.select_sql(
             build.table(of=[c for c in build.columns() if not c.zero_dates]), chunk(middle, of)
+        ),
+        "select of a text that may hold strays": chunks.select_sql(
+            build.table(of=[contract(source_column("c", "varchar(9)", characters=9, character_set="gbk"))]),
+            chunk(middle, of),
+            counted=True,
         ),
         "count": chunks.count_sql(table, of, middle),
         "boundary": chunks.boundary_sql(table, of, chunks.run_range(table, of, RangeOrder.CURSOR), 1000),

@@ -104,7 +104,9 @@ def test_every_type_has_one_contract(rule: tuple[str, dict[str, Any], str, str, 
     column_type, sizes, select, arrow, redshift, treatment = rule
     made = contract(source_column("c", column_type, **sizes))
     comparison, expression = compared(rule)
-    assert dataclasses.replace(made, max_bytes=0, zero_dates=None, long_text=None, nul_bytes=None) == Column(
+    assert dataclasses.replace(
+        made, max_bytes=0, unmapped="", zero_dates=None, long_text=None, nul_bytes=None
+    ) == Column(
         name="c",
         source_type=column_type,
         select=select,
@@ -244,6 +246,17 @@ def test_the_fingerprint_is_the_same_in_every_process_and_version() -> None:
 def test_the_fingerprint_ignores_what_no_file_depends_on(change: dict[str, object]) -> None:
     other = dataclasses.replace(COLUMN, **change)  # type: ignore[arg-type]
     assert fingerprint([COLUMN], ("c",)) == fingerprint([other], ("c",))
+
+
+@pytest.mark.parametrize("character_set", ["utf8mb4", "utf8mb3", "ucs2", "utf16", "utf32", "gb18030", "latin1"])
+def test_no_text_is_looked_at_for_strays_where_every_character_is_in_unicode(character_set: str) -> None:
+    assert not contract(source_column("c", "text", octets=65_535, character_set=character_set)).unmapped
+
+
+@pytest.mark.parametrize("kind", ["varchar(9)", "enum('a')", "set('a')", "longtext", "char(1)"])
+@pytest.mark.parametrize("character_set", ["ascii", "gbk", "big5", "sjis", "cp1251", "koi8r", "one to come"])
+def test_every_other_text_is(kind: str, character_set: str) -> None:
+    assert contract(source_column("c", kind, characters=9, octets=9, character_set=character_set)).unmapped
 
 
 POLICY = Policy(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from s3rs_ray.config import Settings
-from s3rs_ray.model import Adjusted, GeometryForm, LongText, NulBytes, Policy, ZeroDates
+from s3rs_ray.model import Adjusted, GeometryForm, JsonForm, LongText, NulBytes, Policy, ZeroDates
 from s3rs_ray.source import types
 from s3rs_ray.source.columns import OWN_NAMES, SYSTEM_COLUMNS
 from s3rs_ray.source.types import SourceColumn, contract
@@ -55,7 +55,13 @@ def test_every_type_is_in_the_table() -> None:
 
 @pytest.mark.parametrize(
     ("setting", "choices"),
-    [("zero_dates", ZeroDates), ("long_text", LongText), ("nul_bytes", NulBytes), ("geometry", GeometryForm)],
+    [
+        ("zero_dates", ZeroDates),
+        ("long_text", LongText),
+        ("nul_bytes", NulBytes),
+        ("geometry", GeometryForm),
+        ("json_form", JsonForm),
+    ],
 )
 def test_every_choice_is_listed_with_its_variable_and_the_default_first(setting: str, choices: type[StrEnum]) -> None:
     row = re.search(rf"^\| `{setting}` \| `(\w+)` \| (.+) \|$", DOCUMENT, re.MULTILINE)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from s3rs_ray.errors import IntegrityError
 from s3rs_ray.model import Adjusted, Column, LongText, NulBytes, Policy, ZeroDates
 from s3rs_ray.source.types import MAX_VARBYTE, MAX_VARCHAR, arrow_schema, contract
-from s3rs_ray.source.values import SourceNulls, apply_policies
+from s3rs_ray.source.values import MAX_ROW_BYTES, SourceNulls, apply_policies, require_unicode
 from tests.support import build
 from tests.support.build import source_column
 
@@ -93,6 +93,50 @@ def test_a_nul_byte_is_refused_or_removed_and_counted_once_for_each_text(value: 
     kept, adjusted = carry(text(nul_bytes=NulBytes.REMOVE), [value, None, "ab", value])
     assert kept == [value.replace("\0", ""), None, "ab", value.replace("\0", "")]
     assert adjusted == Adjusted(stripped_texts=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "value"),
+    [
+        ("varchar(3)", {"characters": 3, "character_set": "utf8mb4"}, "x" * 13),
+        ("varbinary(3)", {"characters": 3}, b"1234"),
+        ("decimal(39,1)", {"precision": 39, "scale": 1}, "1" * 42),
+    ],
+)
+def test_a_value_longer_than_its_contract_is_refused_because_copy_would(
+    kind: str, sizes: dict[str, Any], value: Any
+) -> None:
+    column = contract(source_column("c", kind, **sizes))
+    assert carry(column, [value[:-1], None])[0] == [value[:-1], None]
+    refused = refusal(column, [None, value])
+    assert f"column c ({kind}) holds {len(value)} bytes" in refused.message
+    assert "run the command again" in refused.hint
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_row_may_be_as_large_as_copy_takes_and_no_larger(more: int) -> None:
+    columns = [contract(source_column("ID", "bigint(20)", nullable=False))]
+    columns += [contract(source_column(name, "longblob", characters=2**32 - 1)) for name in "abcde"]
+    quarter = MAX_ROW_BYTES // 4
+    rows: dict[str, list[Any]] = {"ID": [1, 2], **{n: [None, b"x" * quarter] for n in "abcd"}, "e": [b"x", b"y" * more]}
+    data = pa.table(rows).cast(arrow_schema(columns))
+    table = build.table(of=columns)
+    if not more:
+        assert apply_policies(data, table, None) == (data, Adjusted())
+        return
+    with pytest.raises(IntegrityError, match=r"the row \(ID\) = \(2\) holds 4,000,001 bytes"):
+        apply_policies(data, table, None)
+
+
+def test_a_character_that_is_not_in_unicode_is_refused_with_row_and_column() -> None:
+    columns = [contract(source_column("ID", "bigint(20)", nullable=False)), text()]
+    data = pa.table({"ID": [7, 8, 9], "note": ["?", "?", "?"]}).cast(arrow_schema(columns))
+    table = build.table(of=columns)
+    require_unicode(data, table, pa.chunked_array([pa.array([0, 0, 0])]))
+    require_unicode(data.slice(0, 0), table, pa.chunked_array([pa.array([], pa.int64())]))
+    with pytest.raises(IntegrityError, match=r"column note of the row \(ID\) = \(8\)") as refused:
+        require_unicode(data, table, pa.chunked_array([pa.array([0, 2, 2])]))
+    assert "exclude the column" in refused.value.hint
 
 
 def test_a_zero_byte_that_belongs_to_no_value_changes_nothing() -> None:

@@ -16,6 +16,9 @@
 -- select without dates
 /* s3rs-ray run=20260131T235959Z-1a2b3c chunk=7 */ SELECT `ID` AS `ID`, CAST(`amount` AS CHAR) AS `amount`, `note` AS `note` FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE (`update_at` > TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` > 5)) AND (`update_at` < TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` <= 7))
 
+-- select of a text that may hold strays
+/* s3rs-ray run=20260131T235959Z-1a2b3c chunk=7 */ SELECT `c` AS `c`, CASE WHEN (LOCATE('?',CONVERT(`c` USING utf8mb4) COLLATE utf8mb4_bin) AND CHAR_LENGTH(REPLACE(`c`,'?',''))<>CHAR_LENGTH(REPLACE(CONVERT(`c` USING utf8mb4) COLLATE utf8mb4_bin,'?','')) OR LOCATE(_utf8mb4 x'EFBFBD',CONVERT(`c` USING utf8mb4) COLLATE utf8mb4_bin)) THEN 1 ELSE 0 END AS s3rs_unmapped, CAST(@s3rs_rows AS SIGNED) AS s3rs_rows FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE (`update_at` > TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` > 5)) AND (`update_at` < TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` <= 7))
+
 -- count
 SELECT COUNT(*) FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE (`update_at` > TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` > 5)) AND (`update_at` < TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` <= 7))
 
