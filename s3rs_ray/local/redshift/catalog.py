@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from s3rs_ray.local.redshift.backend import Backend
 from s3rs_ray.local.redshift.catalog_functions import FUNCTIONS
+from s3rs_ray.local.redshift.catalog_hashes import HASHES
 from s3rs_ray.local.redshift.catalog_notes import NOTES
 from s3rs_ray.local.redshift.catalog_views import VIEWS
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
@@ -159,6 +160,7 @@ def create_catalog(backend: Backend, database: str) -> None:
         _INDEXING.format(s=INTERNAL_SCHEMA),
         _OTHER_TYPES.format(s=INTERNAL_SCHEMA),
         FUNCTIONS.format(s=INTERNAL_SCHEMA, c=_case_collation(backend)),
+        HASHES.format(s=INTERNAL_SCHEMA),
         NOTES.format(s=INTERNAL_SCHEMA),
         VIEWS.format(s=INTERNAL_SCHEMA),
         "COMMIT",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from s3rs_ray.local.redshift.functions import (
     AGGREGATES,
-    DATE_PARTS,
+    BIT_AGGREGATES,
     FRAMED_WINDOW_FUNCTIONS,
     RANK_FUNCTIONS,
     find_function,
 )
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA, RESERVED
-from s3rs_ray.local.redshift.parser import Parser
+from s3rs_ray.local.redshift.special_calls import SpecialCalls
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
 from s3rs_ray.local.redshift.tokens import Kind, quote_literal, quote_name
 
@@ -34,12 +34,8 @@ _BARE_WORDS = {
 }
 
 
-class Expressions(Parser):
+class Expressions(SpecialCalls):
     """Expressions; sub-queries are left to the subclass that knows queries."""
-
-    def subquery(self) -> str:
-        """Consumes a query inside parentheses that are already open."""
-        raise NotImplementedError
 
     def expression(self) -> str:
         """Consumes an expression of any type."""
@@ -172,154 +168,15 @@ class Expressions(Parser):
             self.take()
             return f"{word} {quote_literal(self.string())}"
         if self.peek_operator("(", ahead=1):
-            return self._special_call(word)
+            return self.special_call(word)
         if word == "case":
-            return self._case()
+            return self.case()
         if word in _BARE_WORDS:
             self.take()
             return _BARE_WORDS[word]
         if word == "array":
             raise not_supported("arrays are not supported")
         return None
-
-    def _special_call(self, word: str) -> str | None:
-        forms = {
-            "cast": self._cast,
-            "convert": self._convert,
-            "extract": self._extract,
-            "exists": self._exists,
-            "trim": self._trim,
-            "dateadd": self._date_arithmetic,
-            "date_add": self._date_arithmetic,
-            "datediff": self._date_arithmetic,
-            "date_diff": self._date_arithmetic,
-            "date_part": self._date_part,
-            "listagg": self._listagg,
-        }
-        form = forms.get(word)
-        if form is None:
-            return None
-        self.at += 2
-        return form(word)
-
-    def _case(self) -> str:
-        self.expect("case")
-        parts = ["CASE"]
-        if not self.peek_word("when"):
-            parts.append(self.expression())
-        while self.accept("when"):
-            condition = self.expression()
-            self.expect("then")
-            parts.append(f"WHEN {condition} THEN {self.expression()}")
-        if self.accept("else"):
-            parts.append(f"ELSE {self.expression()}")
-        self.expect("end")
-        return " ".join([*parts, "END"])
-
-    def _cast(self, _word: str) -> str:
-        value = self.expression()
-        self.expect("as")
-        kind = self.type_name().postgres
-        self.expect_operator(")")
-        return f"CAST({value} AS {kind})"
-
-    def _convert(self, _word: str) -> str:
-        kind = self.type_name().postgres
-        self.expect_operator(",")
-        value = self.expression()
-        self.expect_operator(")")
-        return f"CAST({value} AS {kind})"
-
-    def _exists(self, _word: str) -> str:
-        inner = self.subquery()
-        self.expect_operator(")")
-        return f"EXISTS ({inner})"
-
-    def _part(self) -> str:
-        token = self.take()
-        if token.kind not in {Kind.WORD, Kind.STRING, Kind.NAME} or token.value.lower() not in DATE_PARTS:
-            raise not_supported(f'date part "{token.value}" is not supported')
-        return DATE_PARTS[token.value.lower()]
-
-    def _extract(self, _word: str) -> str:
-        part = self._part()
-        self.expect("from")
-        value = self.expression()
-        self.expect_operator(")")
-        return self._part_of(part, value)
-
-    def _date_part(self, _word: str) -> str:
-        part = self._part()
-        self.expect_operator(",")
-        value = self.expression()
-        self.expect_operator(")")
-        return self._part_of(part, value)
-
-    def _part_of(self, part: str, value: str) -> str:
-        if part in {"millisecond", "microsecond", "second"}:
-            # Redshift gives the field alone, PostgreSQL adds the seconds or a fraction to it.
-            raise not_supported(f"EXTRACT of {part} is not supported")
-        # AWS documentation, EXTRACT: the result is an INTEGER; an epoch needs more room.
-        return f"floor(extract({part} from {value}))::{'bigint' if part == 'epoch' else 'integer'}"
-
-    def _trim(self, _word: str) -> str:
-        side = self.take().value if self.peek_word("both", "leading", "trailing") else ""
-        first = "" if side and self.accept("from") else self.expression()
-        characters = ""
-        if first and self.accept("from"):
-            characters, first = first, self.expression()
-        elif not first:
-            first = self.expression()
-        self.expect_operator(")")
-        target = {"leading": "ltrim", "trailing": "rtrim"}.get(side, "btrim")
-        arguments = f"{first}, {characters}" if characters else first
-        return f"{INTERNAL_SCHEMA}.{target}({arguments})"
-
-    def _date_arithmetic(self, word: str) -> str:
-        part = self._part()
-        if part in {"epoch", "dow", "doy"}:
-            raise not_supported(f'date part "{part}" is not supported by {word}')
-        self.expect_operator(",")
-        first = self.expression()
-        self.expect_operator(",")
-        second = self.expression()
-        self.expect_operator(")")
-        target = word.replace("_", "")
-        second = f"({second})::timestamp"
-        first = f"({first})::timestamp" if target == "datediff" else first
-        return f"{INTERNAL_SCHEMA}.{target}({quote_literal(part)}, {first}, {second})"
-
-    def _listagg(self, _word: str) -> str:
-        distinct = "DISTINCT " if self.accept("distinct") else ""
-        value = self.expression()
-        delimiter = quote_literal(self.string()) if self.accept_operator(",") else "''"
-        self.expect_operator(")")
-        order = ""
-        if self.accept("within", "group"):
-            self.expect_operator("(")
-            self.expect("order", "by")
-            order = " ORDER BY " + self.sort_keys()
-            self.expect_operator(")")
-        return f"string_agg({distinct}({value})::text, {delimiter}{order})::{INTERNAL_SCHEMA}.varchar"
-
-    def sort_keys(self) -> str:
-        """Consumes ``expression [ASC|DESC] [NULLS FIRST|LAST], ...``."""
-        keys = [self._sort_key()]
-        while self.accept_operator(","):
-            keys.append(self._sort_key())
-        return ", ".join(keys)
-
-    def _sort_key(self) -> str:
-        key = self.expression()
-        for word in ("asc", "desc"):
-            if self.accept(word):
-                key += f" {word.upper()}"
-        if self.accept("nulls"):
-            side = "FIRST" if self.accept("first") else "LAST"
-            if side == "LAST":
-                self.expect("last")
-            key += f" NULLS {side}"
-        return key
 
     def _reference_or_call(self) -> str:
         token = self.token
@@ -341,15 +198,19 @@ class Expressions(Parser):
         if name == "count" and self.accept_operator("*"):
             arguments = ["*"]
         elif not self.peek_operator(")"):
-            if name in AGGREGATES and self.accept("distinct"):
+            if name in AGGREGATES | BIT_AGGREGATES and self.accept("distinct"):
                 distinct = "DISTINCT "
             arguments.append(self.expression())
             while self.accept_operator(","):
                 arguments.append(self.expression())
+        nulls = self._nulls(name)
         if self.peek_word("order"):
             raise not_supported("ORDER BY inside the arguments of a function is not supported")
         self.expect_operator(")")
+        nulls = nulls or self._nulls(name)
         target = find_function(name, len(arguments)).target
+        if nulls == "ignore":
+            target = f"{INTERNAL_SCHEMA}.{name}_known"
         text = f"{target}({distinct}{', '.join(arguments)})"
         if self.peek_word("filter") and self.peek_operator("(", ahead=1):
             raise not_supported("the FILTER clause is not supported")
@@ -358,6 +219,15 @@ class Expressions(Parser):
         if name in RANK_FUNCTIONS or name in {"first_value", "last_value"}:
             raise SqlError("42809", f"window function {name} requires an OVER clause")
         return text
+
+    def _nulls(self, name: str) -> str:
+        """IGNORE NULLS or RESPECT NULLS, which stand before or behind the closing parenthesis."""
+        for word in ("ignore", "respect"):
+            if self.accept(word, "nulls"):
+                if word == "ignore" and name not in {"first_value", "last_value"}:
+                    raise not_supported(f"IGNORE NULLS is modelled for FIRST_VALUE and LAST_VALUE only, not {name}")
+                return word
+        return ""
 
     def _window(self, name: str, distinct: str) -> str:
         if distinct:

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
 
-__all__ = ["AGGREGATES", "DATE_PARTS", "FRAMED_WINDOW_FUNCTIONS", "RANK_FUNCTIONS", "Function", "find_function"]
+__all__ = [
+    "AGGREGATES",
+    "BIT_AGGREGATES",
+    "DATE_PARTS",
+    "FRAMED_WINDOW_FUNCTIONS",
+    "RANK_FUNCTIONS",
+    "Function",
+    "find_function",
+]
 
 _OWN = INTERNAL_SCHEMA + "."
 
@@ -34,13 +42,15 @@ def _own(names: str, least: int, most: int | None = None) -> dict[str, Function]
 
 
 AGGREGATES = frozenset({"count", "sum", "min", "max", "avg", "bool_and", "bool_or"})
+# They are no window functions (AWS documentation, "Window functions").
+BIT_AGGREGATES = frozenset({"bit_and", "bit_or"})
 RANK_FUNCTIONS = frozenset({"row_number", "rank", "dense_rank", "lag", "lead", "ntile", "percent_rank", "cume_dist"})
 # With ORDER BY these need an explicit frame (AWS documentation, "Window functions", frame_clause).
 FRAMED_WINDOW_FUNCTIONS = AGGREGATES | {"first_value", "last_value"}
 
 _ANY = 1000
 _FUNCTIONS: dict[str, Function] = {
-    **_same("count min max bool_and bool_or", 1),
+    **_same("count min max bool_and bool_or bit_and bit_or", 1),
     **_own("sum avg", 1),
     **_same("row_number rank dense_rank percent_rank cume_dist", 0),
     **_same("lag lead", 1, 2),
@@ -67,7 +77,10 @@ _FUNCTIONS: dict[str, Function] = {
     **_own("to_hex", 1),
     **_own("from_hex hex_to_bin", 1),
     **_own("from_varbyte to_varbyte", 2),
-    **_own("to_char", 2),
+    **_own("sha sha1 func_sha1", 1),
+    **_own("crc32", 1),
+    **_own("fnv_hash", 1, 2),
+    **_own("convert_timezone", 2, 3),
     **_own("to_date to_timestamp", 2),
     **_same("date_trunc", 2),
     **_own("last_day", 1),

@@ -1,14 +1,17 @@
 """The grammar of SELECT.
 
 Source: AWS documentation, "SELECT". Redshift has no DISTINCT ON, no LATERAL, no VALUES outside INSERT, no table
-functions and no row locks; SELECT INTO, QUALIFY, PIVOT, GROUPING SETS and CONNECT BY exist there but are not modelled.
+functions and no row locks; SELECT INTO, PIVOT, GROUPING SETS and CONNECT BY exist there but are not modelled.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 from s3rs_ray.local.redshift.expressions import Expressions
 from s3rs_ray.local.redshift.names import RESERVED
-from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
+from s3rs_ray.local.redshift.qualify import Item, Source, qualified
+from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported, syntax_error
 from s3rs_ray.local.redshift.tokens import Kind, quote_name
 
 __all__ = ["Queries"]
@@ -18,8 +21,11 @@ _CLAUSE_WORDS = frozenset({"set", "qualify", "fetch", "values", "start", "connec
 _SET_OPERATORS = {"union": "UNION", "intersect": "INTERSECT", "except": "EXCEPT", "minus": "EXCEPT"}
 
 
+@dataclass
 class Queries(Expressions):
     """SELECT statements and everything that may hold one."""
+
+    sources: list[Source] = field(default_factory=list)
 
     def subquery(self) -> str:
         """Consumes a query inside parentheses that are already open."""
@@ -81,18 +87,33 @@ class Queries(Expressions):
         limit = f" LIMIT {self.integer()}" if self.accept("top") else ""
         if limit:
             raise not_supported("TOP is not modelled, use LIMIT")
-        text = "SELECT "
+        distinct = ""
         if self.accept("distinct"):
             if self.peek_word("on"):
                 raise not_supported("SELECT DISTINCT ON is not supported")
-            text += "DISTINCT "
+            distinct = "DISTINCT "
         else:
             self.accept("all")
-        text += self._items()
+        items = self._items()
         if self.peek_word("into"):
             raise not_supported("SELECT INTO is not modelled")
+        outer, self.sources = self.sources, []
+        tail = self._select_tail()
+        sources, self.sources = self.sources, outer
+        if not self.accept("qualify"):
+            return f"SELECT {distinct}{', '.join(item.text for item in items)}{tail}"
+        if distinct:
+            raise not_supported("SELECT DISTINCT with QUALIFY is not modelled")
+        return qualified(items, sources, tail, self.expression())
+
+    def _select_tail(self) -> str:
+        """Consumes FROM, WHERE, GROUP BY and HAVING."""
+        text = ""
         if self.accept("from"):
             text += " FROM " + self.from_items()
+            if self.peek_word("qualify") and not self.sources[-1].aliased:
+                # AWS documentation, QUALIFY: directly after FROM the relation must have an alias.
+                raise syntax_error(self.tokens[self.at + 1].value)
         if self.accept("where"):
             text += " WHERE " + self.expression()
         if self.accept("group", "by"):
@@ -101,26 +122,24 @@ class Queries(Expressions):
             text += " GROUP BY " + self.expressions()
         if self.accept("having"):
             text += " HAVING " + self.expression()
-        if self.peek_word("qualify"):
-            raise not_supported("QUALIFY is not modelled")
         return text
 
-    def _items(self) -> str:
+    def _items(self) -> list[Item]:
         items = [self._item()]
         while self.accept_operator(","):
             items.append(self._item())
-        return ", ".join(items)
+        return items
 
-    def _item(self) -> str:
+    def _item(self) -> Item:
         if self.accept_operator("*"):
-            return "*"
+            return Item("*", star="*")
         if self.peek_operator(".", ahead=1) and self.peek_operator("*", ahead=2):
-            table = self.name()
+            table = quote_name(self.name())
             self.at += 2
-            return f"{quote_name(table)}.*"
+            return Item(f"{table}.*", star=table)
         item = self.expression()
         alias = self._alias()
-        return f"{item} AS {quote_name(alias)}" if alias else item
+        return Item(item, alias=quote_name(alias)) if alias else Item(item)
 
     def _alias(self) -> str | None:
         if self.accept("as"):
@@ -156,6 +175,7 @@ class Queries(Expressions):
                 text += " ON " + self.expression()
             else:
                 self.expect("using")
+                self.sources[-1] = replace(self.sources[-1], merged=True)
                 text += f" USING ({', '.join(quote_name(c) for c in self.names())})"
 
     def _join_words(self) -> str:
@@ -187,7 +207,9 @@ class Queries(Expressions):
                 raise not_supported("table functions are not supported in FROM")
             alias = self._alias()
         if alias is None:
+            self.sources.append(Source(inner.rpartition(".")[2]))
             return inner
+        self.sources.append(Source(quote_name(alias), aliased=True))
         columns = ""
         if self.peek_operator("("):
             columns = f" ({', '.join(quote_name(c) for c in self.names())})"

@@ -49,6 +49,9 @@ ACCEPTED = [
     "SELECT json_parse(a), json_serialize(b), is_valid_json(a) FROM t",
     "SELECT a AS \"select\", b c FROM t WHERE d = $1 AND e = 'it''s' -- a comment",
     "SELECT DATE '2024-01-01', TIMESTAMP '2024-01-01 00:00:00', INTERVAL '1 day' /* nested /* comment */ */",
+    # AWS documentation: QUALIFY
+    "SELECT * FROM t x QUALIFY row_number() OVER (PARTITION BY k ORDER BY v DESC) = 1",
+    "SELECT a, sum(b) AS c FROM t WHERE a > 1 GROUP BY a HAVING sum(b) > 1 QUALIFY rank() OVER (ORDER BY sum(b)) < 3",
     "SELECT pg_last_copy_count(), pg_last_copy_id(), pg_backend_pid(), version()",
     "SELECT column_name FROM svv_columns WHERE table_schema = $1",
     "SELECT * FROM svv_table_info",
@@ -215,6 +218,12 @@ REFUSED = [
     ("CREATE TABLE t (a DECIMAL(10,11))", "22023"),
     ("CREATE TABLE t (LIKE u) DISTSTYLE ALL", "42601"),
     ("CREATE TEMP TABLE s.t (a INT)", "42P16"),
+    # AWS documentation: QUALIFY; without an alias the word is taken for one
+    ("SELECT * FROM t QUALIFY row_number() OVER (ORDER BY a) = 1", "42601"),
+    ("SELECT DISTINCT a FROM t x QUALIFY row_number() OVER (ORDER BY a) = 1", "0A000"),
+    ("SELECT * FROM t x QUALIFY a = 1", "0A000"),
+    ("SELECT a + 1 FROM t x QUALIFY row_number() OVER (ORDER BY a) = 1", "0A000"),
+    ("SELECT * FROM t x JOIN u USING (a) WHERE b = 1 QUALIFY row_number() OVER (ORDER BY a) = 1", "0A000"),
     # AWS documentation: CREATE TABLE AS
     ("CREATE TABLE IF NOT EXISTS t AS SELECT 1 AS a", "0A000"),
     ("CREATE TABLE t (a INT) AS SELECT 1 AS a", "42601"),
