@@ -229,6 +229,7 @@ class Table:
         key: the columns of the primary or another unique key of NOT NULL columns; empty for a table without one.
         cursor_index: the index that serves ranges over ``(cursor, *key)``, or None.
         key_index: the index that serves ranges over ``key``; empty where there is none.
+        key_collations: by which collation MySQL compares each column of the key; empty where it is no text.
         where: a condition in MySQL's SQL; rows that do not meet it are as if they were not there.
         estimated_rows, average_row_bytes: the server's guess (2x off is normal); for estimates only.
         fingerprint: digest of all column contracts and of ``where``; files of two fingerprints never share a COPY.
@@ -244,6 +245,7 @@ class Table:
     average_row_bytes: int
     fingerprint: str
     where: str = ""
+    key_collations: tuple[str, ...] = ()
 
     @property
     def order_columns(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from ..engine.driver import Preview
-from ..engine.plan import Action, TablePlan
+from ..engine.plan import Action, TablePlan, key_notes
 from ..ledger.document import cursor_text
 from .output import Output
 
@@ -40,7 +40,7 @@ def preview_exit_code(previews: Sequence[Preview]) -> int:
 def _show(output: Output, preview: Preview) -> None:
     plan = preview.plan
     output.line(f"{preview.table}: {plan.action.value if plan else 'refused'}")
-    for reason in plan.reasons if plan else ():
+    for reason in (*plan.reasons, *key_notes(plan.table)) if plan else ():
         output.line(f"  {reason}")
     if plan is not None and plan.window is not None:
         output.line(f"  window: after {_place(plan.window.after.position)} up to {_place(plan.window.upto.position)}")
@@ -75,7 +75,7 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
 
 def _plan_json(plan: TablePlan) -> dict[str, Any]:
     return {
-        "reasons": plan.reasons,
+        "reasons": (*plan.reasons, *key_notes(plan.table)),
         "window": None
         if plan.window is None or plan.action is Action.NOTHING
         else {"after": cursor_text(plan.window.after), "upto": cursor_text(plan.window.upto)},

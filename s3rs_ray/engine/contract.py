@@ -32,6 +32,7 @@ def parse_contract(body: bytes, key: str) -> Table:
             name=TableName(**d.pop("name")),
             columns=tuple(_column(c) for c in d.pop("columns")),
             key=tuple(d.pop("key")),
+            key_collations=tuple(d.pop("key_collations")),
             **d,
         )
     except (AttributeError, KeyError, TypeError, ValueError) as exc:

@@ -16,6 +16,7 @@ from ..ledger.changes import Advance, Seal
 from ..ledger.document import cursor_text
 from ..ledger.state import Sealed, TableState
 from ..model import DataFile, Load, Manifest, Mode, Table, TableName
+from ..source.collations import ignores_blanks, ignores_case
 from ..source.columns import long_name
 from ..storage.layout import format_manifest_key, format_run_key
 from ..storage.manifest import copy_manifest, load_id
@@ -58,6 +59,8 @@ def target_of(table: Table, settings: Settings) -> Target:
         columns=table.columns,
         key=table.key,
         cursor=table.cursor,
+        folded=tuple(k for k, c in zip(table.key, table.key_collations, strict=True) if ignores_case(c)),
+        padded=tuple(k for k, c in zip(table.key, table.key_collations, strict=True) if ignores_blanks(c)),
         diststyle=given.diststyle or ("key" if given.distkey else ""),
         distkey=given.distkey or "",
         sortkeys=given.sortkeys,

@@ -12,6 +12,7 @@ from ..ledger.changes import Abandon
 from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, KeyValue, RangeOrder, Strategy, Table, Watermark, Window
 from ..source.chunks import PRIMARY
+from ..source.collations import ignores_blanks, ignores_case, ignores_more
 from ..source.horizon import UNITS
 
 SECONDS_A_DAY = 86_400
@@ -215,6 +216,18 @@ def make_plan(
 
 def _range_columns(table: Table, order: RangeOrder) -> tuple[str, ...]:
     return table.order_columns if order is RangeOrder.CURSOR else table.key
+
+
+def key_notes(table: Table) -> tuple[str, ...]:
+    """What is to be known of text keys: which changes of a key's writing Redshift cannot tell from a new key."""
+    return tuple(
+        f"{name} is compared by {collation}: a key that is written otherwise later replaces its row where only"
+        f" {'the case of A-Z' if ignores_case(collation) else 'nothing'}"
+        f"{' or trailing blanks' if ignores_blanks(collation) else ''} differ; any other spelling that MySQL takes"
+        " for the same is a second row in Redshift"
+        for name, collation in zip(table.key, table.key_collations, strict=True)
+        if ignores_more(collation)
+    )
 
 
 def window_start(extracted: Watermark, lookback_seconds: int, unit: str) -> Watermark:

@@ -216,6 +216,7 @@ class Catalog:
             average_row_bytes=row_bytes,
             fingerprint=fingerprint(columns, order_columns, where),
             where=where,
+            key_collations=tuple(by_name[k].collation for k in key),
         )
 
     def list_columns(self, name: TableName) -> tuple[ColumnContract, ...]:
@@ -233,7 +234,8 @@ class Catalog:
     def _columns(self, name: TableName) -> list[SourceColumn]:
         rows = self.query(
             "SELECT COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, CHARACTER_MAXIMUM_LENGTH,"
-            " CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, NUMERIC_PRECISION, NUMERIC_SCALE"
+            " CHARACTER_OCTET_LENGTH, CHARACTER_SET_NAME, NUMERIC_PRECISION, NUMERIC_SCALE,"
+            " COLLATION_NAME"
             " FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION",
             (name.schema, name.name),
         )
@@ -255,8 +257,20 @@ class Catalog:
                 scale=_whole(scale),
                 axis_order=axis_order,
                 json_checked=str(column) in checked,
+                collation="" if collation is None else str(collation).lower(),
             )
-            for column, data_type, column_type, nullable, characters, octets, character_set, precision, scale in rows
+            for (
+                column,
+                data_type,
+                column_type,
+                nullable,
+                characters,
+                octets,
+                character_set,
+                precision,
+                scale,
+                collation,
+            ) in rows
         ]
 
     def _json_columns(self, name: TableName) -> frozenset[str]:

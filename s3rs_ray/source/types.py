@@ -73,6 +73,7 @@ class SourceColumn:
         octets: CHARACTER_OCTET_LENGTH: bytes in the column's own character set.
         precision, scale: NUMERIC_PRECISION, NUMERIC_SCALE.
         json_checked: a MariaDB JSON column: a LONGTEXT whose values are checked.
+        collation: COLLATION_NAME; empty where the column is no text.
         axis_order: the server is one (MySQL 8) that swaps the axes of some geometries unless told not to.
     """
 
@@ -87,6 +88,7 @@ class SourceColumn:
     octets: int | None = None
     axis_order: bool = False
     json_checked: bool = False
+    collation: str = ""
 
     @property
     def unsigned(self) -> bool:

@@ -71,6 +71,7 @@ def table(
         estimated_rows=estimated_rows,
         average_row_bytes=100,
         fingerprint=fingerprint(chosen, (cursor, *key)),
+        key_collations=("",) * len(key),
     )
 
 

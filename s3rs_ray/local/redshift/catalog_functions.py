@@ -39,6 +39,7 @@ _STRINGS = [
     _internal("right", f"{_V}, int4", _V, "text_right"),
     _internal("repeat", f"{_V}, int4", _V, "repeat"),
     _internal("replace", f"{_V}, {_V}, {_V}", _V, "replace_text"),
+    _internal("translate", f"{_V}, {_V}, {_V}", _V, "translate"),
     _internal("lpad", f"{_V}, int4, {_V}", _V, "lpad"),
     *(_internal(name, f"{_V}, int4", _V, "text_substr_no_len") for name in ("substring", "substr")),
     *(_internal(name, f"{_V}, int4, int4", _V, "text_substr") for name in ("substring", "substr")),

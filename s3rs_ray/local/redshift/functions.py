@@ -66,7 +66,7 @@ _FUNCTIONS: dict[str, Function] = {
     **_own("ltrim rtrim btrim", 1, 2),
     **_own("len length char_length character_length octet_length", 1),
     **_own("left right repeat", 2),
-    **_own("replace lpad", 3),
+    **_own("replace lpad translate", 3),
     **_own("substring substr", 2, 3),
     **_own("strpos charindex", 2),
     **_own("split_part", 3),

@@ -37,6 +37,10 @@ def statements() -> dict[str, str]:
         "copy by keys": sql.copy_sql(TARGET, "s3://lake/a.manifest", KEYS),
         "count": sql.count_sql(TARGET.staging),
         "repeated keys": sql.repeated_keys_sql(TARGET),
+        "repeated keys of text": sql.repeated_keys_sql(replace(WIDE_KEY, folded=("note",), padded=("note",))),
+        "delete older by a key whose case does not count": sql.delete_older_sql(
+            replace(WIDE_KEY, folded=("note",)), TARGET.newest
+        ),
         "repeated composite keys": sql.repeated_keys_sql(WIDE_KEY),
         "lock ledger": sql.lock_ledger_sql("public"),
         "find load": sql.find_load_sql("public"),

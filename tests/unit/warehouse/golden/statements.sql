@@ -34,6 +34,12 @@ SELECT count(*) FROM "s3rs_stage_parcels"
 -- repeated keys
 SELECT 1 FROM "s3rs_stage_parcels" GROUP BY "id" HAVING count(*) > 1 LIMIT 1
 
+-- repeated keys of text
+SELECT 1 FROM "s3rs_stage_parcels" GROUP BY "id", RTRIM(TRANSLATE("note", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')) HAVING count(*) > 1 LIMIT 1
+
+-- delete older by a key whose case does not count
+DELETE FROM "public"."parcels" USING "s3rs_newest_parcels" WHERE "public"."parcels"."id" = "s3rs_newest_parcels"."id" AND TRANSLATE("public"."parcels"."note", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') = TRANSLATE("s3rs_newest_parcels"."note", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') AND octet_length("public"."parcels"."note") = octet_length("s3rs_newest_parcels"."note") AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_newest_parcels"."update_at")
+
 -- repeated composite keys
 SELECT 1 FROM "s3rs_stage_parcels" GROUP BY "id", "note", octet_length("note") HAVING count(*) > 1 LIMIT 1
 
