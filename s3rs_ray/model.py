@@ -161,6 +161,7 @@ class Column:
         comparison: what is compared after a load.
         compared: the SELECT expression for it, which MySQL counts and orders as the warehouse does its own.
         treatment: exact, widened, as text or as number.
+        note: what its reader in Redshift must know, e.g. a unit.
         nullable: whether the source allows NULL.
         max_bytes: the largest value Redshift takes, where the source may hold a larger one; 0 where all fit.
         unmapped: a predicate that is true of values with characters Unicode does not have, where the column may hold
@@ -176,6 +177,7 @@ class Column:
     comparison: Comparison
     compared: str
     treatment: Treatment = Treatment.EXACT
+    note: str = ""
     nullable: bool = True
     max_bytes: int = 0
     unmapped: str = ""

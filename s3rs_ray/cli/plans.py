@@ -43,14 +43,18 @@ def _show(output: Output, preview: Preview) -> None:
     for reason in (*plan.reasons, *key_notes(plan.table)) if plan else ():
         output.line(f"  {reason}")
     if plan is not None and plan.window is not None:
-        output.line(f"  window: after {_place(plan.window.after.position)} up to {_place(plan.window.upto.position)}")
+        output.line(f"  window: {_after(plan.window.after.position)} up to {_place(plan.window.upto.position)}")
         output.line(f"  rows per chunk: {plan.rows_per_chunk:,}; the table holds about {plan.table.estimated_rows:,}")
     rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value, c.note) for c in preview.columns]
     output.table("columns", ("column", "source", "redshift", "how", "note"), rows)
 
 
+def _after(position: tuple[object, ...]) -> str:
+    return f"after {_place(position)}" if position else "from the beginning"
+
+
 def _place(position: tuple[object, ...]) -> str:
-    return f"({', '.join(map(str, position))})" if position else "the beginning"
+    return f"({', '.join(map(str, position))})"
 
 
 def _preview_json(preview: Preview) -> dict[str, Any]:

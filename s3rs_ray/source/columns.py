@@ -26,8 +26,9 @@ class ColumnContract:
     """One column as ``--dry-run`` lists it.
 
     Attributes:
+        source_type: MySQL's type, and the character set of a text.
         redshift_type: empty where the column is not carried.
-        note: why it is not carried, or what the policies do to some of its values.
+        note: why it is not carried, or how it is read and what becomes of some of its values.
         column: the contract of a column that is carried.
     """
 
@@ -74,26 +75,36 @@ def _describe(column: SourceColumn, policy: Policy) -> ColumnContract:
         return _left_out(column, Treatment.EXCLUDED, "it may hold texts over 65,535 bytes, and long_text is exclude")
     return ColumnContract(
         name=column.name,
-        source_type=column.column_type,
+        source_type=_source_type(column),
         treatment=made.treatment,
         redshift_type=made.redshift_type,
-        note=_policy_note(made),
+        note=_note(made),
         column=made,
     )
 
 
-def _policy_note(column: Column) -> str:
-    notes = []
+def _source_type(column: SourceColumn) -> str:
+    """With the character set, which decides the bytes of a VARCHAR."""
+    return f"{column.column_type} {column.character_set}" if column.character_set else column.column_type
+
+
+def _note(column: Column) -> str:
+    """What its reader must know, and which of its values are changed or refused."""
+    notes = [column.note] if column.note else []
     if column.zero_dates:
         notes.append({"null": "zero dates become NULL", "refuse": "zero dates are refused"}[column.zero_dates])
     if column.max_bytes:
         cut = "cut" if column.long_text is LongText.TRUNCATE else "refused"
         notes.append(f"values over {column.max_bytes:,} bytes are {cut}")
+    if column.nul_bytes:
+        notes.append({"refuse": "NUL bytes are refused", "remove": "NUL bytes are removed"}[column.nul_bytes])
+    if column.unmapped:
+        notes.append("characters that are not in Unicode are refused")
     return "; ".join(notes)
 
 
 def _left_out(column: SourceColumn, treatment: Treatment, note: str) -> ColumnContract:
-    return ColumnContract(name=column.name, source_type=column.column_type, treatment=treatment, note=note)
+    return ColumnContract(name=column.name, source_type=_source_type(column), treatment=treatment, note=note)
 
 
 def refused_name(name: str) -> str:

@@ -169,7 +169,8 @@ def _decimal(column: SourceColumn, policy: Policy) -> Column:
     select = f"CAST({quoted} AS CHAR)"
     if precision > MAX_DECIMAL or scale > MAX_SCALE:
         size = precision + (3 if precision == scale else 2)  # sign and point, and the 0 before a lone point
-        return _column(column, "string", f"VARCHAR({size})", Treatment.AS_TEXT, select)
+        made = _column(column, "string", f"VARCHAR({size})", Treatment.AS_TEXT, select)
+        return replace(made, note="more digits than a DECIMAL has")
     # DECIMAL(19,s) is stored in 8 bytes and overflows at 2^63-1, short of 19 nines.
     declared = 20 if precision == 19 else precision
     treatment = Treatment.EXACT if declared == precision else Treatment.WIDENED
@@ -201,7 +202,7 @@ def _valid_sql(value: str, day: str) -> str:
 def _timestamp(column: SourceColumn, policy: Policy) -> Column:
     """UTC, because the session's time zone is; the one value no calendar has is ``0000-00-00 00:00:00``."""
     made = _column(column, "timestamp[us]", "TIMESTAMP", select=f"NULLIF({quote_name(column.name)},0)")
-    return replace(made, zero_dates=policy.zero_dates)
+    return replace(made, note="in UTC", zero_dates=policy.zero_dates)
 
 
 def _characters(column: SourceColumn, policy: Policy) -> Column:
@@ -256,7 +257,7 @@ def _json(column: SourceColumn, policy: Policy) -> Column:
     made = _whole_text(column, f"CAST({quote_name(column.name)} AS CHAR)", policy)
     if policy.json_form is JsonForm.TEXT:
         return made
-    return replace(made, redshift_type="SUPER", treatment=Treatment.AS_DOCUMENT)
+    return replace(made, redshift_type="SUPER", treatment=Treatment.AS_DOCUMENT, note="parsed by JSON_PARSE")
 
 
 def _whole_text(column: SourceColumn, select: str, policy: Policy) -> Column:
@@ -277,18 +278,21 @@ def _geometry(column: SourceColumn, policy: Policy) -> Column:
     srid = f"ST_SRID({quoted})"
     if policy.geometry is GeometryForm.WKT:
         text = f"ST_AsText({quoted}{order})"
-        return _whole_text(column, f"IF({srid}=0,{text},CONCAT('SRID=',{srid},';',{text}))", policy)
+        made = _whole_text(column, f"IF({srid}=0,{text},CONCAT('SRID=',{srid},';',{text}))", policy)
+        return replace(made, note="WKT, EWKT with a reference system")
     wkb = f"ST_AsBinary({quoted}{order})"
     bytes_ = ",".join(f"{srid}>>{shift}&255" for shift in (0, 8, 16, 24))
     extended = f"CONCAT(SUBSTRING({wkb},1,4),x'20',CHAR({bytes_}),SUBSTRING({wkb},6))"
-    return _varbyte(column, MAX_VARBYTE + 1, Treatment.AS_BINARY, f"IF({srid}=0,{wkb},{extended})")
+    made = _varbyte(column, MAX_VARBYTE + 1, Treatment.AS_BINARY, f"IF({srid}=0,{wkb},{extended})")
+    return replace(made, note="WKB, EWKB with a reference system")
 
 
 def _time(column: SourceColumn, policy: Policy) -> Column:
     """Microseconds as BIGINT: MySQL's TIME runs from -838:59:59 to 838:59:59 and fits no TIME of Redshift."""
     start = "TIMESTAMP'2000-01-01 00:00:00.000000'"
     select = f"TIMESTAMPDIFF(MICROSECOND, {start}, ADDTIME({start}, {quote_name(column.name)}))"
-    return _column(column, "int64", "BIGINT", Treatment.AS_NUMBER, select)
+    made = _column(column, "int64", "BIGINT", Treatment.AS_NUMBER, select)
+    return replace(made, note="microseconds")
 
 
 def _year(column: SourceColumn, policy: Policy) -> Column:

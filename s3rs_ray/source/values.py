@@ -192,10 +192,8 @@ def _may_be_cut(column: Column) -> bool:
 
 
 def row_text(data: pa.Table, table: Table, row: int) -> str:
-    """A row by its key, e.g. ``(ID) = (7)``."""
-    values = ", ".join(repr(v) if isinstance(v, (str, bytes)) else str(v) for v in _key(data, table, row))
-    return f"({', '.join(table.key)}) = ({values})"
-
-
-def _key(data: pa.Table, table: Table, row: int) -> list[object]:
-    return [data.column(name)[row].as_py() for name in table.key]
+    """A row by its key, e.g. ``(ID) = (7)``; by its cursor in a table without a key."""
+    names = table.key or (table.cursor,)
+    values = [data.column(name)[row].as_py() for name in names]
+    shown = ", ".join(repr(v) if isinstance(v, (str, bytes)) else str(v) for v in values)
+    return f"({', '.join(names)}) = ({shown})"

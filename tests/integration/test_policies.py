@@ -196,10 +196,10 @@ def test_dry_run_lists_what_becomes_of_every_column(world: World, tmp_path: Path
     assert [(c["name"], c["redshift"], c["treatment"], c["note"]) for c in plan["columns"][1:]] == [
         ("update_at", "TIMESTAMP", "exact", "zero dates are refused"),
         ("price", "DECIMAL(10,2)", "exact", ""),
-        ("big", "VARCHAR(67)", "as text", ""),
+        ("big", "VARCHAR(67)", "as text", "more digits than a DECIMAL has"),
         ("n", "BIGINT", "widened", ""),
-        ("span", "BIGINT", "as number", ""),
-        ("body", "VARCHAR(65535)", "exact", "values over 65,535 bytes are refused"),
+        ("span", "BIGINT", "as number", "microseconds"),
+        ("body", "VARCHAR(65535)", "exact", "values over 65,535 bytes are refused; NUL bytes are refused"),
         ("d", "DATE", "exact", "zero dates are refused"),
         ("secret", None, "excluded", "by the table's settings"),
         ("ctid", None, "refused", "the name belongs to a system column of Redshift"),

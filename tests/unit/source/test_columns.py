@@ -92,7 +92,22 @@ def test_a_columns_own_policy_wins_over_the_tables_over_the_settings() -> None:
 
 def test_the_listing_says_what_the_policies_do() -> None:
     made = describe([LONG_TEXT, source_column("day", "date")], long_text="truncate")
-    assert [c.note for c in made] == ["values over 65,535 bytes are cut", "zero dates become NULL"]
+    assert [c.note for c in made] == [
+        "values over 65,535 bytes are cut; NUL bytes are refused",
+        "zero dates become NULL",
+    ]
+
+
+def test_the_listing_says_what_a_reader_must_know_and_why_a_text_has_its_size() -> None:
+    old = source_column("g", "varchar(9)", characters=9, character_set="gbk")
+    columns = [source_column("t", "time(3)"), source_column("s", "timestamp"), old, source_column("p", "point")]
+    made = describe(columns, columns={"g": {"nul_bytes": "remove"}})
+    assert [(c.source_type, c.note) for c in made] == [
+        ("time(3)", "microseconds"),
+        ("timestamp", "in UTC; zero dates become NULL"),
+        ("varchar(9) gbk", "NUL bytes are removed; characters that are not in Unicode are refused"),
+        ("point", "WKB, EWKB with a reference system; values over 1,024,000 bytes are refused"),
+    ]
 
 
 def test_settings_of_a_column_that_is_not_there_are_a_mistake() -> None:

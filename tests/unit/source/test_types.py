@@ -105,7 +105,7 @@ def test_every_type_has_one_contract(rule: tuple[str, dict[str, Any], str, str, 
     made = contract(source_column("c", column_type, **sizes))
     comparison, expression = compared(rule)
     assert dataclasses.replace(
-        made, max_bytes=0, unmapped="", zero_dates=None, long_text=None, nul_bytes=None
+        made, max_bytes=0, note="", unmapped="", zero_dates=None, long_text=None, nul_bytes=None
     ) == Column(
         name="c",
         source_type=column_type,

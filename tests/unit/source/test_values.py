@@ -128,6 +128,13 @@ def test_a_row_may_be_as_large_as_copy_takes_and_no_larger(more: int) -> None:
         apply_policies(data, table, None)
 
 
+def test_a_row_of_a_table_without_a_key_is_named_by_its_cursor() -> None:
+    columns = [contract(source_column("seen", "int(11)", nullable=False)), text()]
+    data = pa.table({"seen": [7, 8], "note": ["a", "a\0"]}).cast(arrow_schema(columns))
+    with pytest.raises(IntegrityError, match=r"the row \(seen\) = \(8\) holds a NUL byte"):
+        apply_policies(data, build.table(of=columns, key=(), cursor="seen"), None)
+
+
 def test_a_character_that_is_not_in_unicode_is_refused_with_row_and_column() -> None:
     columns = [contract(source_column("ID", "bigint(20)", nullable=False)), text()]
     data = pa.table({"ID": [7, 8, 9], "note": ["?", "?", "?"]}).cast(arrow_schema(columns))
