@@ -140,4 +140,27 @@ GRANT SELECT ON {s}.late_views, {s}.tables, {s}.encodings TO PUBLIC;
 GRANT USAGE ON SEQUENCE {s}.late_view_ids TO PUBLIC;
 """
 
-VIEWS = _LOADS + _RELATIONS
+# What psql asks for \\d and the like: user tables only, without what the stand-in adds to them.
+_PSQL = """
+CREATE VIEW {s}.psql_pg_namespace AS SELECT * FROM {s}.pg_namespace;
+CREATE VIEW {s}.psql_pg_class AS SELECT oid, {s}.long_name(relname::text) AS relname, relnamespace, relowner, relkind,
+    relpersistence, 0 AS relchecks, false AS relhasindex, false AS relhasrules, false AS relhastriggers,
+    false AS relhasoids, 0::oid AS reltablespace, 0::oid AS reloftype, 0::oid AS reltoastrelid,
+    NULL::text[] AS reloptions
+    FROM pg_catalog.pg_class WHERE relkind IN ('r', 'v') AND relnamespace IN (SELECT oid FROM {s}.pg_namespace
+        UNION ALL SELECT pg_my_temp_schema());
+CREATE VIEW {s}.psql_pg_attribute AS SELECT attrelid, {s}.long_name(attname::text) AS attname, atttypid, atttypmod,
+    attnum, attnotnull, atthasdef, attisdropped, 0::oid AS attcollation, attstorage, -1 AS attstattarget
+    FROM pg_catalog.pg_attribute;
+CREATE VIEW {s}.psql_pg_attrdef AS SELECT * FROM pg_catalog.pg_attrdef;
+CREATE VIEW {s}.psql_pg_type AS SELECT oid, 0::oid AS typcollation FROM pg_catalog.pg_type;
+CREATE VIEW {s}.psql_pg_collation AS SELECT oid, collname FROM pg_catalog.pg_collation;
+CREATE VIEW {s}.psql_pg_constraint AS SELECT * FROM pg_catalog.pg_constraint WHERE false;
+CREATE VIEW {s}.psql_pg_inherits AS SELECT * FROM pg_catalog.pg_inherits WHERE false;
+CREATE FUNCTION {s}.psql_expression(pg_node_tree, oid, bool) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT regexp_replace(pg_get_expr($1, $2, $3), '{s}[.]"?varchar"?', 'character varying', 'g') $$;
+GRANT SELECT ON {s}.psql_pg_namespace, {s}.psql_pg_class, {s}.psql_pg_attribute, {s}.psql_pg_attrdef, {s}.psql_pg_type,
+    {s}.psql_pg_collation, {s}.psql_pg_constraint, {s}.psql_pg_inherits TO PUBLIC;
+"""
+
+VIEWS = _LOADS + _RELATIONS + _PSQL

@@ -12,6 +12,7 @@ from s3rs_ray.local.redshift.changes import Changes
 from s3rs_ray.local.redshift.copy_grammar import CopyGrammar
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
 from s3rs_ray.local.redshift.permissions import Permissions
+from s3rs_ray.local.redshift.psql import catalog_query
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
 from s3rs_ray.local.redshift.tokens import Kind, Token, quote_literal, quote_name
 
@@ -98,6 +99,9 @@ class Gate(Permissions, Changes):
         return form()
 
     def _select_statement(self) -> Forward:
+        asked_by_psql = catalog_query(self.tokens)
+        if asked_by_psql is not None:
+            return Forward(sql=asked_by_psql, kind="select")
         text = self.query()
         self.expect_end()
         self.check_relations()

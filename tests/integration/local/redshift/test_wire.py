@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pyarrow as pa
 import pytest
 import redshift_connector
@@ -94,6 +95,47 @@ def test_psql(standin: StandIn, schema: str, lake: Lake) -> None:
     )  # fmt: skip
     assert done.stderr == ""
     assert done.stdout.splitlines() == ["CREATE TABLE", "COPY", "INSERT 0 1", "1|", "2|", "3|616263", "3"]
+
+
+def test_psql_describes_tables(standin: StandIn, run: Run, schema: str) -> None:
+    """psql as it comes, of any version since 15: \\dt, \\dv, \\d of a table and of a view, \\dn."""
+    long = "n" * 70
+    run(
+        f"CREATE TABLE {schema}.t (a BIGINT NOT NULL, b VARCHAR(9) DEFAULT 'x', c DECIMAL(9,2), {long} INT) DISTKEY (a)"
+    )
+    run(f"CREATE VIEW {schema}.v AS SELECT a, b FROM {schema}.t")
+    asked = (rf"\dt {schema}.*", rf"\dv {schema}.*", rf"\d {schema}.t", rf"\d {schema}.v", r"\dn s_*")
+    done = psql(standin, *(word for command in asked for word in ("-c", command)))
+    owner = standin.account.user
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        f"{schema}|t|table|{owner}",
+        f"{schema}|v|view|{owner}",
+        "a|bigint||not null|",
+        "b|character varying(9)|||'x'::character varying",
+        "c|numeric(9,2)|||",
+        f"{long}|integer|||",
+        "a|bigint|||",
+        "b|character varying(9)|||",
+        f"{schema}|{owner}",
+    ]
+    every = psql(standin, "-c", r"\dt *.*", "-c", r"\dn")
+    assert f"{schema}|t|table" in every.stdout
+    assert "redshift_standin" not in every.stdout + every.stderr
+
+
+def test_libpq_over_tls(standin: StandIn) -> None:
+    """What psql is built on, with a certificate that is verified; the wheel's own psql has no TLS."""
+    account = standin.account
+    where = (
+        f"host=127.0.0.1 port={standin.port} dbname={account.database} user={account.user} "
+        f"password={account.password} sslmode=verify-full"
+    )
+    with psycopg.connect(f"{where} sslrootcert={standin.certificate}", autocommit=True) as connection:
+        assert connection.pgconn.ssl_in_use
+        assert connection.execute("SELECT 1").fetchall() == [(1,)]
+    with pytest.raises(psycopg.OperationalError, match="certificate"):
+        psycopg.connect(where)
 
 
 def test_several_statements_at_once_are_one_transaction(standin: StandIn, schema: str) -> None:

@@ -218,6 +218,16 @@ REFUSED = [
     ("CREATE TABLE t (a DECIMAL(10,11))", "22023"),
     ("CREATE TABLE t (LIKE u) DISTSTYLE ALL", "42601"),
     ("CREATE TEMP TABLE s.t (a INT)", "42P16"),
+    # psql's questions have no way round the gate
+    ("SELECT * FROM pg_catalog.pg_class c, t", "42P01"),
+    ("SELECT * FROM pg_catalog.pg_class c JOIN t ON true", "42P01"),
+    ("SELECT * FROM pg_catalog.pg_class c, (SELECT * FROM t) x", "42P01"),
+    ("SELECT * FROM pg_catalog.pg_authid", "42P01"),
+    ("SELECT pg_read_file('x') FROM pg_catalog.pg_class", "0A000"),
+    ("SELECT pg_catalog.pg_read_file('x') FROM pg_catalog.pg_class", "0A000"),
+    ("SELECT 'x'::pg_catalog.jsonb FROM pg_catalog.pg_class", "0A000"),
+    ("SELECT oid INTO x FROM pg_catalog.pg_class", "42601"),
+    ("SELECT * FROM t WHERE a IN (SELECT relname FROM pg_catalog.pg_class)", "42P01"),
     # AWS documentation: QUALIFY; without an alias the word is taken for one
     ("SELECT * FROM t QUALIFY row_number() OVER (ORDER BY a) = 1", "42601"),
     ("SELECT DISTINCT a FROM t x QUALIFY row_number() OVER (ORDER BY a) = 1", "0A000"),
