@@ -425,6 +425,39 @@ class Load:
     seconds: dict[str, float] = field(default_factory=dict)
 
 
+_MIDNIGHT = "0000-00-00 00:00:00.000000"
+
+
+def order_value(value: KeyValue) -> int | Decimal | bytes | str:
+    """A value that Python orders as MySQL does, among those of one column; texts of keys have none.
+
+    Times are written out to the microsecond: days count as their midnight, and dates no calendar has, which come as
+    texts, take their place among the others.
+    """
+    match value:
+        case dt.datetime():
+            return value.isoformat(sep=" ", timespec="microseconds")
+        case dt.date():
+            return value.isoformat() + _MIDNIGHT[10:]
+        case str():
+            return value + _MIDNIGHT[len(value) :]
+    return value
+
+
+def is_reached(position: Position, by: Position) -> bool:
+    """Whether ``position`` is certainly at or before ``by`` in an update order, ``(cursor, *key)``.
+
+    MySQL orders texts by their collation, which Python does not know: behind two texts that differ nothing is certain.
+    """
+    for place, (ours, theirs) in enumerate(zip(position, by, strict=False)):
+        if place and isinstance(ours, str) and ours != theirs:
+            return False
+        left, right = order_value(ours), order_value(theirs)
+        if left != right:
+            return left < right  # type: ignore[operator]  # of one column, so of one kind
+    return len(position) <= len(by)
+
+
 def format_position(position: Position) -> list[object]:
     """A position as JSON: integers and texts as they are, other kinds named."""
     return [format_value(v) for v in position]

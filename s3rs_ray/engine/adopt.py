@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from itertools import groupby
 
 from ..errors import IntegrityError
 from ..ledger.changes import Adopt
 from ..ledger.document import cursor_text
 from ..ledger.state import MANUAL, TableState
-from ..model import DataFile, Position, TableName, Watermark
+from ..model import DataFile, Position, TableName, Watermark, is_reached
 from ..storage.layout import parse_data_key, table_prefix
 from ..storage.s3 import ObjectStore
 from .context import Hold
@@ -47,32 +46,30 @@ def gapless(written: list[WrittenFile], start: Watermark) -> list[DataFile]:
     moved. Of a run that was not finished, only the first files without a hole among them count. Rows whose cursor is
     NULL belong to no place in the order: they are taken of every run that ends at the position or behind it.
     """
-    position = _comparable(start.position)
+    position = start.position
     chosen: list[DataFile] = []
     ordered = sorted(written, key=lambda w: (w.file.run_id, w.file.ordinal))
     for run_id, group in groupby(ordered, key=lambda w: w.file.run_id):
         members = list(group)
         files = [w.file for n, w in enumerate(members) if w.file.ordinal == n]
-        reached = max((_comparable(f.reaches.position) for f in files if f.reaches is not None), default=None)
+        reached = next((f.reaches.position for f in reversed(files) if f.reaches is not None), None)
+        if reached is None:
+            continue
+        beyond = not is_reached(reached, position)
         nulls = [f for f in files if f.null_horizon is not None]
-        if reached is None or reached < position or (reached == position and not nulls):
+        if not beyond and (not nulls or not is_reached(position, reached)):
             continue
         _require_joined(run_id, members[0].window_after, position)
-        if reached > position:
+        if beyond:
             rows = (f for f in files if f.null_horizon is None)
-            chosen += [f for f in rows if f.reaches is None or _comparable(f.reaches.position) > position]
+            chosen += [f for f in rows if f.reaches is None or not is_reached(f.reaches.position, position)]
         chosen += nulls
         position = reached
     return chosen
 
 
-def _comparable(position: Position) -> Position:
-    """Whole days as their midnight: the watermark of a DATE cursor, set by hand, is a time."""
-    return tuple(dt.datetime.combine(v, dt.time()) if type(v) is dt.date else v for v in position)
-
-
 def _require_joined(run_id: str, after: Position, position: Position) -> None:
-    if _comparable(after) > position:
+    if not is_reached(after, position):
         begin = cursor_text(Watermark(position=position)) or "the beginning"
         raise IntegrityError(
             f"the files on S3 leave a gap: run {run_id} starts behind {cursor_text(Watermark(position=after))},"

@@ -10,7 +10,7 @@ from ..errors import ConfigError, SchemaDrift
 from ..ledger.apply import apply
 from ..ledger.changes import Abandon
 from ..ledger.state import OpenRun, TableState
-from ..model import Chunk, KeyValue, RangeOrder, Strategy, Table, Watermark, Window
+from ..model import Chunk, KeyValue, RangeOrder, Strategy, Table, Watermark, Window, is_reached
 from ..source.chunks import PRIMARY
 from ..source.collations import ignores_blanks, ignores_case, ignores_more
 from ..source.horizon import UNITS
@@ -259,10 +259,7 @@ def furthest(upto: Watermark, extracted: Watermark) -> Watermark:
     """A window's end that never lies before what was extracted, as a look-back alone could find."""
     if upto.cursor is None or extracted.cursor is None:
         return upto
-    ours, theirs = upto.cursor, extracted.cursor
-    if isinstance(ours, str) or isinstance(theirs, str):  # dates no calendar has: texts sort as dates do
-        ours, theirs = str(ours), str(theirs)
-    return upto if (ours,) >= (theirs,) else extracted
+    return upto if is_reached(extracted.position[:1], upto.position[:1]) else extracted
 
 
 def drop_stale_run(state: TableState, table: Table) -> tuple[TableState, str]:

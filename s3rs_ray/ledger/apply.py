@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import LeaseLost, LedgerError, TableBusy
-from ..model import DataFile, KeyValue, Mode, TableName, Watermark
+from ..model import DataFile, KeyValue, Mode, TableName, Watermark, is_reached
 from .changes import (
     Abandon,
     Acquire,
@@ -163,7 +163,8 @@ def _begin(state: TableState, change: Begin) -> TableState:
     _require(state.run is None, state, "a run is open already")
     _require(change.found == state.extracted, state, "the watermark has moved since the plan was made")
     starts, found = change.run.window.after.position, change.found.position
-    _require(starts == found or starts[:1] < found[:1], state, "the window starts behind the watermark")
+    before = starts[:1] != found[:1] and is_reached(starts[:1], found[:1])
+    _require(starts == found or before, state, "the window starts behind the watermark")
     return replace(
         state,
         run=change.run,

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import TypeVar
 
 import orjson
@@ -27,7 +28,7 @@ from ..errors import (
     WarehouseError,
     WarehouseUnavailable,
 )
-from ..model import Load, Manifest, TableName, Watermark, format_position, parse_position
+from ..model import Load, Manifest, Position, TableName, Watermark, format_position, is_reached, parse_position
 from . import sql
 from .copying import copy_into_staging
 from .drift import alterations
@@ -249,10 +250,21 @@ def format_reached(watermark: Watermark) -> str:
 
 
 def find_reached(warehouse: Warehouse, schema: str, table: TableName, target: str) -> Watermark | None:
-    """How far the loads of a table reached in the newest generation; None when it was never loaded."""
+    """How far the loads of a table reached in the newest generation; None when it was never loaded.
+
+    Where only MySQL knows which of two keys of one cursor value comes last, the watermark stands before all its rows.
+    """
     rows = warehouse.query(sql.reached_sql(schema), (str(table), target))
     positions = [parse_position(orjson.loads(str(reached))) for reached, generation in rows if generation == rows[0][1]]
-    return Watermark(position=max(positions)) if positions else None
+    if not positions:
+        return None
+    return Watermark(position=reduce(_further, positions))
+
+
+def _further(one: Position, other: Position) -> Position:
+    if is_reached(one, other):
+        return other
+    return one if is_reached(other, one) else one[:1]
 
 
 @contextmanager

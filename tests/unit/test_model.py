@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3rs_ray.model import KeyRange, Table, TableName, Watermark
+from s3rs_ray.model import KeyRange, Position, Table, TableName, Watermark, is_reached
 from tests.support import build
 
 
@@ -101,3 +102,38 @@ def test_the_nouns_cannot_be_changed() -> None:
     table: Table = build.table()
     with pytest.raises(dataclasses.FrozenInstanceError):
         table.cursor = "other"  # type: ignore[misc]
+
+
+DAY = dt.date(2026, 1, 31)
+NIGHT = dt.datetime(2026, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("position", "by", "reached"),
+    [
+        ((), (), True),
+        ((), (1,), True),
+        ((1,), (), False),
+        ((1,), (1, 5), True),
+        ((1, 5), (1,), False),
+        ((1, 5), (1, 5), True),
+        ((1, 4), (1, 5), True),
+        ((1, 6), (1, 5), False),
+        ((1, 6), (2, 5), True),
+        ((1, "a"), (1, "a"), True),
+        ((1, "a"), (1, "b"), False),
+        ((1, "b"), (1, "a"), False),
+        ((1, "b"), (2, "a"), True),
+        ((1, 2, "b"), (1, 3, "a"), True),
+        ((1, b"a"), (1, b"b"), True),
+        ((DAY,), (NIGHT,), True),
+        ((NIGHT,), (DAY,), True),
+        ((NIGHT,), (NIGHT.replace(microsecond=1),), True),
+        (("0000-00-00 00:00:00",), (NIGHT,), True),
+        (("0000-00-00",), (DAY,), True),
+        ((NIGHT,), ("0000-00-00 00:00:00",), False),
+        (("2026-00-31",), (DAY,), True),
+    ],
+)
+def test_a_position_is_reached_where_that_is_certain(position: Position, by: Position, reached: bool) -> None:
+    assert is_reached(position, by) is reached

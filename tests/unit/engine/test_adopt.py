@@ -19,7 +19,7 @@ from tests.support.build import Applied, mark
 
 def written(run_id: str, after: Position, *ends: Position | None) -> list[WrittenFile]:
     """The files of a run whose window starts at ``after``; None where a file reaches nothing (ranges of the key)."""
-    cuts = [after or None, *((n,) for n in range(1, len(ends) + 1))]
+    cuts = [after[:1] or None, *((n,) for n in range(1, len(ends) + 1))]
     chunks = build.run_chunks(run_id, cuts, of=build.window(after, (99,)), columns=("c",))
     return [
         WrittenFile(
@@ -114,6 +114,26 @@ def test_a_cursor_of_whole_days_may_stand_behind_a_watermark_set_by_hand_as_a_ti
     files = written("r1", (), *((d, 1) for d in days))
     start = Watermark(position=(dt.datetime(2026, 1, 20),))
     assert chosen(files, start) == ["r1/1", "r1/2"]
+
+
+def test_keys_of_text_are_not_ordered_here_so_that_no_run_is_passed_over() -> None:
+    """'b' comes before 'C' where case does not count; Python says otherwise."""
+    first, second = written("r1", (), (1, "a"), (1, "b")), written("r2", (1, "b"), (1, "C"))
+    assert chosen(first + second) == ["r1/0", "r1/1", "r2/0"]
+    assert chosen(first + second, Watermark(position=(1, "b"))) == ["r2/0"]
+
+
+def test_a_run_that_does_not_certainly_begin_where_the_watermark_stands_is_a_gap() -> None:
+    with pytest.raises(IntegrityError, match="leave a gap"):
+        gapless(written("r2", (1, "b"), (2, "c")), Watermark(position=(1, "C")))
+
+
+def test_dates_no_calendar_has_take_their_place_among_the_others() -> None:
+    day = dt.datetime(2026, 1, 1)
+    files = written("r1", (), ("0000-00-00 00:00:00", 5), (day, 1))
+    assert chosen(files) == ["r1/0", "r1/1"]
+    assert chosen(files, Watermark(position=("0000-00-00 00:00:00", 5))) == ["r1/1"]
+    assert chosen(files, Watermark(position=(day, 1))) == []
 
 
 def test_nothing_on_s3_is_nothing_to_take() -> None:
