@@ -174,12 +174,15 @@ def snapshot_sql(table: Table, chunk: Chunk) -> list[str]:
     ]
 
 
-def select_sql(table: Table, chunk: Chunk, *, guarded: bool = False, counted: bool = False) -> str:
+def select_sql(
+    table: Table, chunk: Chunk, *, guarded: bool = False, marked: bool = False, counted: bool = False
+) -> str:
     """The one query that reads a chunk: every column by its own expression, named, in the table's order.
 
     Args:
         guarded: dates no calendar has become NULL, and the NULLs that are the source's own are counted beside them.
             The guard doubles what a date costs to read; without it ConnectorX panics on most such dates.
+        marked: every row says which of its texts, if any, is not in Unicode.
         counted: every row says how many the snapshot of :func:`snapshot_sql` holds.
     """
     expressions = [
@@ -191,7 +194,7 @@ def select_sql(table: Table, chunk: Chunk, *, guarded: bool = False, counted: bo
         if columns:
             expressions.append("+".join(f"ISNULL({name})" for name in columns) + f" AS {alias}")
     unmapped = [f"WHEN {c.unmapped} THEN {number}" for number, c in enumerate(table.columns, 1) if c.unmapped]
-    if unmapped:
+    if marked and unmapped:
         expressions.append(f"CASE {' '.join(unmapped)} ELSE 0 END AS {UNMAPPED_ALIAS}")
     if counted:
         expressions.append(f"CAST(@{ROWS_ALIAS} AS SIGNED) AS {ROWS_ALIAS}")

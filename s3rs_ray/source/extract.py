@@ -16,7 +16,7 @@ from ..model import Adjusted, Chunk, Column, Table, TableName
 from .catalog import Endpoint
 from .chunks import NULL_DATES_ALIASES, ROWS_ALIAS, UNMAPPED_ALIAS, looks_rows_up, select_sql, snapshot_sql
 from .types import arrow_schema
-from .values import apply_policies, before_year_one, require_unicode
+from .values import apply_policies, before_year_one, holds_mark, require_unicode
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,8 @@ def read_chunk(
 
 _impossible_dates: set[tuple[TableName, str]] = set()
 """The tables, with their contracts' fingerprints, in which this process met a date no calendar has."""
+_doubtful_texts: set[tuple[TableName, str]] = set()
+"""Those in which it met a question mark that may stand for a character Unicode does not have."""
 
 
 def _read_rows(table: Table, chunk: Chunk, read: Callable[[str], pa.Table], *, counted: bool) -> tuple[pa.Table, bool]:
@@ -75,20 +77,29 @@ def _read_rows(table: Table, chunk: Chunk, read: Callable[[str], pa.Table], *, c
 
     Almost no table holds one, and the guard doubles what a date costs: it is left out until one is met. Without it
     ConnectorX panics on all of them but those of the year 0 (measured for every kind), which are looked for here.
+    Likewise the marks of texts Unicode does not have, which cost as much as some columns: a question mark is met first.
     """
     known = (table.name, table.fingerprint)
-    if known not in _impossible_dates:
+    while True:
+        guarded, marked = known in _impossible_dates, known in _doubtful_texts
         try:
-            raw = read(select_sql(table, chunk, counted=counted))
+            raw = read(select_sql(table, chunk, guarded=guarded, marked=marked, counted=counted))
         except SourceError as exc:
-            if DATE_PANIC not in exc.message:
+            if guarded or DATE_PANIC not in exc.message:
                 raise
+            met = True
         else:
-            if not any(before_year_one(raw.column(i)) for i, c in enumerate(table.columns) if c.zero_dates):
-                return raw, False
-        log.info("%s holds a date that no calendar has: chunk %d is read again with a guard", table.name, chunk.ordinal)
-        _impossible_dates.add(known)
-    return read(select_sql(table, chunk, guarded=True, counted=counted)), True
+            met = not guarded and any(
+                before_year_one(raw.column(i)) for i, c in enumerate(table.columns) if c.zero_dates
+            )
+        if met:
+            log.info("%s holds a date that no calendar has: chunk %d is read again", table.name, chunk.ordinal)
+            _impossible_dates.add(known)
+        elif not marked and any(holds_mark(raw.column(i)) for i, c in enumerate(table.columns) if c.unmapped):
+            log.info("%s holds question marks: chunk %d is read again to tell which", table.name, chunk.ordinal)
+            _doubtful_texts.add(known)
+        else:
+            return raw, guarded
 
 
 def source_url(settings: Settings, endpoint: Endpoint) -> str:

@@ -47,6 +47,11 @@ def apply_policies(data: pa.Table, table: Table, source_nulls: SourceNulls | Non
     return data, adjusted
 
 
+def holds_mark(values: pa.ChunkedArray) -> bool:
+    """Whether a text holds what MySQL sends for a character Unicode does not have, or the same of its own."""
+    return any(pc.any(pc.match_substring(values, mark)).as_py() for mark in "?\ufffd")
+
+
 def require_unicode(data: pa.Table, table: Table, marks: pa.ChunkedArray) -> None:
     """Raises IntegrityError when a mark names a column (from 1 on) whose text Unicode does not have."""
     if not (pc.max(marks).as_py() or 0):

@@ -99,6 +99,7 @@ def test_statements_read_as_they_were_reviewed() -> None:
         "select of a text that may hold strays": chunks.select_sql(
             build.table(of=[contract(source_column("c", "varchar(9)", characters=9, character_set="gbk"))]),
             chunk(middle, of),
+            marked=True,
             counted=True,
         ),
         "count": chunks.count_sql(table, of, middle),

@@ -18,7 +18,7 @@ from s3rs_ray.errors import IntegrityError, SourceError
 from s3rs_ray.model import Column, TableName
 from s3rs_ray.source.catalog import Endpoint
 from s3rs_ray.source.extract import _read_rows, conform, read_chunk, session_sql, source_url
-from s3rs_ray.source.types import contract
+from s3rs_ray.source.types import SourceColumn, contract
 from s3rs_ray.storage.parquet import write_parquet
 from tests.support import build
 from tests.support.build import source_column
@@ -221,6 +221,26 @@ def test_a_table_is_read_with_the_guard_once_a_date_no_calendar_has_is_met(
     assert reader.guarded == [False, False, True, True]
     other = Reader()
     assert not read_rows(other, name + " of another table")
+
+
+def test_texts_are_looked_at_once_a_question_mark_is_met_where_it_may_stand_for_another_character() -> None:
+    old, new = (source_column("c", "varchar(9)", characters=9, character_set=name) for name in ("gbk", "utf8mb4"))
+    asked: list[bool] = []
+
+    def read(name: str, column: SourceColumn, text: str | None) -> list[bool]:
+        def answer(query: str) -> pa.Table:
+            asked.append("s3rs_unmapped" in query)
+            return pa.table({"c": pa.chunked_array([pa.array([None, text], pa.string())])})
+
+        asked.clear()
+        of = build.window((), (dt.datetime(2026, 1, 1), 1))
+        chunk = build.run_chunks("r", [None, None], of=of, columns=("update_at", "ID"))[0]
+        _read_rows(build.table(name=TableName("texts", name), of=[contract(column)]), chunk, answer, counted=False)
+        return list(asked)
+
+    assert [read("a", old, text) for text in ("x", None, "x?", "y")] == [[False], [False], [False, True], [True]]
+    assert read("b", old, "\ufffd") == [False, True]
+    assert read("c", new, "?") == [False]
 
 
 def test_any_other_failure_is_told_and_no_guard_tried() -> None:
