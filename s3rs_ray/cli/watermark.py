@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import uuid
 from typing import Any
 
 import click
 
 from ..config import Settings
+from ..engine.by_hand import place_by_hand
 from ..engine.rebuild import rebuild
 from ..engine.tasks import open_ledger, open_store
-from ..errors import UsageError
 from ..ledger.changes import SetWatermark
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
-from ..model import KeyValue, TableName, Watermark, format_position
+from ..model import TableName, Watermark, format_position
 from .output import Output
 from .session import Session
 
@@ -61,17 +60,20 @@ def list_command(session: Session) -> None:
     epilog="Example:  s3rs-ray watermark set -t settlement.settlement_claim_detail --timestamp '2026-01-31 00:00:00'",
 )
 @TABLE
-@click.option("--timestamp", required=True, help="Cursor value: 'YYYY-MM-DD HH:MM:SS[.ffffff]'.")
+@click.option("--timestamp", required=True, help="Cursor value: 'YYYY-MM-DD HH:MM:SS[.ffffff]', the day of a DATE; of "
+              "an integer the time in UTC or the number itself.")  # fmt: skip
 @click.option("--id", "key", type=int, help="Key of the last row done at that time; without it, rows of that very "
               "time are carried again.")  # fmt: skip
 @click.pass_obj
 def set_command(session: Session, table: str, timestamp: str, key: int | None) -> None:
     """Move a table's watermark by hand.
 
-    What lies behind it counts as done. `sync --redshift-only` then loads the files extracted after it.
+    What lies behind it counts as done. `sync --redshift-only` then loads the files extracted after it. What the cursor
+    holds is read from the last run's record on S3; of a table that was never run, from MySQL.
     """
-    position: tuple[KeyValue, ...] = (_parse_cursor(timestamp),) if key is None else (_parse_cursor(timestamp), key)
-    _move(session, table, Watermark(position=position))
+    settings = session.settings()
+    _, name = _open(settings, table)
+    _move(session, table, place_by_hand(settings, open_store(settings), name, timestamp, key))
 
 
 @group.command("reset", epilog="Example:  s3rs-ray watermark reset -t settlement.settlement_claim_detail")
@@ -120,19 +122,6 @@ def _open(settings: Settings, table: str) -> tuple[Ledger, TableName]:
     if table and "." not in table:
         settings.require("DB_DATABASE")
     return open_ledger(settings), TableName.parse(table, settings.db_database)
-
-
-def _parse_cursor(text: str) -> dt.datetime:
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is not None:
-        raise UsageError(
-            f"--timestamp {text!r} is not a time of the form 'YYYY-MM-DD HH:MM:SS[.ffffff]'",
-            hint="give it as the cursor column holds it, without a time zone",
-        )
-    return moment
 
 
 def _show(output: Output, state: TableState, *, show_files: bool) -> None:

@@ -18,7 +18,7 @@ from ..ledger.state import Sealed, TableState
 from ..model import DataFile, Load, Manifest, Mode, Table, TableName
 from ..source.collations import ignores_blanks, ignores_case
 from ..source.columns import long_name
-from ..storage.layout import format_manifest_key, format_run_key
+from ..storage.layout import CONTRACT, format_manifest_key, format_run_key
 from ..storage.manifest import copy_manifest, load_id
 from ..storage.s3 import current_keys
 from ..tunnel import open_warehouse_tunnel
@@ -242,7 +242,7 @@ class Loading:
     def _contract(self, file: DataFile) -> Table:
         """The table as it was when the file was written."""
         if file.fingerprint not in self.contracts:
-            key = format_run_key(self.hold.table, file.run_id, "table.json")
+            key = format_run_key(self.hold.table, file.run_id, CONTRACT)
             written = parse_contract(self.hold.run.store.get(key).body, key)
             if written.fingerprint != file.fingerprint:
                 raise SchemaDrift(f"{key} does not describe the file {file.key}", hint="extract the table anew")

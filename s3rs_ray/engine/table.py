@@ -16,7 +16,7 @@ from ..ledger.state import OpenRun, TableState
 from ..model import Adjusted, Chunk, DataFile, NullCursors, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.horizon import find_horizon
-from ..storage.layout import format_run_id, format_run_key, parse_run_time
+from ..storage.layout import CONTRACT, format_run_id, format_run_key, parse_run_time
 from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
@@ -318,7 +318,7 @@ def _begin(hold: Hold, plan: TablePlan) -> TableState:
     """Makes the plan durable before any work: the contract as an object, the window in the state."""
     assert plan.window is not None
     run_id = _new_run_id(hold)
-    key = format_run_key(hold.table, run_id, "table.json")
+    key = format_run_key(hold.table, run_id, CONTRACT)
     _write_contract(hold.run.store, key, format_contract(plan.table))
     return hold.commit(
         Begin(

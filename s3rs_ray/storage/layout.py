@@ -19,6 +19,8 @@ _ESCAPED = re.compile(rb"!([0-9A-F]{2})")
 STATE_PREFIX = "watermark/tables/"
 MANIFEST_PREFIX = "manifests/"
 RUN_PREFIX = "runs/"
+CONTRACT = "table.json"
+"""The object of a run that says under which contract its files were written."""
 
 
 def format_table(table: TableName) -> str:

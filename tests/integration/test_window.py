@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 import pytest
 
+from s3rs_ray.engine.by_hand import place_by_hand
 from s3rs_ray.engine.events import Status
+from s3rs_ray.engine.tasks import open_store
+from s3rs_ray.errors import ConfigError, UsageError
+from s3rs_ray.ledger.changes import SetWatermark
 
 if TYPE_CHECKING:
     from s3rs_ray.local.stack import LocalStack
@@ -150,3 +154,52 @@ def test_a_look_back_reads_rows_that_were_written_late(world: World) -> None:
     world.execute("INSERT INTO t VALUES (200, 'tie', '2026-01-01 00:09:00')")
     world.sync_one("t", settings)
     assert world.target_rows("t", "count(*)", "WHERE id = 200") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("cursor", "unit", "values", "by_hand", "says"),
+    [
+        ("DATE NOT NULL", "", ["2026-01-01", "2026-01-02", "2026-01-03"], "2026-01-02", "holds whole days"),
+        ("INT NOT NULL", "seconds", [1767225600, 1767312000, 1767398400], "2026-01-02", None),
+        ("INT NOT NULL", "seconds", [1767225600, 1767312000, 1767398400], "1767312000", None),
+        ("BIGINT NOT NULL", "milliseconds", [1, 1767312000500, 1767398400000], "2026-01-02 00:00:00.5", None),
+        ("DATETIME(6) NOT NULL", "", ["2026-01-01", "2026-01-02 03:04:05.000006", "2026-01-03"], None, "is not a time"),
+        ("TIMESTAMP NOT NULL", "", ["2026-01-01", "2026-01-02", "2026-01-03"], "2026-01-02", "is not a time"),
+    ],
+    ids=["date", "seconds", "number", "milliseconds", "datetime6", "timestamp"],
+)
+def test_a_watermark_set_by_hand_is_of_the_cursors_own_kind(
+    world: World, cursor: str, unit: str, values: list[Any], by_hand: str | None, says: str | None
+) -> None:
+    make(world, cursor)
+    settings = utc(world, backup_cursor_unit=unit)
+    world.execute("SET SESSION time_zone = '+00:00'")
+    world.execute("INSERT INTO t VALUES (%s, 'x', %s)", list(enumerate(values, 1)))
+    store, name = open_store(settings), world.name("t")
+
+    def move(place: str, key: int | None = None) -> None:
+        mark = place_by_hand(settings, store, name, place, key)
+        world.ledger().commit(name, [SetWatermark(watermark=mark, generation=place)])
+
+    move(by_hand or values[1])  # as the source says, before any run
+    assert world.sync_one("t", settings).rows_loaded == 2
+    move(by_hand or values[1], 2)  # as the run's record says
+    assert world.sync_one("t", settings).rows_loaded == 1
+    assert world.sync_one("t", settings.model_copy(update={"backup_lookback_seconds": 2 * 86400})).rows_loaded > 1
+    if says:
+        with pytest.raises(UsageError, match=says):
+            place_by_hand(
+                settings, store, name, "2026-01-02 12:00:00+01:00" if "time" in says else by_hand + " 12:00", 1
+            )
+
+
+def test_a_key_that_is_no_integer_is_not_set_by_hand(world: World) -> None:
+    world.execute("CREATE TABLE t (k VARCHAR(9) PRIMARY KEY, update_at INT NOT NULL, KEY (update_at))")
+    with pytest.raises(UsageError, match=r"the key of .* is k, not one integer column"):
+        place_by_hand(world.settings, open_store(world.settings), world.name("t"), "5", 1)
+    world.execute("ALTER TABLE t ADD COLUMN day DATE")
+    by_day = world.settings.model_copy(update={"backup_cursor_column": "day"})
+    with pytest.raises(UsageError, match="--timestamp 5: the cursor day of"):
+        place_by_hand(by_day, open_store(by_day), world.name("t"), "5", None)
+    with pytest.raises(ConfigError, match="is an integer"):
+        place_by_hand(world.settings, open_store(world.settings), world.name("t"), "2026-01-01", None)
