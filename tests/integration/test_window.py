@@ -189,7 +189,7 @@ def test_a_watermark_set_by_hand_is_of_the_cursors_own_kind(
     if says:
         with pytest.raises(UsageError, match=says):
             place_by_hand(
-                settings, store, name, "2026-01-02 12:00:00+01:00" if "time" in says else by_hand + " 12:00", 1
+                settings, store, name, "2026-01-02 12:00:00+01:00" if "time" in says else f"{by_hand} 12:00", 1
             )
 
 
