@@ -19,7 +19,9 @@ from .sql import statement_timeout_sql
 log = logging.getLogger(__name__)
 
 CONFLICT_CODES = frozenset({"40001", "40P01"})
-CONFLICT_TEXTS = ("1023", "1018", "Serializable isolation violation")
+CONFLICT_NUMBERS = frozenset({"1023", "1018"})
+CONFLICT_TEXTS = ("Serializable isolation violation", "conflict with concurrent transaction")
+"""What Redshift says of a conflict: a number as the whole message, or one of the texts in it."""
 LOGIN_CODES = frozenset({"28000", "28P01"})
 LOST = (OSError, struct.error, AttributeError)
 """What a dead socket looks like inside the driver, besides its own InterfaceError."""
@@ -183,6 +185,6 @@ def _server_error(fields: dict[str, str], shown: str) -> WarehouseError:
     detail = fields.get("D", "").strip()
     message = f"Redshift refused the statement: {text}" + (f" ({' '.join(detail.split())})" if detail else "")
     context = {"code": code, "statement": shown[:2000]}
-    if code in CONFLICT_CODES or any(t in text for t in CONFLICT_TEXTS):
+    if code in CONFLICT_CODES or text.strip() in CONFLICT_NUMBERS or any(t in message for t in CONFLICT_TEXTS):
         return LoadConflict(message, hint="the transaction is tried again", context=context)
     return WarehouseError(message, hint="look at the statement with --debug", context=context)

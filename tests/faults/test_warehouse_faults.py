@@ -35,6 +35,12 @@ SURVIVED = {
     "connection lost before COMMIT": Fault(point="before_commit", action="drop", skip=1),
     "reply to every COMMIT lost": Fault(point="after_commit", action="drop", times=3),
     "1023 on the merge, three times": Fault(point="statement", action="conflict", match="^DELETE FROM", times=3),
+    "a conflict told in words": Fault(
+        point="statement",
+        action="error",
+        match="^DELETE FROM",
+        message="could not complete because of conflict with concurrent transaction",
+    ),
     "1023 at COMMIT": Fault(point="before_commit", action="conflict"),
     "lock waited for": Fault(point="statement", action="delay", match="^LOCK", seconds=0.5, times=3),
 }

@@ -173,6 +173,10 @@ class Alterations(Definitions):
         if self.accept("encode"):
             encoding = self.take().value
             return _altered(_call("note_encoding", quoted, name_literal(column), quote_literal(encoding)))
+        if self.accept("set", "not", "null"):
+            raise not_supported("ALTER COLUMN SET NOT NULL is not supported")
+        if self.accept("set", "default") or self.accept("drop", "default"):
+            raise not_supported("ALTER COLUMN SET/DROP DEFAULT is not supported")
         if not self.accept("type"):
             raise not_supported("ALTER TABLE ALTER COLUMN knows TYPE and ENCODE only")
         kind = self.type_name(column=True)

@@ -117,6 +117,11 @@ BEGIN
         RAISE EXCEPTION 'cannot alter column "%" of relation "%", column has a default value or a constraint', c, t
             USING ERRCODE = '0A000';
     END IF;
+    IF EXISTS (SELECT 1 FROM {s}.encodings WHERE relid = t AND name = c AND encoding IN
+            ('bytedict', 'runlength', 'text255', 'text32k')) THEN
+        RAISE EXCEPTION 'cannot alter column "%" of relation "%", its encoding does not allow it', c, t
+            USING ERRCODE = '0A000';
+    END IF;
 END $$;
 -- What must be the same in columns of the same name (AWS documentation, ALTER TABLE APPEND, usage notes).
 CREATE FUNCTION {s}.attributes(t regclass) RETURNS TABLE (name text, what text) LANGUAGE sql STABLE AS $$

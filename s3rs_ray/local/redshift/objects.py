@@ -134,7 +134,8 @@ class Objects:
             SqlError: it is missing, has another size, or may not be read.
         """
         url = self.url(entry)
-        if entry.key.endswith(".gz"):
+        # AWS documentation, "COPY from columnar data formats": these are decompressed before they are read.
+        if entry.key.endswith((".gz", ".snappy", ".bz2")):
             raise s3_error("Spectrum Scan Error", 15007, f"File '{url}' has the suffix of a compressed file", url)
         file = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:

@@ -151,10 +151,11 @@ def test_two_slashes_name_another_key(run: Run, schema: str, lake: Lake) -> None
     assert "Status 404" in error_of(run, lake.copy_sql(f"{schema}.t", lake.manifest([other])))["M"]
 
 
-def test_a_compressed_suffix_is_refused(run: Run, schema: str, lake: Lake) -> None:
-    """redshift.md, COPY: no `.gz` suffix."""
+@pytest.mark.parametrize("suffix", ["gz", "snappy", "bz2"])
+def test_a_compressed_suffix_is_refused(run: Run, schema: str, lake: Lake, suffix: str) -> None:
+    """redshift.md, COPY: no `.gz` suffix; AWS documentation, COPY from columnar data formats, names the others."""
     run(f"CREATE TABLE {schema}.t (a BIGINT)")
-    entry = lake.entry(parquet_bytes(ONE_COLUMN), "x.parquet.gz")
+    entry = lake.entry(parquet_bytes(ONE_COLUMN), f"x.parquet.{suffix}")
     assert error_of(run, lake.copy_sql(f"{schema}.t", lake.manifest([entry])))["M"] == "Spectrum Scan Error"
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import redshift_connector
 
-from s3rs_ray.errors import CopyInterrupted, WarehouseError
+from s3rs_ray.errors import CopyInterrupted, LoadConflict, WarehouseError
 from s3rs_ray.local.redshift.faults import Fault, set_faults
 from s3rs_ray.source.types import contract
 from s3rs_ray.warehouse import sql
@@ -123,6 +123,16 @@ def test_a_throttled_read_may_be_tried_again(warehouse: Warehouse, lake: Lake, c
     assert isinstance(failure(warehouse, target, url, sql.role_sql(lake.role)), CopyInterrupted)
     copy_into_staging(warehouse, target, url, sql.role_sql(lake.role))
     assert warehouse.number(sql.count_sql(target.staging)) == 2
+
+
+def test_a_conflict_is_told_from_a_name_with_its_number(warehouse: Warehouse, control_file: Path) -> None:
+    with pytest.raises(WarehouseError, match="t1023") as caught:
+        warehouse.execute("SELECT * FROM t1023")
+    assert not isinstance(caught.value, LoadConflict)
+    for message in ("1023", "1018", "could not complete because of conflict with concurrent transaction"):
+        set_faults(control_file, [Fault(point="statement", action="error", message=message)])
+        with pytest.raises(LoadConflict):
+            warehouse.execute("SELECT 1")
 
 
 def test_keys_stay_out_of_every_text(warehouse: Warehouse, lake: Lake, control_file: Path) -> None:

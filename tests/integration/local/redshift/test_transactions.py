@@ -110,12 +110,16 @@ def test_commands_refused_inside_a_transaction(session: OpenSession, run: Run, s
 
 def test_a_varchar_can_be_resized_under_conditions(run: Run, schema: str) -> None:
     """AWS documentation, ALTER TABLE, ALTER COLUMN."""
-    run(f"CREATE TABLE {schema}.t (a VARCHAR(3), b VARCHAR(3) DEFAULT 'x', c VARCHAR(3) PRIMARY KEY, d INT)")
+    run(
+        f"CREATE TABLE {schema}.t (a VARCHAR(3), b VARCHAR(3) DEFAULT 'x', c VARCHAR(3) PRIMARY KEY, d INT, "
+        "e VARCHAR(3) ENCODE text255, f VARCHAR(3) ENCODE bytedict, g VARCHAR(3) ENCODE runlength, "
+        "h VARCHAR(3) ENCODE text32k)"
+    )
     run(f"INSERT INTO {schema}.t (a, c) VALUES ('abc', 'k')")
     run(f"ALTER TABLE {schema}.t ALTER COLUMN a TYPE VARCHAR(5)")
     run(f"UPDATE {schema}.t SET a = 'abcde'")
     assert error_of(run, f"ALTER TABLE {schema}.t ALTER COLUMN a TYPE VARCHAR(4)")["C"] == "22001"
-    for column in "bcd":
+    for column in "bcdefgh":
         assert error_of(run, f"ALTER TABLE {schema}.t ALTER COLUMN {column} TYPE VARCHAR(9)")["C"] == "0A000"
 
 
