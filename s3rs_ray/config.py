@@ -40,6 +40,7 @@ from .model import (
     TableName,
     ZeroDates,
 )
+from .view_settings import Names, ViewSettings
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
@@ -49,13 +50,6 @@ Seconds = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _split_names(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split_names)]
 LOAD_COLUMNS = {"_s3rs_loaded_at": "TIMESTAMP", "_s3rs_run_id": "VARCHAR(64)"}
 """Columns of a target that say when (UTC) and by which run a row was loaded, with their types."""
 
@@ -102,6 +96,7 @@ class TableSettings(ValueSettings):
         include: the columns to carry; empty for all.
         exclude: the columns to leave out.
         columns: settings of single columns, by name.
+        views: its latest-status views.
     """
 
     mode: Mode | None = None
@@ -117,6 +112,7 @@ class TableSettings(ValueSettings):
     include: Names = ()
     exclude: Names = ()
     columns: dict[str, ValueSettings] = Field(default_factory=dict)
+    views: ViewSettings | None = None
 
     @field_validator("where")
     @classmethod

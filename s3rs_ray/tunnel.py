@@ -122,4 +122,8 @@ def _give_up(forwarder: sshtunnel.SSHTunnelForwarder) -> None:
 
 
 def _say_failure(request: object, address: object) -> None:
-    log.warning("the bastion does not lead on: %s", sys.exc_info()[1])
+    error = sys.exc_info()[1]
+    if type(error).__name__ == "HandlerSSHTunnelForwarderError":
+        log.warning("the bastion does not lead on: %s", error)
+    else:  # a session that ends while the other side is gone
+        log.debug("a session through the tunnel ended: %r", error)

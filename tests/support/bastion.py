@@ -78,6 +78,7 @@ def _accept(
         except OSError:
             return
         transport = paramiko.Transport(client)
+        transport.set_log_channel("bastion")  # sshtunnel prints what the channel "paramiko.transport" logs
         transports.append(transport)
         transport.add_server_key(paramiko.ECDSAKey.generate())
         server = Bastion(key, leads_to, asked)
