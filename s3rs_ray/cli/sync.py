@@ -233,4 +233,5 @@ def _table_json(table: TableResult) -> dict[str, Any]:
         "warnings": list(table.warnings),
         "error": table.error or None,
         "hint": table.hint or None,
+        "context": table.context,
     }

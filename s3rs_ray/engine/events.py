@@ -54,6 +54,7 @@ class TableResult:
 
     Attributes:
         bytes: size of the Parquet files.
+        context: the values an error speaks of (file, column, Redshift's own code and text), without secrets.
         load_phases: the seconds of ``load_seconds`` spent on each phase (``copy``, ``merge``, ``analyze``).
         watermark: the cursor reached, as text.
         verified_rows: rows that ``--verify-data`` compared and found equal; None when it was not asked for.
@@ -81,6 +82,7 @@ class TableResult:
     adjusted: Adjusted = field(default_factory=Adjusted)
     error: str = ""
     hint: str = ""
+    context: dict[str, str] = field(default_factory=dict)
     exit_code: int = 0
 
 

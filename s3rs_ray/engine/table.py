@@ -99,6 +99,7 @@ def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> T
         adjusted=tally.adjusted,
         error=exc.message,
         hint=exc.hint,
+        context=exc.context,
         exit_code=exc.exit_code,
     )
 

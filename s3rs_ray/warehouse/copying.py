@@ -116,11 +116,9 @@ def explain_copy(
     # The row's text may be cut; when the error has it whole, it is not said twice.
     if reason and " ".join(reason.split()) not in " ".join(told.split()):
         told = f"{reason} ({told})" if told else reason
-    place = ""
-    if detail.get("column"):
-        place += f" in column {detail['column']}"
+    place = f" at column {detail['column']}" if detail.get("column") else ""
     if detail.get("file"):
-        place += f" of {_safe(detail['file'], secrets)}"
+        place += f" in {_safe(detail['file'], secrets)}"
     context = {**error.context, "manifest": manifest_url}
     for name in ("file", "column", "column_type", "column_length", "line"):
         if detail.get(name) not in {None, "", "0"}:

@@ -31,6 +31,12 @@ SURVIVED = {
     "connection refused before the target is prepared": Fault(point="accept", action="drop", skip=1),
     "connection lost while the target is made": Fault(point="statement", action="drop", match="^CREATE TABLE", times=2),
     "connection refused": Fault(point="accept", action="drop", skip=2),
+    "S3 throttles the COPY": Fault(
+        point="copy",
+        action="error",
+        message="S3ServiceException:Please reduce your request rate.,Status 503,Error SlowDown",
+        times=2,
+    ),
     "connection lost after COPY": Fault(point="copy_end", action="drop", skip=1),
     "connection lost before COMMIT": Fault(point="before_commit", action="drop", skip=1),
     "reply to every COMMIT lost": Fault(point="after_commit", action="drop", times=3),

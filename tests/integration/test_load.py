@@ -10,6 +10,7 @@ import pytest
 from s3rs_ray.engine import driver, loading
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Status
+from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.errors import TableBusy
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.local.redshift.faults import Fault, clear_faults, set_faults
@@ -165,4 +166,24 @@ def test_a_failed_analyze_fails_no_load(world: World, analyses: list[str], stack
     assert result.rows_loaded == 200
     assert set(result.load_phases) == {"copy", "merge"}
     assert len(analyses) == 1
+    world.assert_equal("t")
+
+
+def test_a_file_that_is_gone_is_named_with_its_remedy(world: World) -> None:
+    make(world)
+    world.sync_one("t", load=False)
+    (file,) = world.ledger().load(world.name("t")).backlog
+    store = open_store(world.settings)
+    kept = store.get(file.key).body
+    store.delete([file.key])
+    (failed,) = world.sync("t", extract=False)
+    assert failed.error.startswith(f'COPY for "{world.schema}"."t" failed in ')
+    assert file.key in failed.error
+    assert "Status 404" in failed.error
+    assert "gone from S3" in failed.hint
+    assert failed.context["file"].endswith(file.key)
+    assert failed.context["load_error_code"] == "8001"
+    assert failed.exit_code == 1
+    store.put_new(file.key, kept)
+    assert world.sync_one("t", extract=False).rows_loaded == 100
     world.assert_equal("t")

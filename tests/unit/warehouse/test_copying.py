@@ -29,7 +29,7 @@ def test_file_column_and_redshifts_own_words_are_told() -> None:
     }
     error = explained("Spectrum Scan Error", detail)
     assert error.message == (
-        'COPY for "s"."t" failed in column note of https://s3.eu-west-1.amazonaws.com/lake/a.parquet: '
+        'COPY for "s"."t" failed at column note in https://s3.eu-west-1.amazonaws.com/lake/a.parquet: '
         f"{reason} (Spectrum Scan Error)"
     )
     assert error.context == {

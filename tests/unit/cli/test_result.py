@@ -1,0 +1,53 @@
+"""What a run says of its loads, to people and as JSON."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from s3rs_ray.cli.output import Output
+from s3rs_ray.cli.sync import show_result
+from s3rs_ray.engine.events import RunResult, Status, TableResult
+from tests.support.build import NAME, NOON
+
+LOADED = TableResult(
+    table=NAME,
+    status=Status.SUCCESS,
+    rows_loaded=1_234_567,
+    files_loaded=12,
+    bytes_loaded=345_600_000,
+    load_seconds=6.54,
+    load_phases={"copy": 4.2, "merge": 2.1, "analyze": 0.24},
+)
+FAILED = TableResult(
+    table=NAME, status=Status.FAILED, error="COPY failed", hint="look", context={"column": "note"}, exit_code=1
+)
+
+
+def result(*tables: TableResult) -> RunResult:
+    return RunResult(execution_id="x", start_time=NOON, end_time=NOON, tables_requested=("t",), tables=tables)
+
+
+def test_people_read_what_was_loaded_and_how_long_each_phase_took(capsys: pytest.CaptureFixture[str]) -> None:
+    show_result(Output("text"), result(LOADED))
+    assert (
+        f"{NAME}: loaded 1,234,567 rows from 12 files (345.6 MB) in 6.5 s: copy 4.2 s, merge 2.1 s, analyze 0.2 s\n"
+        in capsys.readouterr().out
+    )
+
+
+def test_nothing_is_said_of_loads_where_there_were_none(capsys: pytest.CaptureFixture[str]) -> None:
+    show_result(Output("text"), result(FAILED))
+    shown = capsys.readouterr()
+    assert ": loaded" not in shown.out
+    assert shown.err == f"error: {NAME}: COPY failed\nhint: look\n"
+
+
+def test_json_has_the_numbers_and_the_context(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    show_result(Output("json"), result(LOADED))
+    told = orjson.loads(capfdbinary.readouterr().out)["table_results"][str(NAME)]
+    assert (told["files_loaded"], told["bytes_loaded"], told["rows_loaded"]) == (12, 345_600_000, 1_234_567)
+    assert told["load_phases"] == {"copy": 4.2, "merge": 2.1, "analyze": 0.24}
+    assert told["context"] == {}
+    show_result(Output("json"), result(FAILED))
+    assert orjson.loads(capfdbinary.readouterr().out)["table_results"][str(NAME)]["context"] == {"column": "note"}
