@@ -110,14 +110,14 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
     with open_source(run) as catalog:
         table = catalog.discover(name)
         state = run.ledger.load(name)
-        apply(state, _pair(run, name, extract=True), state.updated_at)  # refused also where there is nothing to do
+        apply(state, _pair(run, name, table), state.updated_at)  # refused also where there is nothing to do
         plan = plan_table(run, catalog, table, state)
         tally.note = "; ".join(plan.reasons)
         if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state):
             return state
         place = run.workplace()
         with hold_table(run, place.ledger, name) as hold:
-            _identify(hold, extract=True)
+            _identify(hold, table)
             plan = plan_table(run, catalog, table, hold.load())  # another run may have ended meanwhile
             tally.note = "; ".join(plan.reasons)
             if plan.drops:
@@ -257,19 +257,23 @@ def source_identity(run: Run, name: TableName) -> str:
     return f"mysql://{run.settings.db_host}:{run.settings.db_port}/{name}" + (f" where {where}" if where else "")
 
 
-def _identify(hold: Hold, *, extract: bool) -> None:
-    """Refuses a state that was made for another source or target."""
-    pair, state = _pair(hold.run, hold.table, extract=extract), hold.load()
-    found = (state.source, state.target, state.mode)
-    if (pair.source or state.source, pair.target or state.target, pair.mode or state.mode) != found:
+def _identify(hold: Hold, table: Table | None) -> None:
+    """Refuses a state that was made for another source or target, or that follows other columns."""
+    pair, state = _pair(hold.run, hold.table, table), hold.load()
+    if apply(state, pair, state.updated_at) != state:
         hold.commit(pair)
 
 
-def _pair(run: Run, name: TableName, *, extract: bool) -> Identify:
-    """Both ends of a table as the settings name them, as far as the request has to do with them."""
+def _pair(run: Run, name: TableName, table: Table | None) -> Identify:
+    """Both ends of a table as the settings name them, as far as the request has to do with them.
+
+    Args:
+        table: as it was discovered; None where the source is not asked.
+    """
     return Identify(
-        source=source_identity(run, name) if extract else "",
+        source=source_identity(run, name) if table else "",
         target=target_identity(name, run.settings) if run.request.load else "",
+        follows=f"({', '.join(table.order_columns)})" if table else "",
         mode=run.settings.mode(name) if run.request.load else None,
     )
 
@@ -360,7 +364,7 @@ def _load_only(run: Run, name: TableName, tally: _Tally) -> TableState:
         tally.note = "no file waits to be loaded"
         return state
     with hold_table(run, run.ledger, name) as hold:
-        _identify(hold, extract=False)
+        _identify(hold, None)
         state = hold.load()
         if may_adopt(state):
             state = adopt_files(hold, state)

@@ -146,6 +146,13 @@ def _identify(state: TableState, change: Identify) -> TableState:
                 f"{state.table}: the state was made for the {what} {old}, the settings name {new}",
                 hint="use another bucket or prefix for another pair, or `s3rs-ray watermark reset` to start anew",
             )
+    carried = state.extracted != Watermark.START or state.run is not None or bool(state.backlog)
+    if carried and state.follows and change.follows and state.follows != change.follows:
+        raise LedgerError(
+            f"{state.table}: its watermark follows {state.follows}; the source and the settings now give"
+            f" {change.follows}: rows behind it would be missed",
+            hint="`s3rs-ray watermark reset` carries all rows again; `watermark set` says from where on it holds",
+        )
     if state.mode is Mode.APPEND and change.mode is Mode.MERGE:
         raise LedgerError(
             f"{state.table}: its target holds every version (mode append); a merge would leave only the newest",
@@ -155,6 +162,7 @@ def _identify(state: TableState, change: Identify) -> TableState:
         state,
         source=change.source or state.source,
         target=change.target or state.target,
+        follows=change.follows or state.follows,
         mode=change.mode or state.mode,
     )
 
@@ -272,6 +280,7 @@ def _set_watermark(state: TableState, change: SetWatermark) -> TableState:
     by_hand = change.watermark != Watermark.START
     return replace(
         state,
+        follows="",
         generation=change.generation,
         extracted=change.watermark,
         loaded=change.watermark,

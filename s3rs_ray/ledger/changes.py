@@ -35,13 +35,15 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identify:
-    """Fixes source, target and mode; empty values and None leave what is there.
+    """Fixes source, target, what the watermark follows, and mode; empty values and None leave what is there.
 
-    Requires that the ends are new to the state or the same, and that a history is not merged into.
+    Requires that the ends are new to the state or the same, that the watermark stands at the start or follows the
+    same as before, and that a history is not merged into.
     """
 
     source: str
     target: str
+    follows: str = ""
     mode: Mode | None = None
 
 

@@ -108,6 +108,7 @@ class TableState:
     Attributes:
         generation: changes when the watermark is reset or set; part of every load id.
         source, target: identity of both ends, empty until the first run.
+        follows: the columns the watermark speaks of, for people; it is good for no other.
         mode: of the loads so far; None before the first.
         extracted: the last row that lies on S3.
         loaded: the last row durably in the warehouse.
@@ -120,6 +121,7 @@ class TableState:
     generation: str
     source: str = ""
     target: str = ""
+    follows: str = ""
     mode: Mode | None = None
     extracted: Watermark = Watermark.START
     loaded: Watermark = Watermark.START

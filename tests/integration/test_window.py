@@ -16,6 +16,7 @@ from s3rs_ray.engine.events import Status
 from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.errors import ConfigError, UsageError
 from s3rs_ray.ledger.changes import SetWatermark
+from s3rs_ray.model import Watermark
 
 if TYPE_CHECKING:
     from s3rs_ray.local.stack import LocalStack
@@ -203,3 +204,16 @@ def test_a_key_that_is_no_integer_is_not_set_by_hand(world: World) -> None:
         place_by_hand(by_day, open_store(by_day), world.name("t"), "5", None)
     with pytest.raises(ConfigError, match="is an integer"):
         place_by_hand(world.settings, open_store(world.settings), world.name("t"), "2026-01-01", None)
+
+
+def test_a_watermark_of_another_column_is_refused_instead_of_missing_rows(world: World) -> None:
+    world.execute("CREATE TABLE t (id INT PRIMARY KEY, update_at DATETIME NOT NULL, made_at DATETIME NOT NULL)")
+    world.execute("INSERT INTO t VALUES (1, '2026-01-05', '2026-01-01'), (2, '2026-01-05', '2026-01-01')")
+    world.sync_one("t", limit=1)
+    by_birth = utc(world, backup_cursor_column="made_at")
+    (refused,) = world.sync("t", settings=by_birth)
+    assert refused.status is Status.FAILED
+    assert "follows (update_at, id)" in refused.error
+    world.ledger().commit(world.name("t"), [SetWatermark(watermark=Watermark.START, generation="anew")])
+    world.sync_one("t", by_birth)
+    assert world.target_rows("t") == [(2,)]

@@ -114,6 +114,7 @@ states = st.builds(
     generation=texts,
     source=texts,
     target=texts,
+    follows=texts,
     extracted=watermarks,
     loaded=watermarks,
     run=st.none() | runs(),

@@ -263,6 +263,20 @@ def test_a_watermark_set_by_hand_says_so_and_drops_the_old_generations_work() ->
     assert state.last_run_id == "r1"
 
 
+def test_a_watermark_is_good_for_what_it_follows_alone() -> None:
+    made, other = Applied(), Identify(source="mysql", target="", follows="(changed_at, ID)")
+    made.commit(Identify(source="mysql", target="", follows="(created_at, ID)"))
+    made.commit(
+        Identify(source="mysql", target="", follows="(update_at, ID)"), BEGIN, PLAN, EXTRACT
+    )  # nothing was done
+    refusal = refused(made.state, other)
+    assert "its watermark follows (update_at, ID)" in refusal.message
+    made.commit(FINISH)
+    refused(made.state, other)
+    made.commit(SetWatermark(watermark=mark(15), generation="g1"))
+    assert made.commit(other).follows == "(changed_at, ID)"
+
+
 def test_a_reset_forgets_the_pair_so_that_another_may_be_named() -> None:
     made = Applied()
     made.commit(Identify(source="mysql", target="redshift"))
