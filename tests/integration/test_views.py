@@ -70,8 +70,8 @@ def versions(count: int) -> list[Row]:
     return list(made.values())
 
 
-def with_views(world: World, **given: Any) -> Settings:
-    own = TableSettings(mode=Mode.APPEND, views=ViewSettings(**given) if given else None)
+def with_views(world: World, mode: Mode = Mode.APPEND, **given: Any) -> Settings:
+    own = TableSettings(mode=mode, views=ViewSettings(**given) if given else None)
     return world.settings.model_copy(update={"tables": {f"{world.schema}.t": own}})
 
 
@@ -116,8 +116,9 @@ def test_the_views_show_what_python_finds_in_the_same_rows(world: World, by: str
     assert read(world, "t_status_summary") == sorted(summary, key=repr)
 
 
-def test_history_that_was_synced_is_one_row_for_each_parcel(world: World) -> None:
-    settings = with_views(world)
+@pytest.mark.parametrize(("mode", "kept"), [(Mode.APPEND, 6), (Mode.MERGE, 2)])
+def test_what_was_synced_is_one_row_for_each_parcel(world: World, mode: Mode, kept: int) -> None:
+    settings = with_views(world, mode)
     make(world, settings)
     world.execute("INSERT INTO t VALUES (2, 'second', 1, 'open', NULL, '2025-01-02')")
     world.sync_one("t", settings)
@@ -125,7 +126,7 @@ def test_history_that_was_synced_is_one_row_for_each_parcel(world: World) -> Non
         world.execute(f"UPDATE t SET latest_status = '{status}', update_at = update_at + INTERVAL 2 DAY WHERE id = 1")
         world.execute("UPDATE t SET update_at = update_at + INTERVAL 2 DAY WHERE id = 2")
         world.sync_one("t", settings)
-    assert world.target_rows("t") == [(6,)]
+    assert world.target_rows("t") == [(kept,)]
     apply_views(settings, world.name("t"))
     rows = world.target_rows("t_latest_delivery_status", "ant_parcel_no, latest_status, last_status_update_at")
     assert sorted(rows) == [
