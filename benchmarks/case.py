@@ -17,13 +17,16 @@ import pyarrow.parquet as pq
 from s3rs_ray.config import Settings
 from s3rs_ray.engine import driver
 from s3rs_ray.engine.context import Request
+from s3rs_ray.engine.executor import own_cpus, reader_count
 from s3rs_ray.engine.plan import TablePlan
+from s3rs_ray.engine.sizing import chunk_sizer
 from s3rs_ray.local import settlement
 from s3rs_ray.local.comparison import connect_warehouse
 from s3rs_ray.local.stack import LocalStack
 from s3rs_ray.model import Chunk
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.chunks import looks_rows_up
+from s3rs_ray.source.cutting import cut_chunks
 from s3rs_ray.source.extract import session_sql
 
 TABLE = f"{settlement.DATABASE}.{settlement.DELIVERY_TABLE}"
@@ -169,12 +172,14 @@ def open_case(rows: int, overrides: Mapping[str, str]) -> Iterator[Case]:
 
 
 def _cut(settings: Settings) -> tuple[TablePlan, tuple[Chunk, ...], str]:
-    """The plan and the chunks that a first backup would make."""
+    """The plan of a first backup and the slices of its chunks: what the product reads with one query each."""
     (plan,) = driver.plan(settings, Request(tables=(TABLE,), load=False))
     assert plan.window is not None
     with open_catalog(settings, Endpoint(settings.db_host, settings.db_port)) as catalog:
-        chunks = tuple(catalog.cut(plan.table, plan.window, plan.order, run_id="benchmark", rows=plan.rows_per_chunk))
-        return plan, chunks, catalog.server_version()
+        readers = reader_count(settings, own_cpus())
+        sizes = chunk_sizer(plan.table, settings, window_rows=plan.estimated_rows, readers=readers)
+        chunks = cut_chunks(catalog, plan.table, plan.window, plan.order, run_id="benchmark", sizes=sizes)
+        return plan, tuple(part for chunk in chunks for part in chunk.slices), catalog.server_version()
 
 
 def _lake(environment: Mapping[str, str]) -> pyarrow.fs.S3FileSystem:

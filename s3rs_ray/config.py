@@ -253,8 +253,10 @@ class Settings(BaseModel):
     # The run
     backup_cursor_column: str = Field("update_at", description="column that grows on every insert and update")
     backup_key_columns: Names = Field((), description="key columns, comma-separated; empty: the primary key")
-    backup_batch_size: Count = Field(200_000, description="rows per chunk")
-    backup_num_chunks: int = Field(0, ge=0, description="cut a window into about so many chunks; 0: by rows")
+    backup_batch_size: int = Field(
+        0, ge=0, description="rows per chunk and file; 0: by bytes, for files of 64 to 128 MB"
+    )
+    backup_num_chunks: int = Field(0, ge=0, description="cut a window into about so many chunks; 0: by bytes")
     backup_chunk_order: Literal["", "cursor", "key"] = Field(
         "",
         description="chunks are ranges of the cursor or of the key; empty: the key for the first load of a large table",

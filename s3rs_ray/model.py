@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from typing import ClassVar, TypeAlias
@@ -328,13 +328,22 @@ class KeyRange:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where one slice of a chunk ends: the position of its last row, and its rows."""
+
+    at: Position
+    rows: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """One task and one file: a key range of one run.
+    """One task and one file: a key range of one run, read a slice at a time.
 
     Attributes:
         rows: how many rows the boundaries promised when the plan was made.
         window: applied besides ``range`` when the range is not over the update order itself.
+        cuts: the ends of all slices but the last, which ends with the range; empty for a chunk of one slice.
     """
 
     run_id: str
@@ -342,6 +351,25 @@ class Chunk:
     range: KeyRange
     window: Window
     rows: int
+    cuts: tuple[Cut, ...] = ()
+
+    @property
+    def slices(self) -> tuple[Chunk, ...]:
+        """The slices, each as a chunk of its own: what one query reads and one memory holds."""
+        made, rest = [], replace(self, cuts=())
+        for cut in self.cuts:
+            piece, left = rest.range.split(cut.at)
+            made.append(replace(rest, range=piece, rows=cut.rows))
+            rest = replace(rest, range=left, rows=rest.rows - cut.rows)
+        return (*made, rest)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSize:
+    """How large the next chunk shall be: rows of the file, and rows of one slice of it."""
+
+    rows: int
+    slice_rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -355,6 +383,7 @@ class DataFile:
         fingerprint: of the table contract it was written under.
         reaches: the watermark that is reached once this file and all before it are loaded; None where the
             chunks of the run are not in update order and this is not the last.
+        memory: bytes of the rows as Arrow holds them; what sizes the slices of later chunks.
         adjusted: what the policies changed.
         null_horizon: of a file of rows whose cursor is NULL: see :class:`Window`.
     """
@@ -367,6 +396,7 @@ class DataFile:
     ordinal: int
     fingerprint: str
     reaches: Watermark | None
+    memory: int = 0
     adjusted: Adjusted = Adjusted()
     null_horizon: KeyValue | None = None
 

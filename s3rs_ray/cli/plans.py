@@ -44,7 +44,7 @@ def _show(output: Output, preview: Preview) -> None:
         output.line(f"  {reason}")
     if plan is not None and plan.window is not None:
         output.line(f"  window: {_after(plan.window.after.position)} up to {_place(plan.window.upto.position)}")
-        output.line(f"  rows per chunk: {plan.rows_per_chunk:,}; the table holds about {plan.table.estimated_rows:,}")
+        output.line(f"  about {plan.estimated_rows:,} rows, in chunks of about {plan.rows_per_chunk:,}")
     rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value, c.note) for c in preview.columns]
     output.table("columns", ("column", "source", "redshift", "how", "note"), rows)
 
@@ -84,5 +84,5 @@ def _plan_json(plan: TablePlan) -> dict[str, Any]:
         if plan.window is None or plan.action is Action.NOTHING
         else {"after": cursor_text(plan.window.after), "upto": cursor_text(plan.window.upto)},
         "rows_per_chunk": plan.rows_per_chunk,
-        "estimated_rows": plan.table.estimated_rows,
+        "estimated_rows": plan.estimated_rows,
     }

@@ -18,11 +18,14 @@ from ..config import Settings
 from ..errors import IntegrityError
 from ..model import Position, RangeOrder, Table, Watermark, Window, ordered_columns
 from ..source.catalog import Catalog
+from ..source.cutting import cut_chunks, fixed
 from ..warehouse import sql
 from ..warehouse.redshift import Warehouse
 from ..warehouse.sql import Target
 from .loading import open_session, target_of
 
+PIECE_ROWS = 200_000
+"""Rows compared at a time, where BACKUP_BATCH_SIZE does not say; their keys are held in memory."""
 SHOWN = 5
 """How many differences an error names."""
 LOOKED_UP = 500
@@ -55,7 +58,7 @@ def check_window(catalog: Catalog, table: Table, window: Window, settings: Setti
     """
     check, target = Check(), target_of(table, settings)
     with open_session(settings) as warehouse:
-        for piece in _pieces(catalog, table, window, settings.backup_batch_size):
+        for piece in _pieces(catalog, table, window, settings.backup_batch_size or PIECE_ROWS):
             extra = _compare_keys(catalog, warehouse, target, table, piece, check)
             for start in range(0, len(extra), LOOKED_UP):
                 _explain(catalog, table, extra[start : start + LOOKED_UP], check)
@@ -113,7 +116,7 @@ def _pieces(catalog: Catalog, table: Table, window: Window, rows: int) -> Iterat
     ends: list[Position] = [start]
     if table.cursor_index:
         whole = Window(after=Watermark(position=start), upto=window.upto)
-        for chunk in catalog.cut(table, whole, RangeOrder.CURSOR, run_id="check", rows=rows):
+        for chunk in cut_chunks(catalog, table, whole, RangeOrder.CURSOR, run_id="check", sizes=fixed(rows)):
             cursor = (chunk.range.upto or ())[:1]
             if cursor not in (ends[-1], window.upto.position[:1]):
                 ends.append(cursor)

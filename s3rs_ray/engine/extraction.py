@@ -16,11 +16,12 @@ from .context import Hold
 from .events import EventKind
 from .executor import ChunkTask, Executor, Ticket
 from .records import write_record
+from .sizing import ChunkSizer
 
 log = logging.getLogger(__name__)
 
-AHEAD = 8
-"""How many chunks are made durable in one commit, ahead of the readers."""
+AHEAD = 2
+"""How many chunks for each reader are made durable in one commit, ahead of them."""
 POLL_SECONDS = 0.2
 
 
@@ -29,6 +30,7 @@ class Extraction:
     """One run's extraction, advanced a step at a time so that loads can go on beside it.
 
     Attributes:
+        sizer: learns from each file how large the next chunks shall be.
         planned: yields the chunks that are not in the ledger yet, stepping the source's index.
         budget: how many rows may still be started; None for all.
     """
@@ -40,6 +42,7 @@ class Extraction:
     order: RangeOrder
     server: str
     planned: Iterator[Chunk]
+    sizer: ChunkSizer
     budget: int | None = None
     waiting: list[tuple[Chunk, int]] = field(default_factory=list)
     running: list[Ticket] = field(default_factory=list)
@@ -91,6 +94,7 @@ class Extraction:
         self.state = self.hold.commit(AddFiles(run_id=self.run.run_id, files=tuple(files), at=self.hold.run.clock()))
         self.files += files
         for file in files:
+            self.sizer.record(file)
             self._say(EventKind.CHUNK_DONE, chunk=file.ordinal, rows=file.rows, bytes=file.bytes)
 
     def finish(self) -> TableState:
@@ -116,10 +120,11 @@ class Extraction:
 
     def _plan_ahead(self) -> None:
         """Makes the next chunks durable before any of them is read."""
-        if self.run.planned or self._spent or len(self.waiting) >= AHEAD:
+        ahead = AHEAD * self.executor.places
+        if self.run.planned or self._spent or len(self.waiting) >= ahead:
             return
-        chunks = tuple(islice(self.planned, AHEAD))
-        last = len(chunks) < AHEAD
+        chunks = tuple(islice(self.planned, ahead))
+        last = len(chunks) < ahead
         if chunks or last:
             self.state = self.hold.commit(AddChunks(run_id=self.run.run_id, chunks=chunks, planned=last))
         self.waiting += [(chunk, 1) for chunk in chunks]

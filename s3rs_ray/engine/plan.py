@@ -67,6 +67,7 @@ class TablePlan:
         found: the extracted watermark the plan was made from.
         window: what the run owes; None when there is nothing to extract.
         null_horizon: set where the run reads the rows whose cursor is NULL too.
+        estimated_rows, rows_per_chunk: what the work may be, for people; measured bytes size the chunks.
         run: the open run that is resumed.
         drops: the open run whose plan no longer holds.
         reasons: why it is done so, one sentence each.
@@ -77,6 +78,7 @@ class TablePlan:
     found: Watermark
     window: Window | None
     order: RangeOrder
+    estimated_rows: int
     rows_per_chunk: int
     null_horizon: KeyValue | None = None
     run: OpenRun | None = None
@@ -142,19 +144,13 @@ def _is_large_first_load(table: Table, window: Window, limit: int | None) -> boo
     )
 
 
-def rows_per_chunk(table: Table, batch_size: int, num_chunks: int) -> int:
-    """BACKUP_NUM_CHUNKS, where set, cuts the table's estimated rows; BACKUP_BATCH_SIZE counts otherwise."""
-    if num_chunks:
-        return max(1, -(-table.estimated_rows // num_chunks))
-    return batch_size
-
-
 def make_plan(
     table: Table,
     state: TableState,
     owed: Owed,
     *,
     rows: int,
+    estimated_rows: int = 0,
     dropped: str = "",
     wanted: RangeOrder | None = None,
     limit: int | None = None,
@@ -162,7 +158,8 @@ def make_plan(
     """The plan for a table.
 
     Args:
-        rows: rows per chunk.
+        rows: rows per chunk, about.
+        estimated_rows: of the window.
         dropped: an open run that :func:`drop_stale_run` took out of ``state``.
         wanted, limit: as in :func:`choose_order`.
 
@@ -178,6 +175,7 @@ def make_plan(
         found=state.extracted,
         window=None,
         order=RangeOrder.CURSOR,
+        estimated_rows=estimated_rows,
         rows_per_chunk=rows,
         drops=dropped,
         reasons=("no settled row lies behind the watermark", *also),
@@ -195,7 +193,6 @@ def make_plan(
             action=Action.RESUME,
             window=run.window,
             order=run.order,
-            rows_per_chunk=run.rows_per_chunk,
             null_horizon=run.null_horizon,
             run=run,
             reasons=(unfinished, f"its chunks are ranges of ({', '.join(_range_columns(table, run.order))})", *also),

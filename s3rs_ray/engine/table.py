@@ -15,6 +15,7 @@ from ..ledger.document import cursor_text
 from ..ledger.state import OpenRun, TableState
 from ..model import Adjusted, Chunk, DataFile, NullCursors, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
+from ..source.cutting import cut_chunks
 from ..source.horizon import find_horizon
 from ..storage.layout import CONTRACT, format_run_id, format_run_key, parse_run_time
 from ..storage.s3 import S3Store
@@ -24,10 +25,12 @@ from .check import check_null_cursors, check_window
 from .context import Hold, Run, Workplace, hold_table
 from .contract import format_contract
 from .events import EventKind, Status, TableResult, adjusted_warnings
+from .executor import own_cpus, reader_count
 from .extraction import Extraction, run_extraction
 from .loading import Loading, target_identity
-from .plan import Action, Owed, TablePlan, drop_stale_run, furthest, make_plan, rows_per_chunk, window_start
+from .plan import Action, Owed, TablePlan, drop_stale_run, furthest, make_plan, window_start
 from .records import write_record
+from .sizing import ChunkSizer, chunk_sizer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,16 +167,22 @@ def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> T
     settings = run.settings
     state, dropped = drop_stale_run(state, table)
     owed = _find_owed(run, catalog, table, state) if state.run is None else Owed()
-    rows = rows_per_chunk(table, settings.backup_batch_size, settings.backup_num_chunks)
+    window = state.run.window if state.run else owed.window
+    estimate = catalog.estimated_rows(table, window) if window else 0
     return make_plan(
         table,
         state,
         owed,
-        rows=rows,
+        estimated_rows=estimate,
+        rows=_sizer(run, table, estimate, reader_count(settings, own_cpus()))().rows,
         dropped=dropped,
         wanted=settings.chunk_order,
         limit=run.request.limit,
     )
+
+
+def _sizer(run: Run, table: Table, window_rows: int, readers: int) -> ChunkSizer:
+    return chunk_sizer(table, run.settings, window_rows=window_rows, readers=readers)
 
 
 def _find_owed(run: Run, catalog: Catalog, table: Table, state: TableState) -> Owed:
@@ -282,6 +291,7 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
     started = time.perf_counter()
     state = hold.load() if plan.action is Action.RESUME else _begin(hold, plan)
     assert state.run is not None and plan.window is not None
+    sizer = _sizer(hold.run, plan.table, plan.estimated_rows, place.executor.places)
     extraction = Extraction(
         hold=hold,
         executor=place.executor,
@@ -289,7 +299,8 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
         state=state,
         order=plan.order,
         server=catalog.server_version(),
-        planned=_remaining_chunks(catalog, plan, state.run),
+        planned=_remaining_chunks(catalog, plan, state.run, sizer),
+        sizer=sizer,
         budget=hold.run.request.limit if plan.action is Action.RESUME else None,
     )
     try:
@@ -307,13 +318,11 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
     hold.run.say(EventKind.BACKUP_DONE, hold.table, state.run.run_id, rows=rows, files=len(extraction.files))
 
 
-def _remaining_chunks(catalog: Catalog, plan: TablePlan, open_run: OpenRun) -> Iterator[Chunk]:
+def _remaining_chunks(catalog: Catalog, plan: TablePlan, open_run: OpenRun, sizes: ChunkSizer) -> Iterator[Chunk]:
     """The chunks that are not in the state yet, of one window after the other."""
     done = list(open_run.chunks)
     for window in () if open_run.planned else open_run.windows:
-        cut = catalog.cut(
-            plan.table, window, plan.order, run_id=open_run.run_id, rows=plan.rows_per_chunk, done=tuple(done)
-        )
+        cut = cut_chunks(catalog, plan.table, window, plan.order, run_id=open_run.run_id, sizes=sizes, done=tuple(done))
         for chunk in cut:
             done.append(chunk)
             yield chunk
@@ -331,7 +340,6 @@ def _begin(hold: Hold, plan: TablePlan) -> TableState:
                 run_id=run_id,
                 window=plan.window,
                 order=plan.order,
-                rows_per_chunk=plan.rows_per_chunk,
                 fingerprint=plan.table.fingerprint,
                 strategy=hold.run.request.strategy.value,
                 null_horizon=plan.null_horizon,

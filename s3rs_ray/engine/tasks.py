@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -29,12 +30,15 @@ from ..model import (
     parse_value,
 )
 from ..source.catalog import Endpoint, open_catalog
+from ..source.cutting import cut_range
 from ..source.extract import Extract, read_chunk
+from ..source.types import arrow_schema
 from ..storage.layout import DataKey, format_data_key, parse_run_time
-from ..storage.parquet import write_parquet
+from ..storage.parquet import ParquetEncoder
 from ..storage.s3 import ObjectStore, S3Store, StoredObject
 from ..tunnel import open_source_tunnel
 from .plan import reaches
+from .sizing import SLICE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -80,12 +84,17 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
     present = _find(store, key)
     if present is not None:
         return _own_file(present, table, chunk)
+    encoder = ParquetEncoder(arrow_schema(table.columns), _footer(table, chunk), statistics=table.order_columns)
+    adjusted, rows, memory = Adjusted(), 0, 0
     with open_source_tunnel(settings) as (host, port):
-        extract = _read_counted(table, chunk, settings, Endpoint(host, port), server=server)
-    metadata = _footer(table, chunk)
-    file = write_parquet(extract.data, metadata)
-    if file.rows != extract.data.num_rows:
-        raise IntegrityError(f"{key}: the Parquet footer counts {file.rows} rows, {extract.data.num_rows} were read")
+        for extract in _read_slices(table, chunk, settings, Endpoint(host, port), server=server):
+            encoder.write(extract.data)
+            adjusted += extract.adjusted
+            rows += extract.data.num_rows
+            memory += extract.data.nbytes
+    file = encoder.finish()
+    if file.rows != rows:
+        raise IntegrityError(f"{key}: the Parquet footer counts {file.rows} rows, {rows} were read")
     described = DataFile(
         key=key,
         rows=file.rows,
@@ -95,7 +104,8 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
         ordinal=chunk.ordinal,
         fingerprint=table.fingerprint,
         reaches=reaches(chunk, order),
-        adjusted=extract.adjusted,
+        memory=memory,
+        adjusted=adjusted,
         null_horizon=chunk.window.null_horizon,
     )
     try:
@@ -103,6 +113,31 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
     except PreconditionFailed:  # an earlier attempt got through after all
         return _own_file(store.head(key), table, chunk)
     return described
+
+
+def _read_slices(
+    table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str
+) -> Iterator[Extract]:
+    """The slices of a chunk, one in memory at a time.
+
+    A slice that would be far larger than planned, because rows have become wider along the range, is cut finer.
+    """
+    row_memory = 0.0
+    waiting = list(reversed(chunk.slices))
+    while waiting:
+        part = waiting.pop()
+        if part.rows > 1 and part.rows * row_memory > 2 * SLICE_BYTES:
+            waiting += reversed(_cut_finer(table, part, int(SLICE_BYTES / row_memory), settings, endpoint))
+            continue
+        extract = _read_counted(table, part, settings, endpoint, server=server)
+        if extract.data.num_rows:
+            row_memory = extract.data.nbytes / extract.data.num_rows
+        yield extract
+
+
+def _cut_finer(table: Table, part: Chunk, rows: int, settings: Settings, endpoint: Endpoint) -> tuple[Chunk, ...]:
+    with open_catalog(settings, endpoint) as catalog:
+        return cut_range(catalog, table, part, rows=max(rows, 1)).slices
 
 
 def _read_counted(table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str) -> Extract:
@@ -162,6 +197,7 @@ def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
         "s3rs-ordinal": str(file.ordinal),
         "s3rs-rows": str(file.rows),
         "s3rs-sha256": file.digest,
+        "s3rs-memory": str(file.memory),
         "s3rs-fingerprint": file.fingerprint,
         "s3rs-reaches": quote(orjson.dumps(position)),
         "s3rs-null-horizon": quote(orjson.dumps(horizon)),
@@ -202,6 +238,7 @@ def describe_file(stored: StoredObject) -> WrittenFile:
             rows=int(m["s3rs-rows"]),
             bytes=stored.size,
             digest=m["s3rs-sha256"],
+            memory=int(m["s3rs-memory"]),
             run_id=m["s3rs-run"],
             ordinal=int(m["s3rs-ordinal"]),
             fingerprint=m["s3rs-fingerprint"],

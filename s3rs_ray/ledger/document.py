@@ -16,6 +16,7 @@ from ..errors import LedgerError
 from ..model import (
     Adjusted,
     Chunk,
+    Cut,
     DataFile,
     KeyRange,
     KeyValue,
@@ -151,15 +152,18 @@ def format_run(run: OpenRun) -> Json:
         "columns": _columns_json(c for c in run.chunks if c.window.null_horizon is None),
         "null_horizon": _horizon_json(run.null_horizon),
         "null_columns": _columns_json(c for c in run.chunks if c.window.null_horizon is not None),
-        "rows_per_chunk": run.rows_per_chunk,
         "fingerprint": run.fingerprint,
         "strategy": run.strategy,
-        "chunks": [[*_range_json(c.range), c.rows] for c in run.chunks if c.window.null_horizon is None],
-        "null_chunks": [[*_range_json(c.range), c.rows] for c in run.chunks if c.window.null_horizon is not None],
+        "chunks": [_chunk_json(c) for c in run.chunks if c.window.null_horizon is None],
+        "null_chunks": [_chunk_json(c) for c in run.chunks if c.window.null_horizon is not None],
         "planned": run.planned,
         "files": [_file_json(f) for f in run.files],
         "consumed": run.consumed,
     }
+
+
+def _chunk_json(chunk: Chunk) -> list[object]:
+    return [*_range_json(chunk.range), chunk.rows, [[format_position(c.at), c.rows] for c in chunk.cuts]]
 
 
 def _columns_json(chunks: Iterable[Chunk]) -> list[str]:
@@ -187,7 +191,6 @@ def parse_run(d: Json) -> OpenRun:
         run_id=run_id,
         window=window,
         order=RangeOrder(_text(d["order"])),
-        rows_per_chunk=_int(d["rows_per_chunk"]),
         fingerprint=_text(d["fingerprint"]),
         strategy=_text(d["strategy"]),
         chunks=chunks,
@@ -212,8 +215,9 @@ def _parse_chunks(
             ),
             window=window,
             rows=_int(rows),
+            cuts=tuple(Cut(parse_position(at), _int(held)) for at, held in cast("list[list[object]]", cuts)),
         )
-        for ordinal, (low, high, rows) in enumerate(cast("list[list[object]]", ranges), first)
+        for ordinal, (low, high, rows, cuts) in enumerate(cast("list[list[object]]", ranges), first)
     )
 
 
@@ -227,6 +231,7 @@ def _file_json(file: DataFile) -> Json:
         "ordinal": file.ordinal,
         "fingerprint": file.fingerprint,
         "reaches": None if file.reaches is None else format_position(file.reaches.position),
+        "memory": file.memory,
         "adjusted": asdict(file.adjusted),
         "null_horizon": _horizon_json(file.null_horizon),
     }
@@ -242,6 +247,7 @@ def _parse_file(d: Json) -> DataFile:
         ordinal=_int(d["ordinal"]),
         fingerprint=_text(d["fingerprint"]),
         reaches=_parse_reaches(d["reaches"]),
+        memory=_int(d["memory"]),
         adjusted=Adjusted(**{name: _int(count) for name, count in cast("Json", d["adjusted"]).items()}),
         null_horizon=_parse_horizon(d["null_horizon"]),
     )

@@ -51,7 +51,6 @@ class OpenRun:
     run_id: str
     window: Window
     order: RangeOrder
-    rows_per_chunk: int
     fingerprint: str
     strategy: str
     chunks: tuple[Chunk, ...] = ()

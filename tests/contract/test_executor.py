@@ -17,6 +17,7 @@ from s3rs_ray.errors import IntegrityError, S3rsError, SourceError
 from s3rs_ray.local.stack import LocalStack
 from s3rs_ray.model import Chunk, DataFile, RangeOrder, Table, TableName, Watermark, Window
 from s3rs_ray.source.catalog import Endpoint, open_catalog
+from s3rs_ray.source.cutting import cut_chunks, fixed
 from s3rs_ray.storage.layout import format_run_id, parse_run_time
 
 ROWS = 90
@@ -70,7 +71,7 @@ def chunks(table: Table, place: Settings) -> list[Chunk]:
     with open_catalog(place, Endpoint(place.db_host, place.db_port)) as catalog:
         horizon = catalog.query(f"SELECT MAX(update_at), MAX(ID) FROM {table.name}")[0]
         window = Window(after=Watermark.START, upto=Watermark(position=horizon))  # type: ignore[arg-type]
-        return list(catalog.cut(table, window, RangeOrder.CURSOR, run_id=new_run_id(), rows=ROWS // 9))
+        return list(cut_chunks(catalog, table, window, RangeOrder.CURSOR, run_id=new_run_id(), sizes=fixed(ROWS // 9)))
 
 
 def new_run_id() -> str:

@@ -31,6 +31,7 @@ from s3rs_ray.engine.context import Hold, Request, Run, hold_table
 from s3rs_ray.engine.executor import ChunkTask, Ticket
 from s3rs_ray.engine.extraction import Extraction, run_extraction
 from s3rs_ray.engine.loading import Loading
+from s3rs_ray.engine.sizing import chunk_sizer
 from s3rs_ray.errors import (
     IntegrityError,
     ObjectNotFound,
@@ -275,7 +276,6 @@ class Driver:
             run_id=self.place.new_run_id(),
             window=window,
             order=RangeOrder.CURSOR,
-            rows_per_chunk=ROWS_PER_CHUNK,
             fingerprint=self.place.table.fingerprint,
             strategy="sequential",
         )
@@ -291,6 +291,7 @@ class Driver:
             order=RangeOrder.CURSOR,
             server="",
             planned=iter(()) if state.run.planned else self.place.source.cut(state.run),
+            sizer=chunk_sizer(self.place.table, SETTINGS, window_rows=0, readers=2),
         )
         try:
             run_extraction(extraction, loading.offer)

@@ -20,6 +20,7 @@ from s3rs_ray.ledger.state import Lease
 from s3rs_ray.model import RangeOrder, Watermark, Window
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.chunks import select_sql
+from s3rs_ray.source.cutting import cut_chunks, fixed
 from s3rs_ray.source.extract import read_chunk, session_sql
 from s3rs_ray.storage.layout import format_state_key, table_prefix
 
@@ -156,7 +157,7 @@ def test_every_chunk_is_an_index_range(world: World) -> None:
         upto = catalog.high_watermark(table, Watermark.START, dt.datetime(2027, 1, 1), None)
         assert upto is not None
         window = Window(after=Watermark.START, upto=upto)
-        chunks = list(catalog.cut(table, window, RangeOrder.CURSOR, run_id="r", rows=500))
+        chunks = list(cut_chunks(catalog, table, window, RangeOrder.CURSOR, run_id="r", sizes=fixed(500)))
         for statement in session_sql(settings, catalog.server_version(), lookups=True):
             catalog.query(statement)
         explained = [catalog.query("EXPLAIN " + select_sql(table, chunk))[0] for chunk in chunks]
@@ -174,7 +175,7 @@ def test_rows_found_through_a_secondary_index_are_looked_up_in_the_order_of_the_
 
         def lookups(order: RangeOrder) -> int:
             """How many multi-range reads the server began while a chunk was read."""
-            chunk = next(catalog.cut(table, window, order, run_id="r", rows=500))
+            chunk = next(cut_chunks(catalog, table, window, order, run_id="r", sizes=fixed(500)))
             began = "SHOW GLOBAL STATUS LIKE 'Handler_mrr_init'"
             before = int(str(catalog.query(began)[0][1]))
             extract = read_chunk(table, chunk, world.settings, endpoint, server=server)

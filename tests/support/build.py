@@ -119,7 +119,6 @@ def open_run(run_id: str, of: Window, *, order: RangeOrder = RangeOrder.CURSOR, 
         run_id=run_id,
         window=of,
         order=order,
-        rows_per_chunk=10,
         fingerprint=fingerprint,
         strategy="sequential",
     )

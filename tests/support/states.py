@@ -13,6 +13,7 @@ from s3rs_ray.ledger.state import Lease, OpenRun, Sealed, TableState
 from s3rs_ray.model import (
     Adjusted,
     Chunk,
+    Cut,
     DataFile,
     KeyRange,
     KeyValue,
@@ -51,6 +52,7 @@ files = st.builds(
     rows=counts,
     bytes=counts,
     digest=texts,
+    memory=counts,
     run_id=texts,
     ordinal=counts,
     fingerprint=texts,
@@ -86,6 +88,7 @@ def runs(draw: st.DrawFn) -> OpenRun:
             range=KeyRange(columns=columns, after=draw(bound), upto=draw(bound)),
             window=window if ordinal < count else replace(window, null_horizon=horizon),
             rows=draw(counts),
+            cuts=tuple(draw(st.lists(st.builds(Cut, at=positions(len(columns), least=1), rows=counts), max_size=2))),
         )
         for ordinal in range(count + nulls)
     )
@@ -93,7 +96,6 @@ def runs(draw: st.DrawFn) -> OpenRun:
         run_id=run_id,
         window=window,
         order=draw(st.sampled_from(RangeOrder)),
-        rows_per_chunk=draw(counts),
         fingerprint=draw(texts),
         strategy=draw(texts),
         chunks=chunks,

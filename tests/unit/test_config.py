@@ -100,14 +100,14 @@ def test_every_wrong_value_is_named_at_once_with_value_and_origin(tmp_path: Path
     file = write(tmp_path / "s.yaml", "db_port: 70000\n")
     error = refusal(
         config_file=file,
-        environment={"BACKUP_BATCH_SIZE": "0", "DB_SSL_MODE": "maybe"},
+        environment={"BACKUP_BATCH_SIZE": "-1", "DB_SSL_MODE": "maybe"},
         flags={"backup_max_workers": -1},
     )
     lines = error.message.splitlines()
     assert len(lines) == 4
     for start in (
         f"DB_PORT = 70000 (file {file}): ",
-        "BACKUP_BATCH_SIZE = '0' (environment): ",
+        "BACKUP_BATCH_SIZE = '-1' (environment): ",
         "DB_SSL_MODE = 'maybe' (environment): ",
         "BACKUP_MAX_WORKERS = -1 (flag): ",
     ):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
@@ -16,6 +16,7 @@ from s3rs_ray.engine.context import Hold, Request, Run
 from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.engine.executor import ChunkTask
 from s3rs_ray.engine.extraction import AHEAD, Extraction, run_extraction
+from s3rs_ray.engine.sizing import ChunkSizer
 from s3rs_ray.errors import IntegrityError, Interrupted, LeaseLost, S3rsError, SourceError, StorageError, StorageUnknown
 from s3rs_ray.ledger.changes import AddChunks, AddFiles, Finish
 from s3rs_ray.ledger.state import OpenRun, TableState
@@ -49,6 +50,9 @@ class Bench:
     hold: Hold
     executor: ScriptedExecutor
     events: list[Event]
+    sizer: ChunkSizer = field(
+        default_factory=lambda: ChunkSizer(row_memory=1, row_file_bytes=1, window_rows=0, readers=2)
+    )
 
     def extraction(
         self, planned: Iterator[Chunk] | None = None, budget: int | None = None, state: TableState | None = None
@@ -61,6 +65,7 @@ class Bench:
             order=RangeOrder.CURSOR,
             server="8.0",
             planned=iter(CHUNKS) if planned is None else planned,
+            sizer=self.sizer,
             budget=budget,
         )
 
@@ -129,7 +134,7 @@ def test_the_plan_is_made_only_a_little_ahead_of_the_readers(bench: Bench) -> No
 
     extraction = bench.extraction(planned())
     extraction.step(0.1)
-    assert taken == AHEAD
+    assert taken == AHEAD * bench.executor.places
     run_all(extraction)
     assert taken == COUNT
 

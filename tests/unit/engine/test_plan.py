@@ -17,7 +17,6 @@ from s3rs_ray.engine.plan import (
     furthest,
     make_plan,
     reaches,
-    rows_per_chunk,
     strategy_limits,
     window_start,
 )
@@ -69,7 +68,7 @@ def test_an_open_run_is_resumed_as_it_was_planned_whatever_the_settings_say_now(
     state = interrupted()
     plan = make_plan(build.table(cursor_index=None), state, Owed(), rows=7)
     assert plan.action is Action.RESUME
-    assert (plan.window, plan.order, plan.rows_per_chunk) == (WINDOW, RangeOrder.CURSOR, 10)
+    assert (plan.window, plan.order) == (WINDOW, RangeOrder.CURSOR)
     assert plan.run == state.run
     assert plan.reasons[0] == "run r1 was not finished: 2 planned chunks are missing"
 
@@ -159,16 +158,6 @@ def test_the_order_that_is_wanted_is_taken() -> None:
 def test_ranges_of_an_update_order_that_no_index_serves_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"BACKUP_CHUNK_ORDER = cursor: no index of .* serves"):
         choose_order(build.table(cursor_index=None), FIRST, wanted=RangeOrder.CURSOR)
-
-
-@pytest.mark.parametrize(
-    ("estimated", "batch", "chunks", "rows"),
-    [(1000, 200, 0, 200), (1000, 200, 4, 250), (1001, 200, 4, 251), (0, 200, 4, 1)],
-)
-def test_the_number_of_chunks_cuts_the_estimate_where_it_is_set(
-    estimated: int, batch: int, chunks: int, rows: int
-) -> None:
-    assert rows_per_chunk(build.table(estimated_rows=estimated), batch, chunks) == rows
 
 
 def test_a_strategy_is_how_many_tables_are_worked_on_at_once() -> None:

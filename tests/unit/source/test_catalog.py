@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from s3rs_ray.config import Settings
 from s3rs_ray.errors import ConfigError, SourceError
-from s3rs_ray.model import Chunk, Position, RangeOrder, TableName, Watermark, Window
+from s3rs_ray.model import Chunk, ChunkSize, Position, RangeOrder, TableName, Watermark, Window
 from s3rs_ray.source.catalog import Catalog, tls_context
 from s3rs_ray.source.chunks import where_sql
+from s3rs_ray.source.cutting import cut_chunks, cut_range, fixed
 from s3rs_ray.source.types import contract
 from tests.support import build
 from tests.support.sqlite import database, rows_where, translated
@@ -66,7 +67,7 @@ def test_chunks_cut_along_the_index_are_equal_in_rows_and_hold_every_row_once(
     rows: list[tuple[int | None, int, int]], size: int, order: RangeOrder
 ) -> None:
     with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
-        chunks = list(OverSQLite(connection).cut(TABLE, WHOLE, order, run_id="r", rows=size))
+        chunks = list(cut_chunks(OverSQLite(connection), TABLE, WHOLE, order, run_id="r", sizes=fixed(size)))
         held = [rows_held(connection, c) for c in chunks]
     seen = [row for chunk in held for row in chunk]
     assert sorted(seen) == [n for n, row in enumerate(rows) if row[0] is not None]
@@ -74,6 +75,43 @@ def test_chunks_cut_along_the_index_are_equal_in_rows_and_hold_every_row_once(
     assert {c.rows for c in chunks[:-1]} <= {size}
     assert chunks[-1].rows <= size
     assert [c.ordinal for c in chunks] == list(range(len(chunks)))
+
+
+@given(rows_of_table, st.integers(1, 7), st.integers(1, 7), st.sampled_from(RangeOrder))
+def test_slices_hold_every_row_of_their_chunk_once_and_as_many_as_planned(
+    rows: list[tuple[int | None, int, int]], size: int, slice_rows: int, order: RangeOrder
+) -> None:
+    with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
+        catalog = OverSQLite(connection)
+        chunks = list(cut_chunks(catalog, TABLE, WHOLE, order, run_id="r", sizes=lambda: ChunkSize(size, slice_rows)))
+        for chunk in chunks:
+            held = [rows_held(connection, part) for part in chunk.slices]
+            assert [len(h) for h in held] == [part.rows for part in chunk.slices]
+            assert sorted(row for part in held for row in part) == sorted(rows_held(connection, chunk))
+            assert all(part.rows <= slice_rows for part in chunk.slices)
+            finer = cut_range(catalog, TABLE, chunk, rows=1)
+            assert (finer.range, finer.rows) == (chunk.range, chunk.rows)
+            assert [part.rows for part in finer.slices] == [1] * chunk.rows or chunk.rows == 0
+    assert sum(c.rows for c in chunks) == sum(row[0] is not None for row in rows)
+    assert {c.rows for c in chunks[:-1]} <= {size}
+
+
+def test_each_chunk_is_as_large_as_is_said_when_it_is_cut() -> None:
+    sizes = iter([ChunkSize(1, 1), ChunkSize(4, 3), ChunkSize(2, 9)])
+    rows = [(n, 0, n) for n in range(5)]
+    with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
+        cut = cut_chunks(OverSQLite(connection), TABLE, WHOLE, RangeOrder.KEY, run_id="r", sizes=lambda: next(sizes))
+        chunks = list(cut)
+    assert [[part.rows for part in c.slices] for c in chunks] == [[1], [3, 1], [0]]
+    assert chunks[-1].range.upto is None
+
+
+def test_a_chunk_ends_with_the_table_rather_than_in_a_slice_without_rows() -> None:
+    rows = [(n, 0, n) for n in range(4)]
+    with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
+        sizes = lambda: ChunkSize(9, 2)  # noqa: E731
+        [chunk] = cut_chunks(OverSQLite(connection), TABLE, WHOLE, RangeOrder.KEY, run_id="r", sizes=sizes)
+    assert ([part.rows for part in chunk.slices], chunk.range.upto) == ([2, 2], None)
 
 
 def rows_held(connection: sqlite3.Connection, chunk: Chunk) -> list[int]:
@@ -86,9 +124,9 @@ def test_a_plan_taken_up_again_goes_on_behind_the_chunks_that_are_done(
 ) -> None:
     with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
         catalog = OverSQLite(connection)
-        chunks = list(catalog.cut(TABLE, WHOLE, order, run_id="r", rows=size))
+        chunks = list(cut_chunks(catalog, TABLE, WHOLE, order, run_id="r", sizes=fixed(size)))
         done = chunks[: data.draw(st.integers(0, len(chunks)))]
-        rest = list(catalog.cut(TABLE, WHOLE, order, run_id="r", rows=size, done=done))
+        rest = list(cut_chunks(catalog, TABLE, WHOLE, order, run_id="r", sizes=fixed(size), done=done))
     assert done + rest == chunks
 
 
@@ -137,5 +175,5 @@ def test_a_window_is_never_wider_than_asked_by_the_limit() -> None:
         mark = catalog.high_watermark(TABLE, Watermark.START, 4, 3)
         assert mark is not None
         window = Window(after=Watermark.START, upto=mark)
-        [chunk] = catalog.cut(TABLE, window, RangeOrder.CURSOR, run_id="r", rows=100)
+        [chunk] = cut_chunks(catalog, TABLE, window, RangeOrder.CURSOR, run_id="r", sizes=fixed(100))
     assert chunk.rows == 3

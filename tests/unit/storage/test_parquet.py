@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from s3rs_ray.storage import parquet
-from s3rs_ray.storage.parquet import ROW_GROUP_BYTES, write_parquet
+from s3rs_ray.storage.parquet import ROW_GROUP_BYTES, ParquetEncoder, write_parquet
 
 MOMENT = dt.datetime(2026, 1, 31, 23, 59, 59, 999_999)
 
@@ -138,3 +138,24 @@ def test_repetition_is_looked_for_all_over_the_table() -> None:
 
 def test_a_column_of_nulls_is_encoded_and_read_back() -> None:
     assert written(pa.table({"c": pa.nulls(10_000, pa.string())})).read().column("c").null_count == 10_000
+
+
+def test_slices_become_row_groups_of_one_file() -> None:
+    slices = [pa.table({"a": [1, 2], "b": ["x", "y"]}), pa.table({"a": [3], "b": ["z"]})]
+    encoder = ParquetEncoder(slices[0].schema, {"s3rs": "about"})
+    for part in [slices[0].slice(0, 0), *slices, slices[0].slice(0, 0)]:
+        encoder.write(part)
+    done = encoder.finish()
+    file = pq.ParquetFile(pa.BufferReader(done.body))
+    assert [file.metadata.row_group(n).num_rows for n in range(file.metadata.num_row_groups)] == [2, 1]
+    assert (done.rows, file.metadata.metadata[b"s3rs"]) == (3, b"about")
+    assert file.read().to_pydict() == {"a": [1, 2, 3], "b": ["x", "y", "z"]}
+
+
+def test_statistics_are_kept_for_the_columns_that_readers_skip_by() -> None:
+    table = pa.table({"ID": [1, 2], "note": ["a", "b"]})
+    encoder = ParquetEncoder(table.schema, {}, statistics=["ID"])
+    encoder.write(table)
+    group = pq.ParquetFile(pa.BufferReader(encoder.finish().body)).metadata.row_group(0)
+    assert group.column(0).statistics.max == 2
+    assert group.column(1).statistics is None

@@ -1,0 +1,91 @@
+"""How large chunks and slices are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3rs_ray.config import Settings
+from s3rs_ray.engine.sizing import FILE_BYTES, LEAST_FILE_BYTES, SLICE_BYTES, ChunkSizer, chunk_sizer
+from s3rs_ray.model import ChunkSize
+from tests.support import build
+
+MB = 2**20
+
+
+def sizer(window_rows: int, readers: int = 2, row_file_bytes: float = 160, row_memory: float = 550) -> ChunkSizer:
+    return ChunkSizer(row_memory=row_memory, row_file_bytes=row_file_bytes, window_rows=window_rows, readers=readers)
+
+
+@pytest.mark.parametrize(
+    ("file_mb", "readers", "files"),
+    [
+        (1, 8, 1),  # a small table is one file
+        (63, 2, 1),
+        (130, 2, 2),  # every reader has one
+        (300, 2, 4),
+        (300, 8, 4),  # not smaller than the least
+        (1000, 8, 16),
+        (1000, 2, 8),
+        (1100, 2, 10),  # a multiple of the readers
+        (100_000, 2, 782),
+    ],
+)
+def test_files_are_alike_in_size_and_as_many_as_the_readers_share_well(file_mb: int, readers: int, files: int) -> None:
+    window_rows = file_mb * MB // 160
+    rows = sizer(window_rows, readers)().rows
+    assert -(-window_rows // rows) == files
+
+
+@given(st.integers(1, 10**9), st.integers(1, 64), st.floats(1, 10**6), st.floats(1, 10**7))
+def test_no_file_is_larger_than_wanted_and_no_slice_than_memory_allows(
+    window_rows: int, readers: int, row_file_bytes: float, row_memory: float
+) -> None:
+    size = sizer(window_rows, readers, row_file_bytes, row_memory)()
+    assert 1 <= size.slice_rows <= size.rows
+    assert size.rows == 1 or (size.rows - 1) * row_file_bytes <= FILE_BYTES
+    assert size.slice_rows == 1 or size.slice_rows * row_memory <= SLICE_BYTES
+    whole = window_rows * row_file_bytes
+    assert size.rows == window_rows or size.rows * row_file_bytes >= min(whole, LEAST_FILE_BYTES) / 2
+
+
+def test_a_window_of_unknown_rows_is_cut_into_whole_files() -> None:
+    assert sizer(0)().rows == FILE_BYTES // 160
+
+
+def test_what_was_measured_replaces_what_was_guessed() -> None:
+    learning = sizer(0)
+    chunk = build.run_chunks("r1", [None, (10, 0)], of=build.window((), (10, 0)))[0]
+    file = replace(build.data_file(chunk, reaches=None, rows=1000), bytes=1000 * 40_000, memory=1000 * 200_000)
+    learning.record(file)
+    assert learning() == ChunkSize(FILE_BYTES // 40_000, SLICE_BYTES // 200_000)
+    learning.record(replace(file, rows=3000, bytes=0, memory=0))
+    assert learning() == ChunkSize(FILE_BYTES // 10_000, SLICE_BYTES // 50_000)
+
+
+def test_an_empty_file_teaches_nothing() -> None:
+    learning = sizer(0)
+    before = learning()
+    chunk = build.run_chunks("r1", [None, (10, 0)], of=build.window((), (10, 0)))[0]
+    learning.record(replace(build.data_file(chunk, reaches=None, rows=0), bytes=1000, memory=0))
+    assert learning() == before
+
+
+@pytest.mark.parametrize(
+    ("batch", "count", "window_rows", "rows"),
+    [("200", "", 1000, 200), ("200", "4", 1000, 250), ("", "4", 1001, 251), ("", "4", 0, 1)],
+)
+def test_a_setting_says_how_many_rows_or_chunks(batch: str, count: str, window_rows: int, rows: int) -> None:
+    settings = Settings.load(environment={"BACKUP_BATCH_SIZE": batch, "BACKUP_NUM_CHUNKS": count})
+    assert chunk_sizer(build.table(), settings, window_rows=window_rows, readers=2)().rows == rows
+
+
+def test_wide_rows_shrink_slices_however_many_rows_a_setting_asks_for() -> None:
+    settings = Settings.load(environment={"BACKUP_BATCH_SIZE": "1000000"})
+    wide = replace(build.table(), average_row_bytes=100_000)
+    size = chunk_sizer(wide, settings, window_rows=10**6, readers=2)()
+    assert size.rows == 1_000_000
+    assert size.slice_rows * 100_000 <= SLICE_BYTES
