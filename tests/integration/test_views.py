@@ -88,7 +88,12 @@ def read(world: World, view: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("by", ["updated", "changed"])
 def test_the_views_show_what_python_finds_in_the_same_rows(world: World, by: str) -> None:
-    given = {"entity": "ant_parcel_no", "group": "partner_id", "status": "latest_status", "updated": "changed_at"}
+    given: dict[str, Any] = {
+        "entity": "ant_parcel_no",
+        "group": "partner_id",
+        "status": "latest_status",
+        "updated": "changed_at",
+    }
     settings = with_views(world, **given) if by == "changed" else with_views(world)
     make(world, settings)
     rows = versions(600)
@@ -174,7 +179,7 @@ def test_the_views_outlive_their_table(world: World) -> None:
 
 def test_other_names_and_another_schema(world: World) -> None:
     reports = f"{world.schema}_reports"
-    names = {"target_schema": reports, "latest_name": "Now", "summary_name": 'by "state"'}
+    names: dict[str, Any] = {"target_schema": reports, "latest_name": "Now", "summary_name": 'by "state"'}
     settings = with_views(world, entity="ID", status="latest_status", status_as="state", **names)
     make(world, settings)
     assert [what for _, what in apply_views(settings, world.name("t"))] == [Applied.CREATED] * 2
