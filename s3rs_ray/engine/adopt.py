@@ -36,7 +36,7 @@ def adopt_files(hold: Hold, state: TableState) -> TableState:
 def written_files(store: ObjectStore, prefix: str, table: TableName) -> list[WrittenFile]:
     """Every data file of a table that lies on S3."""
     keys = [o.key for o in store.list(table_prefix(prefix, table)) if parse_data_key(prefix, o.key)]
-    return [describe_file(store.head(key)) for key in keys]
+    return [describe_file(store, store.head(key)) for key in keys]
 
 
 def gapless(written: list[WrittenFile], start: Watermark) -> list[DataFile]:

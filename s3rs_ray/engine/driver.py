@@ -24,7 +24,7 @@ from .events import Event, Report, RunResult, TableResult
 from .executor import InlineExecutor
 from .loading import authorization, open_session
 from .plan import TablePlan, strategy_limits
-from .table import open_source, plan_table, sync_table
+from .table import open_source, plan_table, require_fit_keys, sync_table
 from .tasks import open_ledger, open_store
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,7 @@ def preview(settings: Settings, request: Request) -> tuple[Preview, ...]:
 def _preview(run: Run, catalog: Catalog, name: TableName) -> Preview:
     columns = catalog.list_columns(name)
     try:
+        require_fit_keys(run, name)
         made = plan_table(run, catalog, catalog.discover(name), run.ledger.load(name))
     except PlanError as exc:
         return Preview(table=name, columns=columns, refusal=exc)

@@ -17,7 +17,7 @@ from ..model import Adjusted, Chunk, DataFile, NullCursors, Table, TableName, Wa
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.cutting import cut_chunks
 from ..source.horizon import find_horizon
-from ..storage.layout import CONTRACT, format_run_id, format_run_key, parse_run_time
+from ..storage.layout import CONTRACT, format_run_id, format_run_key, long_keys, parse_run_time
 from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
@@ -107,7 +107,17 @@ def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> T
     )
 
 
+def require_fit_keys(run: Run, name: TableName) -> None:
+    """Raises UnsupportedTable for a table whose objects would need longer keys than S3 has."""
+    too_long = long_keys(run.settings.s3_incremental_path, name)
+    if too_long:
+        raise UnsupportedTable(
+            f"{name} cannot be carried: {too_long}", hint="shorten S3_INCREMENTAL_PATH or the name of schema or table"
+        )
+
+
 def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
+    require_fit_keys(run, name)
     if not run.request.extract:
         return _load_only(run, name, tally)
     with open_source(run) as catalog:

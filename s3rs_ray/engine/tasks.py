@@ -34,7 +34,7 @@ from ..source.cutting import cut_range
 from ..source.extract import Extract, read_chunk
 from ..source.types import arrow_schema
 from ..storage.layout import DataKey, format_data_key, parse_run_time
-from ..storage.parquet import ParquetEncoder
+from ..storage.parquet import ParquetEncoder, read_footer
 from ..storage.s3 import ObjectStore, S3Store, StoredObject
 from ..tunnel import open_source_tunnel
 from .plan import reaches
@@ -42,6 +42,11 @@ from .sizing import SLICE_BYTES
 
 log = logging.getLogger(__name__)
 
+METADATA_BYTES = 1900
+"""What may be said of an object beside it: S3 takes 2 KB."""
+FOOTER = "s3rs"
+"""The key in the Parquet footer under which a file says what it holds."""
+IN_FOOTER = "footer"
 READ_ATTEMPTS = 3
 """How often a chunk is read again when its row count and the server's differ."""
 
@@ -83,8 +88,8 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
     key = data_key(settings, table.name, chunk.run_id, chunk.ordinal)
     present = _find(store, key)
     if present is not None:
-        return _own_file(present, table, chunk)
-    encoder = ParquetEncoder(arrow_schema(table.columns), _footer(table, chunk), statistics=table.order_columns)
+        return _own_file(store, present, table, chunk)
+    encoder = ParquetEncoder(arrow_schema(table.columns), _footer(table, chunk, order), statistics=table.order_columns)
     adjusted, rows, memory = Adjusted(), 0, 0
     with open_source_tunnel(settings) as (host, port):
         for extract in _read_slices(table, chunk, settings, Endpoint(host, port), server=server):
@@ -111,7 +116,7 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
     try:
         store.put_new(key, file.body, _object_metadata(described, chunk))
     except PreconditionFailed:  # an earlier attempt got through after all
-        return _own_file(store.head(key), table, chunk)
+        return _own_file(store, store.head(key), table, chunk)
     return described
 
 
@@ -171,7 +176,8 @@ def _read_counted(table: Table, chunk: Chunk, settings: Settings, endpoint: Endp
     )
 
 
-def _footer(table: Table, chunk: Chunk) -> dict[str, str]:
+def _footer(table: Table, chunk: Chunk, order: RangeOrder) -> dict[str, str]:
+    reached = reaches(chunk, order)
     about = {
         "table": str(table.name),
         "run_id": chunk.run_id,
@@ -180,8 +186,10 @@ def _footer(table: Table, chunk: Chunk) -> dict[str, str]:
         "upto": None if chunk.range.upto is None else format_position(chunk.range.upto),
         "range_columns": list(chunk.range.columns),
         "fingerprint": table.fingerprint,
+        "reaches": None if reached is None else format_position(reached.position),
+        "window_after": format_position(chunk.window.after.position),
     }
-    return {"s3rs": orjson.dumps(about).decode()}
+    return {FOOTER: orjson.dumps(about).decode()}
 
 
 def _range_digest(key_range: KeyRange) -> str:
@@ -189,10 +197,14 @@ def _range_digest(key_range: KeyRange) -> str:
 
 
 def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
-    """What S3 keeps with the object: enough to describe the file without reading it."""
+    """What S3 keeps with the object: enough to describe the file without reading it.
+
+    Positions of very long keys do not fit (Amazon S3 User Guide, "Working with object metadata": 2 KB for all names
+    and values); they are then told by the file's own footer alone.
+    """
     position = None if file.reaches is None else format_position(file.reaches.position)
     horizon = None if file.null_horizon is None else format_value(file.null_horizon)
-    return {
+    metadata = {
         "s3rs-run": file.run_id,
         "s3rs-ordinal": str(file.ordinal),
         "s3rs-rows": str(file.rows),
@@ -205,6 +217,9 @@ def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
         "s3rs-range": _range_digest(chunk.range),
         "s3rs-window-after": quote(orjson.dumps(format_position(chunk.window.after.position))),
     }
+    if sum(len(name) + len(value) for name, value in metadata.items()) > METADATA_BYTES:
+        metadata |= {"s3rs-reaches": IN_FOOTER, "s3rs-window-after": IN_FOOTER}
+    return metadata
 
 
 def _find(store: ObjectStore, key: str) -> StoredObject | None:
@@ -223,15 +238,19 @@ class WrittenFile:
     window_after: Position
 
 
-def describe_file(stored: StoredObject) -> WrittenFile:
-    """The file an object's metadata describes.
+def describe_file(store: ObjectStore, stored: StoredObject) -> WrittenFile:
+    """The file an object's metadata describes; the object itself is read only where its key did not fit in there.
 
     Raises:
         IntegrityError: the object was not written by this program.
     """
     m = stored.metadata
     try:
-        position = orjson.loads(unquote(m["s3rs-reaches"]))
+        if m["s3rs-reaches"] == IN_FOOTER:
+            about = orjson.loads(read_footer(store.get(stored.key).body)[FOOTER])
+            position, window_after = about["reaches"], about["window_after"]
+        else:
+            position, window_after = (orjson.loads(unquote(m[f"s3rs-{k}"])) for k in ("reaches", "window-after"))
         horizon = orjson.loads(unquote(m["s3rs-null-horizon"]))
         file = DataFile(
             key=stored.key,
@@ -246,8 +265,7 @@ def describe_file(stored: StoredObject) -> WrittenFile:
             adjusted=Adjusted(**orjson.loads(unquote(m["s3rs-adjusted"]))),
             null_horizon=None if horizon is None else parse_value(horizon),
         )
-        after = parse_position(orjson.loads(unquote(m["s3rs-window-after"])))
-        return WrittenFile(file=file, range_digest=m["s3rs-range"], window_after=after)
+        return WrittenFile(file=file, range_digest=m["s3rs-range"], window_after=parse_position(window_after))
     except (KeyError, TypeError, ValueError) as exc:
         raise IntegrityError(
             f"{stored.key} does not say what it holds: {exc!r}",
@@ -256,9 +274,9 @@ def describe_file(stored: StoredObject) -> WrittenFile:
         ) from exc
 
 
-def _own_file(stored: StoredObject, table: Table, chunk: Chunk) -> DataFile:
+def _own_file(store: ObjectStore, stored: StoredObject, table: Table, chunk: Chunk) -> DataFile:
     """The file an earlier attempt at this very chunk wrote; refuses one of another chunk, plan or contract."""
-    written = describe_file(stored)
+    written = describe_file(store, stored)
     file = written.file
     found = (file.run_id, file.ordinal, file.fingerprint, written.range_digest)
     if found != (chunk.run_id, chunk.ordinal, table.fingerprint, _range_digest(chunk.range)):

@@ -111,6 +111,23 @@ def format_run_key(table: TableName, run_id: str, name: str) -> str:
     return f"{RUN_PREFIX}{format_table(table)}/{run_id}/{name}"
 
 
+MAX_KEY_BYTES = 1024
+"""Amazon S3 User Guide, "Naming Amazon S3 objects"."""
+_BEHIND_TABLE = 100
+"""More than what follows a table's folder in any key."""
+
+
+def long_keys(prefix: str, table: TableName) -> str:
+    """Why the objects of a table can have no keys in S3; empty when they can."""
+    longest = max(map(len, (prefix, STATE_PREFIX, MANIFEST_PREFIX, RUN_PREFIX))) + len(format_table(table))
+    if longest + _BEHIND_TABLE <= MAX_KEY_BYTES:
+        return ""
+    return (
+        f"its objects would need keys of {longest + _BEHIND_TABLE} bytes, S3's longest has {MAX_KEY_BYTES}: in keys a"
+        " byte outside A-Z, a-z, 0-9, _, $ and - takes three"
+    )
+
+
 def format_run_id(run_time: dt.datetime, suffix: str) -> str:
     """``20260131T235959Z-1a2b3c``: sorts by time."""
     return f"{run_time:%Y%m%dT%H%M%SZ}-{suffix}"

@@ -89,6 +89,12 @@ def write_parquet(table: pa.Table, metadata: Mapping[str, str]) -> ParquetFile:
     return encoder.finish()
 
 
+def read_footer(body: bytes) -> dict[str, str]:
+    """The key-value pairs in the footer of a file; those of :func:`write_parquet` among them."""
+    metadata = pq.read_metadata(pa.BufferReader(body)).metadata or {}
+    return {key.decode(): value.decode() for key, value in metadata.items()}
+
+
 def _group_rows(table: pa.Table) -> int:
     return max(1, int(table.num_rows * ROW_GROUP_BYTES / max(table.nbytes, 1)))
 

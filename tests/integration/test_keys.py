@@ -92,6 +92,27 @@ def test_text_keys_that_share_a_cursor_are_ordered_by_mysql_alone(world: World) 
     assert world.target_rows("t", "count(*) - count(distinct k)") == [(0,)]
 
 
+def test_keys_too_long_to_be_told_beside_an_object_are_told_in_it(world: World) -> None:
+    world.execute(
+        "CREATE TABLE t (k VARCHAR(500) COLLATE utf8mb4_bin PRIMARY KEY, update_at DATETIME NOT NULL, KEY (update_at))"
+    )
+    world.execute("INSERT INTO t VALUES (%s, '2026-01-01')", [("\u5305" * 480 + f"{n:03}",) for n in range(30)])
+    small = world.settings.model_copy(update={"backup_batch_size": 10})
+    world.sync_one("t", small, load=False, limit=20)
+    world.sync_one("t", small, load=False)
+    name = world.name("t")
+    world.ledger().commit(name, [SetWatermark(watermark=Watermark.START, generation="again")])
+    assert world.sync_one("t", extract=False).rows_loaded == 30
+    assert world.target_rows("t", "count(distinct k)") == [(30,)]
+
+
+def test_names_too_long_for_keys_in_s3_are_refused(world: World) -> None:
+    (refused,) = world.sync("\u88f9" * 64, settings=world.settings.model_copy(
+        update={"s3_incremental_path": "p" * 400 + "/"}), extract=False)  # fmt: skip
+    assert "S3's longest has 1024" in refused.error
+    assert "S3_INCREMENTAL_PATH" in refused.hint
+
+
 def test_keys_of_every_character_set_are_cut_along_their_index(world: World) -> None:
     world.execute(
         "CREATE TABLE t (a VARCHAR(9) CHARACTER SET gbk, b VARCHAR(9) CHARACTER SET ucs2,"

@@ -17,11 +17,14 @@ from s3rs_ray.storage.layout import DataKey, parse_data_key
 from s3rs_ray.storage.s3 import StoredObject
 from tests.support import build
 from tests.support.build import NOON
+from tests.support.memory_store import MemoryStore
 from tests.support.states import files, positions
 
 TABLE = build.table()
 CHUNK = build.run_chunks("20260131T120000Z-abcdef", [None, (1,), (2,)], of=build.window((), (2,)), columns=("c",))[1]
 FILE = replace(build.data_file(CHUNK, reaches=Watermark(position=(2,))), fingerprint=TABLE.fingerprint)
+NOTHING = MemoryStore()
+"""A store of no objects: none is read to know what one holds."""
 
 
 def stored(file: DataFile, chunk: Chunk) -> StoredObject:
@@ -33,7 +36,7 @@ def stored(file: DataFile, chunk: Chunk) -> StoredObject:
 @given(files, positions())
 def test_any_file_is_described_by_its_metadata_alone(file: DataFile, after: tuple[int, ...]) -> None:
     chunk = replace(CHUNK, window=build.window(after, (2,)))
-    described = describe_file(stored(file, chunk))
+    described = describe_file(NOTHING, stored(file, chunk))
     assert described == WrittenFile(file=file, range_digest=_range_digest(chunk.range), window_after=after)
 
 
@@ -50,7 +53,7 @@ def test_metadata_values_are_of_characters_that_a_header_takes(
 def test_an_object_that_lacks_a_part_of_its_description_is_refused(name: str) -> None:
     whole = stored(FILE, CHUNK)
     with pytest.raises(IntegrityError, match="does not say what it holds"):
-        describe_file(replace(whole, metadata={k: v for k, v in whole.metadata.items() if k != name}))
+        describe_file(NOTHING, replace(whole, metadata={k: v for k, v in whole.metadata.items() if k != name}))
 
 
 @pytest.mark.parametrize(
@@ -60,11 +63,17 @@ def test_an_object_that_lacks_a_part_of_its_description_is_refused(name: str) ->
 def test_an_object_whose_description_is_damaged_is_refused(name: str, value: str) -> None:
     whole = stored(FILE, CHUNK)
     with pytest.raises(IntegrityError):
-        describe_file(replace(whole, metadata={**whole.metadata, name: value}))
+        describe_file(NOTHING, replace(whole, metadata={**whole.metadata, name: value}))
+
+
+def test_a_description_never_exceeds_what_s3_takes() -> None:
+    long = Watermark(position=(dt.datetime(2026, 1, 1), "\u00e9" * 768))
+    metadata = _object_metadata(replace(FILE, reaches=long), replace(CHUNK, window=build.window(long.position, (2,))))
+    assert sum(len(name) + len(value) for name, value in metadata.items()) < 2048
 
 
 def test_the_file_of_an_earlier_attempt_is_taken_as_it_is() -> None:
-    assert _own_file(stored(FILE, CHUNK), TABLE, CHUNK) == FILE
+    assert _own_file(NOTHING, stored(FILE, CHUNK), TABLE, CHUNK) == FILE
 
 
 @pytest.mark.parametrize(
@@ -79,12 +88,12 @@ def test_the_file_of_an_earlier_attempt_is_taken_as_it_is() -> None:
 )
 def test_the_file_of_another_chunk_is_refused(chunk: Chunk) -> None:
     with pytest.raises(IntegrityError, match="belongs to chunk 1"):
-        _own_file(stored(FILE, CHUNK), TABLE, chunk)
+        _own_file(NOTHING, stored(FILE, CHUNK), TABLE, chunk)
 
 
 def test_the_file_of_another_contract_is_refused() -> None:
     with pytest.raises(IntegrityError):
-        _own_file(stored(replace(FILE, fingerprint="other"), CHUNK), TABLE, CHUNK)
+        _own_file(NOTHING, stored(replace(FILE, fingerprint="other"), CHUNK), TABLE, CHUNK)
 
 
 def test_a_chunk_has_the_same_key_however_often_it_is_tried() -> None:

@@ -133,3 +133,23 @@ def test_manifests_and_run_objects_lie_in_the_tables_own_folder() -> None:
     assert layout.format_run_key(PLAIN, "20260131T235959Z-1a2b3c", "table.json") == (
         "runs/settlement.parcels/20260131T235959Z-1a2b3c/table.json"
     )
+
+
+@given(tables, st.sampled_from(["p/", "incremental/", "x" * 200 + "/"]))
+def test_a_table_whose_keys_fit_has_no_longer_one_than_s3_takes(table: TableName, prefix: str) -> None:
+    assert layout.long_keys(prefix, table) == ""
+    run_id = layout.format_run_id(dt.datetime(2026, 1, 31, tzinfo=dt.UTC), "1a2b3c")
+    moment = layout.parse_run_time(run_id)
+    keys = [
+        layout.format_data_key(prefix, layout.DataKey(table, moment, 10**9)),
+        layout.format_state_key(table),
+        layout.format_manifest_key(table, run_id, "0" * 64),
+        layout.format_run_key(table, run_id, "files.json"),
+    ]
+    longest = max(len(prefix), len(layout.STATE_PREFIX)) + len(layout.format_table(table)) + layout._BEHIND_TABLE
+    assert all(len(key) <= longest for key in keys)
+
+
+def test_a_table_whose_keys_would_be_longer_is_told_so() -> None:
+    long = TableName("\u5305" * 64, "\u88f9" * 64)
+    assert "S3's longest has 1024" in layout.long_keys("incremental/", long)
