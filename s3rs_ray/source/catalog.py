@@ -15,7 +15,7 @@ import pymysql
 import pymysql.cursors
 
 from ..config import Settings
-from ..errors import ConfigError, SourceError, SourceUnavailable, TableNotFound, UnsupportedTable
+from ..errors import ConfigError, IntegrityError, SourceError, SourceUnavailable, TableNotFound, UnsupportedTable
 from ..model import (
     Index,
     KeyRange,
@@ -102,6 +102,15 @@ def tls_context(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
+def half_pair() -> IntegrityError:
+    """What is said of half a surrogate pair: MariaDB stores it, and sends it as bytes that are not UTF-8."""
+    return IntegrityError(
+        "a text holds half a surrogate pair, which is no character and has no form in UTF-8",
+        hint="find it with HEX(CONVERT(column USING utf8mb4)) REGEXP '^(..)*ED[AB]', and correct it or exclude its"
+        " column",
+    )
+
+
 def _translated(exc: pymysql.err.MySQLError, settings: Settings) -> SourceError:
     code = exc.args[0] if exc.args else 0
     text = str(exc.args[1]) if len(exc.args) > 1 else str(exc)
@@ -136,6 +145,8 @@ class Catalog:
                 return list(cursor.fetchall())
         except pymysql.err.MySQLError as exc:
             raise _translated(exc, self._settings) from exc
+        except UnicodeDecodeError:
+            raise half_pair() from None
 
     def query_named(self, sql: str) -> list[dict[str, object]]:
         """All rows of a query as dictionaries, for SHOW statements whose columns differ between versions."""
@@ -380,10 +391,10 @@ class Catalog:
     def high_watermark(self, table: Table, after: Watermark, horizon: KeyValue, limit: int | None) -> Watermark | None:
         """The last row of the next window, or None when it is empty. ``limit`` bounds the window's rows."""
         if limit is not None:
-            limited = self.position(chunks.high_watermark_sql(table, after, horizon, limit))
+            limited = self.position(chunks.high_watermark_sql(table, after, horizon, limit), table.order_columns)
             if limited is not None:
                 return Watermark(position=limited)
-        position = self.position(chunks.high_watermark_sql(table, after, horizon, None))
+        position = self.position(chunks.high_watermark_sql(table, after, horizon, None), table.order_columns)
         return None if position is None else Watermark(position=position)
 
     def null_cursors(self, table: Table) -> int:
@@ -417,10 +428,23 @@ class Catalog:
         # MariaDB ends in (rows, Extra), MySQL in (rows, filtered, Extra).
         return _whole(row[-2 if len(row) == 10 else -3]) or 0
 
-    def position(self, sql: str) -> Position | None:
-        """The first row of a query for a position; None when it has none."""
+    def position(self, sql: str, columns: Sequence[str]) -> Position | None:
+        """The first row of a query for a position; None when it has none.
+
+        Raises:
+            IntegrityError: the row's key is not in Unicode, and could not be told from others by what the server sends.
+        """
         rows = self.query(sql)
-        return tuple(_key_value(v) for v in rows[0]) if rows else None
+        if not rows:
+            return None
+        position = tuple(_key_value(v) for v in rows[0][: len(columns)])
+        if any(rows[0][len(columns) :]):
+            raise IntegrityError(
+                f"the key of the row ({', '.join(columns)}) = ({', '.join(map(str, position))}) holds a character"
+                " that is not in Unicode; MySQL sends a question mark for it",
+                hint="correct the row at the source",
+            )
+        return position
 
     def _number(self, sql: str) -> int:
         return _whole(self.query(sql)[0][0]) or 0

@@ -218,7 +218,8 @@ def boundary_sql(table: Table, window: Window, key_range: KeyRange, rows: int) -
     """
     names = ", ".join(quote_name(c) for c in key_range.columns)
     return (
-        f"SELECT {names} FROM {chunk_from_sql(table, window, key_range)} WHERE {where_sql(table, window, key_range)}"
+        f"SELECT {names}{_stray_sql(table, key_range.columns)} FROM {chunk_from_sql(table, window, key_range)}"
+        f" WHERE {where_sql(table, window, key_range)}"
         f" ORDER BY {names} LIMIT 1 OFFSET {rows - 1}"
     )
 
@@ -233,8 +234,15 @@ def high_watermark_sql(table: Table, after: Watermark, horizon: KeyValue, limit:
     direction, tail = (" DESC", "LIMIT 1") if limit is None else ("", f"LIMIT 1 OFFSET {limit - 1}")
     order = ", ".join(f"{name}{direction}" for name in names)
     return (
-        f"SELECT {', '.join(names)} FROM {from_sql(table, table.order_columns)} WHERE {where} ORDER BY {order} {tail}"
+        f"SELECT {', '.join(names)}{_stray_sql(table, table.order_columns)}"
+        f" FROM {from_sql(table, table.order_columns)} WHERE {where} ORDER BY {order} {tail}"
     )
+
+
+def _stray_sql(table: Table, columns: Sequence[str]) -> str:
+    """Whether a text of a position is not in Unicode: rows could not be told by what the server sends for it."""
+    predicates = [c.unmapped for c in table.columns if c.name in columns and c.unmapped]
+    return f", {' OR '.join(predicates)} AS {UNMAPPED_ALIAS}" if predicates else ""
 
 
 def null_cursors_sql(table: Table) -> str:

@@ -68,7 +68,7 @@ def _step(
     cuts: list[Cut] = []
     while (left := size.rows - sum(c.rows for c in cuts)) > 0:
         rows = min(left, size.slice_rows)
-        boundary = catalog.position(boundary_sql(table, window, rest, rows))
+        boundary = catalog.position(boundary_sql(table, window, rest, rows), rest.columns)
         if boundary is None or boundary == rest.upto:
             expected = catalog.count(table, window, rest)
             if not expected and cuts:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ..config import Settings
 from ..errors import IntegrityError, SourceError
 from ..model import Adjusted, Chunk, Column, Table, TableName
-from .catalog import Endpoint
+from .catalog import Endpoint, half_pair
 from .chunks import NULL_DATES_ALIASES, ROWS_ALIAS, UNMAPPED_ALIAS, looks_rows_up, select_sql, snapshot_sql
 from .types import arrow_schema
 from .values import apply_policies, before_year_one, holds_mark, require_unicode
@@ -153,11 +153,7 @@ def _read(url: str, query: str, session: list[str]) -> pa.Table:
     except BaseException as exc:  # noqa: BLE001  a panic in ConnectorX is a BaseException of its own
         reason = str(exc).replace(url, "mysql://…").strip() or type(exc).__name__
         if TEXT_PANIC in reason:
-            raise IntegrityError(
-                "a text holds half a surrogate pair, which is no character and has no form in UTF-8",
-                hint="find it with HEX(CONVERT(column USING utf8mb4)) REGEXP '^(..)*ED[AB]', and correct it or exclude"
-                " its column",
-            ) from None
+            raise half_pair() from None
         raise SourceError(
             f"reading from MySQL failed: {reason}",
             hint="the chunk is tried again; if it fails each time, look at the server's error log",

@@ -213,6 +213,8 @@ def _characters(column: SourceColumn, policy: Policy) -> Column:
 def _text(column: SourceColumn, policy: Policy) -> Column:
     if column.json_checked and policy.json_form is JsonForm.SUPER:
         return _json(column, policy)
+    if column.json_checked:
+        return _whole_text(column, quote_name(column.name), policy)
     # The limit of a TEXT type counts bytes of its own character set; a byte of some sets becomes three (latin1's
     # euro sign, half-width katakana), two bytes of UTF-16 as well.
     octets = column.octets or column.characters or MAX_VARCHAR

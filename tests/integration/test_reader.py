@@ -128,6 +128,32 @@ def test_half_a_surrogate_pair_is_refused_at_once_with_a_way_to_find_it(world: W
     assert "REGEXP '^(..)*ED[AB]'" in result.hint
 
 
+@pytest.mark.parametrize("batch", [1, 100])
+def test_a_key_that_is_not_in_unicode_loses_no_row(world: World, batch: int) -> None:
+    world.execute("CREATE TABLE t (k VARCHAR(9) CHARACTER SET gbk PRIMARY KEY, update_at DATETIME NOT NULL)")
+    world.execute("INSERT INTO t VALUES ('B', '2026-01-01'), ('包?', '2026-01-02'), (_gbk x'AAA1', '2026-01-03')")
+    settings = world.settings.model_copy(update={"backup_batch_size": batch})
+    result = refused(world, settings)
+    assert "the key of the row (update_at, k) = (2026-01-03 00:00:00, ?) holds a character" in result.error
+    world.execute("UPDATE t SET update_at = '2026-01-01' WHERE k = _gbk x'AAA1'")
+    assert "not in Unicode" in refused(world, settings).error
+    world.execute("DELETE FROM t WHERE k = _gbk x'AAA1'")
+    assert world.sync_one("t", settings).rows_loaded == 2
+
+
+def test_half_a_surrogate_pair_in_a_key_is_refused(world: World) -> None:
+    world.execute("CREATE TABLE t (k VARCHAR(9) CHARACTER SET utf8mb4 PRIMARY KEY, update_at DATETIME NOT NULL)")
+    world.execute("INSERT INTO t VALUES (_utf8mb4 x'EDA080', '2026-01-01')")
+    assert "half a surrogate pair" in refused(world).error
+
+
+def test_a_json_document_is_never_cut(world: World) -> None:
+    fill(world, ["j JSON"], [[f'"{"x" * 65533}"'], [f'"{"x" * 65534}"']])
+    result = refused(world, chosen(world, long_text="truncate"))
+    assert "column j of the row (id) = (2) holds 65,536 bytes" in result.error
+    assert "truncate" not in result.hint
+
+
 def test_a_row_larger_than_copy_takes_is_refused_before_a_file_is_written(world: World) -> None:
     names = [f"b{i}" for i in range(5)]
     fill(world, [f"{name} LONGBLOB" for name in names], [[b"x"] * 5, [b"x" * 799_990] * 5])
