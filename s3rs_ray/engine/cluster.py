@@ -7,23 +7,23 @@ import math
 import os
 import signal
 import sys
-import tempfile
 import threading
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
 import ray.exceptions
 
 from ..config import Settings
-from ..errors import S3rsError, SourceError
+from ..errors import S3rsError, SourceError, StorageError
 from ..ledger.changes import Change
 from ..ledger.state import TableState
 from ..ledger.store import COMMIT_SECONDS, Holder, Ledger
 from ..model import DataFile, TableName
 from .executor import ChunkTask, Ticket, own_cpus, reader_count
+from .scratch import open_scratch
 from .tasks import extract_chunk, open_ledger
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ def open_cluster(settings: Settings) -> Iterator[Cluster]:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)  # it says at each start how its tokens may be turned off
     local = not settings.ray_address
-    with tempfile.TemporaryDirectory(prefix="s3rs-", ignore_cleanup_errors=True) as directory:
+    with open_scratch() as directory:
         with _own_signals():
             _init(settings, directory, local=local)
         try:
@@ -88,6 +88,7 @@ class Cluster:
         cpus = own_cpus() if not settings.ray_address else int(ray.cluster_resources().get("CPU", 1))
         self.places = reader_count(settings, cpus)
         self._places = threading.BoundedSemaphore(self.places)
+        self._held: set[Ticket] = set()
         self._extract = ray.remote(num_cpus=TASK_CPUS, max_retries=3)(_extract)
         actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)(LedgerActor)
         self.ledger = RemoteLedger(actor.options(name=f"ledger-{uuid.uuid4().hex[:8]}").remote(), self._settings)
@@ -95,7 +96,9 @@ class Cluster:
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
         if not self._places.acquire(blocking=False):
             return None
-        return Ticket(task=task, attempt=attempt, handle=self._extract.remote(task, self._settings))
+        ticket = Ticket(task=task, attempt=attempt, handle=self._extract.remote(task, self._settings))
+        self._held.add(ticket)
+        return ticket
 
     def wait(self, tickets: Sequence[Ticket], seconds: float) -> list[Ticket]:
         if not tickets:
@@ -104,18 +107,25 @@ class Cluster:
         done, _ = ray.wait(list(handles), num_returns=1, timeout=seconds)
         if len(done) < len(handles):
             done, _ = ray.wait(list(handles), num_returns=len(handles), timeout=0) if done else (done, None)
-        for _ in done:
-            self._places.release()
-        return [handles[handle] for handle in done]
+        ended = [handles[handle] for handle in done]
+        self._free(ended)
+        return ended
 
     def result(self, ticket: Ticket) -> DataFile:
-        file: DataFile = _get(ticket.handle)
+        file: DataFile = _get_file(ticket.handle)
         return file
 
     def cancel(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
             ray.cancel(ticket.handle, force=True)
-            self._places.release()
+        self._free(tickets)
+
+    def _free(self, tickets: Sequence[Ticket]) -> None:
+        """Gives the places of tickets back, each once, however often they are waited for or cancelled."""
+        for ticket in tickets:
+            with suppress(KeyError):
+                self._held.remove(ticket)
+                self._places.release()
 
 
 def _extract(task: ChunkTask, settings: Settings) -> DataFile:
@@ -147,15 +157,15 @@ class RemoteLedger:
         self._settings = settings
 
     def load(self, table: TableName) -> TableState:
-        state: TableState = _get(self._actor.call.remote(self._settings, "load", table))
+        state: TableState = _get_state(self._actor.call.remote(self._settings, "load", table))
         return state
 
     def acquire(self, table: TableName, holder: Holder) -> TableState:
-        state: TableState = _get(self._actor.call.remote(self._settings, "acquire", table, holder))
+        state: TableState = _get_state(self._actor.call.remote(self._settings, "acquire", table, holder))
         return state
 
     def release(self, table: TableName, holder: Holder) -> None:
-        _get(self._actor.call.remote(self._settings, "release", table, holder))
+        _get_state(self._actor.call.remote(self._settings, "release", table, holder))
 
     def commit(
         self,
@@ -169,20 +179,34 @@ class RemoteLedger:
         # The id is made here, so that a call repeated after the actor died finds its own commit.
         change_id = change_id or uuid.uuid4().hex
         named = {"holder": holder, "change_id": change_id, "seconds": seconds}
-        state: TableState = _get(self._actor.call.remote(self._settings, "commit", table, tuple(changes), **named))
+        state: TableState = _get_state(
+            self._actor.call.remote(self._settings, "commit", table, tuple(changes), **named)
+        )
         return state
 
 
-def _get(handle: Any) -> Any:
-    """The value behind a handle; a task's own error comes out as it was raised."""
+def _get(handle: Any, lost: type[S3rsError], what: str, hint: str) -> Any:
+    """The value behind a handle; a task's own error comes out as it was raised.
+
+    Args:
+        lost, what, hint: the error for everything that Ray says of a task it could not end: its process or node died,
+            its result or its actor is gone, memory or disk ran out (Ray manual, "Exceptions").
+    """
     try:
         return ray.get(handle)
     except ray.exceptions.RayTaskError as exc:
         if isinstance(exc.cause, S3rsError):
             raise exc.cause from None
         raise
-    except (ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError, ray.exceptions.OutOfMemoryError) as exc:
-        raise SourceError(
-            f"the worker died: {type(exc).__name__}",
-            hint="the chunk is tried again; if workers run out of memory, lower BACKUP_BATCH_SIZE",
-        ) from None
+    except ray.exceptions.RayError as exc:
+        raise lost(f"{what}: {type(exc).__name__}", hint=hint) from None
+
+
+def _get_file(handle: Any) -> Any:
+    hint = "the chunk is tried again; if workers run out of memory, lower BACKUP_BATCH_SIZE"
+    return _get(handle, SourceError, "the worker died", hint)
+
+
+def _get_state(handle: Any) -> Any:
+    hint = "run the command again: it goes on from what is recorded on S3"
+    return _get(handle, StorageError, "the coordinator of the ledger died", hint)

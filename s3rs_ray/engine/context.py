@@ -14,7 +14,7 @@ from ..config import Settings
 from ..errors import Interrupted, LeaseLost, LedgerError, S3rsError, StorageError
 from ..ledger.changes import Change, Renew
 from ..ledger.state import LEASE_SECONDS, TableState
-from ..ledger.store import BRIEF_SECONDS, COMMIT_SECONDS, Holder
+from ..ledger.store import BRIEF_SECONDS, COMMIT_SECONDS, Holder, is_over
 from ..model import Strategy, TableName
 from ..storage.s3 import S3Store
 from .events import Event, EventKind, Report
@@ -143,6 +143,18 @@ def hold_table(run: Run, ledger: TableLedger, table: TableName) -> Iterator[Hold
             yield hold
         finally:
             _release(hold)
+
+
+def give_back_dead(run: Run, table: TableName, state: TableState) -> TableState:
+    """The state without the lease of a holder that is gone, for a run that has no other reason to take the table."""
+    if state.lease is None or not is_over(state.lease, run.clock()):
+        return state
+    try:
+        run.ledger.acquire(table, run.holder)
+        run.ledger.release(table, run.holder)
+    except LedgerError:  # another run has taken the table meanwhile
+        return state
+    return run.ledger.load(table)
 
 
 def _release(hold: Hold) -> None:

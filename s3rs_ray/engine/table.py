@@ -22,7 +22,7 @@ from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
 from .check import check_null_cursors, check_window
-from .context import Hold, Run, Workplace, hold_table
+from .context import Hold, Run, Workplace, give_back_dead, hold_table
 from .contract import format_contract
 from .events import EventKind, Status, TableResult, adjusted_warnings
 from .executor import own_cpus, reader_count
@@ -127,7 +127,7 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
         plan = plan_table(run, catalog, table, state)
         tally.note = "; ".join(plan.reasons)
         if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state):
-            return state
+            return give_back_dead(run, name, state)
         place = run.workplace()
         with hold_table(run, place.ledger, name) as hold:
             _identify(hold, table)
@@ -380,7 +380,7 @@ def _load_only(run: Run, name: TableName, tally: _Tally) -> TableState:
     state = run.ledger.load(name)
     if not _waiting(run, state) and not may_adopt(state):
         tally.note = "no file waits to be loaded"
-        return state
+        return give_back_dead(run, name, state)
     with hold_table(run, run.ledger, name) as hold:
         _identify(hold, None)
         state = hold.load()

@@ -75,6 +75,11 @@ def _known_dead(lease: Lease | None) -> bool:
     return lease.holder.rpartition("/")[2] != _start_mark_if_alive(lease.pid)
 
 
+def is_over(lease: Lease, now: dt.datetime) -> bool:
+    """Whether a lease holds nobody off any more."""
+    return lease.expired(now) or _known_dead(lease)
+
+
 def _start_mark_if_alive(pid: int) -> str:
     """The mark of a running process; empty for none, and for one that ended and was not waited for (a zombie)."""
     try:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+import ray
 
 from s3rs_ray.config import Settings
-from s3rs_ray.engine.cluster import open_cluster
+from s3rs_ray.engine.cluster import LedgerActor, RemoteLedger, open_cluster
 from s3rs_ray.engine.executor import ChunkTask, Executor, InlineExecutor, Ticket
 from s3rs_ray.engine.tasks import data_key, open_store
-from s3rs_ray.errors import IntegrityError, S3rsError, SourceError
+from s3rs_ray.errors import IntegrityError, S3rsError, SourceError, StorageError
 from s3rs_ray.local.stack import LocalStack
 from s3rs_ray.model import Chunk, DataFile, RangeOrder, Table, TableName, Watermark, Window
 from s3rs_ray.source.catalog import Endpoint, open_catalog
@@ -218,6 +219,26 @@ def test_a_failed_task_gives_its_place_back(executor: Executor, table: Table, ch
     for _ in range(PLACES + 1):
         failure(executor, task_of(gone, chunks[0]))
     assert len(run_all(executor, [task_of(table, c) for c in chunks[1:4]])) == 3
+
+
+def test_a_place_is_given_back_once_however_often_a_task_is_waited_for_or_cancelled(
+    executor: Executor, table: Table, chunks: list[Chunk]
+) -> None:
+    tickets = [submitted(executor, task_of(table, c)) for c in chunks[:2]]
+    ended(executor, tickets)
+    for _ in range(2):
+        executor.wait(tickets, 0)
+        executor.cancel(tickets)
+    running = [submitted(executor, task_of(slow(table), c)) for c in chunks[2 : 2 + PLACES]]
+    assert executor.submit(task_of(table, chunks[-1])) is None
+    ended(executor, running)
+
+
+def test_a_coordinator_that_is_gone_is_an_error_of_ours(over_ray: Executor, place: Settings) -> None:
+    actor = ray.remote(LedgerActor).remote()
+    ray.kill(actor, no_restart=True)
+    with pytest.raises(StorageError, match="the coordinator of the ledger died"):
+        RemoteLedger(actor, ray.put(place)).load(TableName("settlement", "parcels"))
 
 
 def test_tasks_that_were_cancelled_give_their_places_back(

@@ -106,3 +106,16 @@ def test_orphans_are_not_cleaned_while_a_run_holds_the_table(world: World) -> No
     with pytest.raises(TableBusy):
         clean_orphans(world.settings, world.name("t"))
     assert ledger.load(world.name("t")).extracted == Watermark.START
+
+
+def test_a_run_with_nothing_to_do_gives_back_what_a_dead_one_held(world: World) -> None:
+    make(world, 10)
+    world.sync_one("t")
+    here, name = Holder.here(), world.name("t")
+    dead = Holder(token=f"{here.host}/{2**22}/gone/0", host=here.host, pid=2**22)
+    alive = Holder(token="elsewhere/1/alive/0", host="elsewhere", pid=1)
+    for holder, left in ((dead, None), (alive, alive.token)):
+        world.ledger().acquire(name, holder)
+        assert world.sync_one("t").status is Status.NOTHING
+        lease = world.ledger().load(name).lease
+        assert (lease and lease.holder) == left
