@@ -19,7 +19,7 @@ from s3rs_ray.source.extract import conform, source_url
 from s3rs_ray.storage.manifest import copy_manifest, load_id
 from s3rs_ray.storage.parquet import ParquetFile, write_parquet
 from s3rs_ray.storage.s3 import S3Store
-from s3rs_ray.warehouse.loader import CopySource, prepare
+from s3rs_ray.warehouse.loader import CopySource, Pair, prepare
 from s3rs_ray.warehouse.loader import load as load_manifest
 
 from .case import Case, Place
@@ -119,7 +119,8 @@ def _load_twice(case: Case, place: Place, store: S3Store, file: ParquetFile, clo
     """The second load finds every row there already: the dearest merge there is."""
     settings = place.settings
     target = target_of(case.plan.table, settings)
-    prepare(lambda: open_session(settings), target, case.plan.table.name, "profile")
+    pair = Pair(source=case.plan.table.name, target=target, identity="profile", generation="profile")
+    prepare(lambda: open_session(settings), pair)
     for number, title in enumerate(("into an empty table", "again: every row replaced")):
         manifest = _manifest(case, file, run_id=f"profile{number}")
         store.put_new(f"profile/{number}.manifest", copy_manifest(manifest.files, store.bucket))

@@ -296,7 +296,8 @@ class Settings(BaseModel):
         {}, description="settings of single tables, by name or glob; in the settings file only"
     )
     backup_mode: Mode = Field(
-        Mode.MERGE, description="merge: the newest version of each key; append: every version, once"
+        Mode.MERGE,
+        description="merge: newest version of each key; append: every version, once; replace: all rows anew each time",
     )
     backup_load_columns: bool = Field(
         False, description="targets get _s3rs_loaded_at (UTC) and _s3rs_run_id: when and by which run a row was loaded"

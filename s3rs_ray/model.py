@@ -135,10 +135,12 @@ class Mode(StrEnum):
     Attributes:
         MERGE: the newest version of each key stays.
         APPEND: every version stays, each once; a version is a key and a cursor.
+        REPLACE: the whole table is read again and takes the place of what was there.
     """
 
     MERGE = "merge"
     APPEND = "append"
+    REPLACE = "replace"
 
 
 class Strategy(StrEnum):
@@ -227,7 +229,7 @@ class Table:
     """A source table as one discovery found it: identity, columns, key, cursor, indexes, estimates.
 
     Attributes:
-        cursor: the column that grows on every insert and update (``update_at``).
+        cursor: the column that grows on every insert and update (``update_at``); empty for a table without one.
         key: the columns of the primary or another unique key of NOT NULL columns; empty for a table without one.
         cursor_index: the index that serves ranges over ``(cursor, *key)``, or None.
         key_index: the index that serves ranges over ``key``; empty where there is none.
@@ -252,7 +254,12 @@ class Table:
     @property
     def order_columns(self) -> tuple[str, ...]:
         """The columns a watermark speaks of: the cursor, then the key without the cursor."""
-        return (self.cursor, *(k for k in self.key if k != self.cursor))
+        return order_columns(self.cursor, self.key)
+
+
+def order_columns(cursor: str, key: Sequence[str]) -> tuple[str, ...]:
+    """The columns a watermark of a table speaks of."""
+    return (*((cursor,) if cursor else ()), *(k for k in key if k != cursor))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,11 +298,14 @@ class Window:
     Attributes:
         null_horizon: set where the rows whose cursor is NULL are meant instead. It is the horizon they are read
             behind, so every version of such a row whose cursor is at or before it is an older one.
+        whole: every row of the table is meant, whatever its cursor. ``upto`` is then no end: it is the place from
+            which later runs carry on, and every row up to it is among them.
     """
 
     after: Watermark
     upto: Watermark
     null_horizon: KeyValue | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,9 @@ MODE = click.option(
     type=click.Choice([m.value for m in Mode]),
     help="How rows meet those already there, whatever the settings say.",
 )
+FULL_REFRESH = click.option(
+    "--full-refresh", is_flag=True, help="Read the whole table again; it replaces what is there, in one transaction."
+)
 INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads of this process, without Ray.")
 
 
@@ -60,6 +63,7 @@ INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads 
 @MAX_WORKERS
 @BATCH_SIZE
 @MODE
+@FULL_REFRESH
 @INLINE
 @click.pass_obj
 def sync_command(
@@ -81,6 +85,8 @@ def sync_command(
         raise click.UsageError("--verify-data needs both stages: it compares the source with the warehouse")
     if backup_only and redshift_only:
         raise click.UsageError("--backup-only and --redshift-only exclude each other")
+    if asked["full_refresh"] and redshift_only:
+        raise click.UsageError("--full-refresh reads the source, --redshift-only does not")
     settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode)
     _carry_out(session, settings, _request(asked, extract=not redshift_only, load=not backup_only), asked["dry_run"])
 
@@ -93,6 +99,7 @@ def sync_command(
 @MAX_WORKERS
 @BATCH_SIZE
 @MODE
+@FULL_REFRESH
 @INLINE
 @click.pass_obj
 def backup_command(
@@ -109,6 +116,7 @@ def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
         extract=extract,
         load=load,
         limit=asked["limit"],
+        full_refresh=asked["full_refresh"],
         verify=asked.get("verify", False),
         strategy=Strategy(asked["strategy"]),
         inline=asked["inline"],

@@ -8,7 +8,7 @@ from ..errors import IntegrityError
 from ..ledger.changes import Adopt
 from ..ledger.document import cursor_text
 from ..ledger.state import MANUAL, TableState
-from ..model import DataFile, Position, TableName, Watermark, is_reached
+from ..model import DataFile, Mode, Position, TableName, Watermark, is_reached
 from ..storage.layout import parse_data_key, table_prefix
 from ..storage.s3 import ObjectStore
 from .context import Hold
@@ -19,18 +19,31 @@ def may_adopt(state: TableState) -> bool:
     """A table that starts anew, or from a watermark set by hand, takes its files from what lies on S3."""
     anew = state.extracted == Watermark.START and not state.rows_loaded
     by_hand = state.backup_strategy == MANUAL and state.extracted == state.loaded
-    return state.run is None and state.sealed is None and not state.backlog and (anew or by_hand)
+    idle = state.run is None and state.refresh is None and state.sealed is None and not state.backlog
+    return idle and (anew or by_hand)
 
 
 def adopt_files(hold: Hold, state: TableState) -> TableState:
-    """Takes every file behind the watermark into the backlog.
+    """Takes every file behind the watermark into the backlog; of a table that is replaced, the newest full refresh.
 
     Raises:
         IntegrityError: a stretch of the update order is on S3 no more, so that loading would lose its rows.
     """
     prefix = hold.run.settings.s3_incremental_path
-    files = gapless(written_files(hold.run.store, prefix, hold.table), state.loaded)
+    written = written_files(hold.run.store, prefix, hold.table)
+    if hold.run.settings.mode(hold.table) is Mode.REPLACE:
+        files = newest_refresh(written)
+        return hold.commit(Adopt(files=tuple(files), refresh=files[0].run_id)) if files else state
+    files = gapless(written, state.loaded)
     return hold.commit(Adopt(files=tuple(files))) if files else state
+
+
+def newest_refresh(written: list[WrittenFile]) -> list[DataFile]:
+    """The files of the newest run that read the whole table to its end, in order; empty when there is none."""
+    ordered = sorted((w for w in written if w.whole), key=lambda w: (w.file.run_id, w.file.ordinal))
+    runs = [[w.file for w in group] for _, group in groupby(ordered, key=lambda w: w.file.run_id)]
+    complete = [r for r in runs if r[-1].reaches is not None and [f.ordinal for f in r] == list(range(len(r)))]
+    return complete[-1] if complete else []
 
 
 def written_files(store: ObjectStore, prefix: str, table: TableName) -> list[WrittenFile]:

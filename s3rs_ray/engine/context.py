@@ -51,6 +51,7 @@ class Request:
         tables: names and globs.
         extract, load: the two stages; a backup has only the first, ``--redshift-only`` only the second.
         limit: at most so many rows are extracted for a table, and about so many are loaded.
+        full_refresh: read the whole table again and replace what the target holds, whatever the mode.
         verify: compare what was loaded with the source afterwards.
     """
 
@@ -58,6 +59,7 @@ class Request:
     extract: bool = True
     load: bool = True
     limit: int | None = None
+    full_refresh: bool = False
     verify: bool = False
     strategy: Strategy = Strategy.SEQUENTIAL
     inline: bool = False

@@ -24,7 +24,8 @@ from .events import Event, Report, RunResult, TableResult
 from .executor import InlineExecutor
 from .loading import authorization, open_session
 from .plan import TablePlan, strategy_limits
-from .table import open_source, plan_table, require_fit_keys, sync_table
+from .planning import plan_table
+from .table import open_source, require_fit_keys, sync_table
 from .tasks import open_ledger, open_store
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from ..storage.manifest import copy_manifest, load_id
 from ..storage.s3 import current_keys
 from ..tunnel import open_warehouse_tunnel
 from ..warehouse import sql
-from ..warehouse.loader import CopySource, Prepared, load, prepare
+from ..warehouse.loader import CopySource, Pair, Prepared, load, prepare
 from ..warehouse.redshift import Warehouse, open_warehouse
 from ..warehouse.sql import Target
 from .context import Hold
@@ -131,7 +131,7 @@ class Loading:
     bytes: int = 0
     _pool: ThreadPoolExecutor | None = None
     _under_way: Future[None] | None = None
-    _prepared: set[str] = field(default_factory=set)
+    _prepared: set[tuple[str, str, bool]] = field(default_factory=set)
     _newest: Table | None = None
 
     def offer(self, state: TableState) -> None:
@@ -163,6 +163,12 @@ class Loading:
         if self.rows >= LARGE_LOAD:
             self._analyze(self._newest)
         return state
+
+    def settle(self) -> None:
+        """Carries out the load that is sealed, if there is one."""
+        state = self.hold.load()
+        if state.sealed is not None:
+            self._load_next(state, ())
 
     def join(self) -> None:
         """Waits for the load under way."""
@@ -196,7 +202,7 @@ class Loading:
         settings = self.hold.run.settings
         source = CopySource(manifest_url=self._write(manifest), authorize=lambda: authorization(settings))
         table = self._contract(manifest.files[0])
-        self.prepare(table)
+        self.prepare(table, state)
         done = load(lambda: open_session(settings), manifest, target_of(table, settings), source)
         state = self.hold.commit(Advance(load=done))
         self.rows += done.rows
@@ -210,14 +216,26 @@ class Loading:
         if manifest.reaches is not None:
             self._say(EventKind.WATERMARK, watermark=cursor_text(state.loaded) or "")
 
-    def prepare(self, table: Table) -> Prepared:
-        """The target made or altered to fit a contract; a second call for the same contract does nothing."""
-        if table.fingerprint in self._prepared:
+    def prepare(self, table: Table, state: TableState, *, anew: bool = False) -> Prepared:
+        """The target made or altered to fit a contract; a second call for the same contract does nothing.
+
+        Args:
+            anew: a full refresh is about to begin; one that is under way is known from the state.
+        """
+        anew = anew or state.refresh is not None
+        purpose = (table.fingerprint, state.generation, anew)
+        if purpose in self._prepared:
             return Prepared()
         settings = self.hold.run.settings
-        identity = target_identity(table.name, settings)
-        done = prepare(lambda: open_session(settings), target_of(table, settings), table.name, identity)
-        self._prepared.add(table.fingerprint)
+        pair = Pair(
+            source=table.name,
+            target=target_of(table, settings),
+            identity=target_identity(table.name, settings),
+            generation=state.generation,
+            anew=anew,
+        )
+        done = prepare(lambda: open_session(settings), pair)
+        self._prepared.add(purpose)
         return done
 
     def _analyze(self, table: Table | None) -> None:
@@ -250,8 +268,7 @@ class Loading:
         return self.contracts[file.fingerprint]
 
     def _seal(self, state: TableState, files: Sequence[DataFile]) -> TableState:
-        mode = self.hold.run.settings.mode(self.hold.table)
-        self._require_key(mode, files[0])
+        mode = self._mode(state, files[0])
         sealed = Sealed(
             load_id=load_id(
                 generation=state.generation,
@@ -267,12 +284,23 @@ class Loading:
         )
         return self.hold.commit(Seal(sealed=sealed))
 
-    def _require_key(self, mode: Mode, file: DataFile) -> None:
-        if mode is Mode.MERGE and not self._contract(file).key:
+    def _mode(self, state: TableState, file: DataFile) -> Mode:
+        """How a file is loaded: as the settings say, or as a part of the full refresh that is under way."""
+        if state.refreshes(file):
+            return Mode.REPLACE
+        table, mode = self._contract(file), self.hold.run.settings.mode(self.hold.table)
+        if mode is Mode.REPLACE:
             raise UnsupportedTable(
-                f"{self.hold.table} has no key: its files cannot be merged",
-                hint=f"`mode: append` in the settings of {self.hold.table}, or --mode append, keeps every version",
+                f"{table.name}: the files that wait hold changes, not the whole table: they cannot replace it",
+                hint="`sync` reads the whole table again; --mode merge or append loads the changes",
             )
+        if not table.cursor or (mode is Mode.MERGE and not table.key):
+            lacks = "key" if table.cursor else "cursor"
+            raise UnsupportedTable(
+                f"{table.name} has no {lacks}: its files cannot be loaded in the mode {mode}",
+                hint=f"give another `mode` in the settings of {table.name}, or --mode",
+            )
+        return mode
 
     def _manifest(self, state: TableState, sealed: Sealed) -> Manifest:
         files = state.loadable[: len(sealed.keys)]

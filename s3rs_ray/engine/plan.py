@@ -85,6 +85,11 @@ class TablePlan:
     drops: str = ""
     reasons: tuple[str, ...] = ()
 
+    @property
+    def refresh(self) -> bool:
+        """Whether it begins a full refresh."""
+        return self.action is Action.RUN and self.window is not None and self.window.whole
+
 
 def choose_order(
     table: Table, window: Window, *, wanted: RangeOrder | None = None, limit: int | None = None
@@ -195,7 +200,7 @@ def make_plan(
             order=run.order,
             null_horizon=run.null_horizon,
             run=run,
-            reasons=(unfinished, f"its chunks are ranges of ({', '.join(_range_columns(table, run.order))})", *also),
+            reasons=(unfinished, _what_is_resumed(table, run), *also),
         )
     if owed.window is None and owed.null_horizon is None:
         return nothing
@@ -208,6 +213,44 @@ def make_plan(
         order=order,
         null_horizon=owed.null_horizon,
         reasons=(why, *also),
+    )
+
+
+def begins_refresh(state: TableState, *, wanted: bool, loads: bool) -> bool:
+    """Whether the run is to read the whole table anew. One that is under way is gone on with.
+
+    Args:
+        wanted: the command or the table's mode asks for a full refresh.
+        loads: the run has a load stage. Without it, a refresh that waits to be loaded gives way to a newer one.
+    """
+    refresh = state.refresh
+    if refresh is None:
+        return wanted
+    if refresh.extracted:
+        return wanted and not loads
+    return state.run is None  # its run was dropped
+
+
+def make_refresh_plan(
+    table: Table, state: TableState, upto: Watermark, *, rows: int, notes: tuple[str, ...] = ()
+) -> TablePlan:
+    """The plan of a run that reads the whole table.
+
+    Args:
+        upto: from where later runs carry on, fixed before any read.
+    """
+    why = f"the whole table is read, in ranges of ({', '.join(table.key)}), and replaces what is there"
+    if not table.key:
+        why = f"the whole table is read in one piece, because {table.name} has no key, and replaces what is there"
+    return TablePlan(
+        action=Action.RUN,
+        table=table,
+        found=state.extracted,
+        window=Window(after=Watermark.START, upto=upto, whole=True),
+        order=RangeOrder.KEY,
+        estimated_rows=table.estimated_rows,
+        rows_per_chunk=rows,
+        reasons=(why, *notes),
     )
 
 
@@ -225,6 +268,12 @@ def key_notes(table: Table) -> tuple[str, ...]:
         for name, collation in zip(table.key, table.key_collations, strict=True)
         if ignores_more(collation)
     )
+
+
+def _what_is_resumed(table: Table, run: OpenRun) -> str:
+    if run.window.whole:
+        return "it reads the whole table, to replace what is there"
+    return f"its chunks are ranges of ({', '.join(_range_columns(table, run.order))})"
 
 
 def window_start(extracted: Watermark, lookback_seconds: int, unit: str) -> Watermark:

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import IntegrityError, PreconditionFailed, S3rsError, UnsupportedTable
 from ..ledger.apply import apply
-from ..ledger.changes import Abandon, Begin, Fail, Identify
+from ..ledger.changes import Abandon, Begin, BeginRefresh, Fail
 from ..ledger.document import cursor_text
 from ..ledger.state import OpenRun, TableState
-from ..model import Adjusted, Chunk, DataFile, NullCursors, Table, TableName, Watermark, Window
+from ..model import Adjusted, Chunk, DataFile, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.cutting import cut_chunks
-from ..source.horizon import find_horizon
 from ..storage.layout import CONTRACT, format_run_id, format_run_key, long_keys, parse_run_time
 from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
@@ -25,12 +24,12 @@ from .check import check_null_cursors, check_window
 from .context import Hold, Run, Workplace, give_back_dead, hold_table
 from .contract import format_contract
 from .events import EventKind, Status, TableResult, adjusted_warnings
-from .executor import own_cpus, reader_count
 from .extraction import Extraction, run_extraction
-from .loading import Loading, target_identity
-from .plan import Action, Owed, TablePlan, drop_stale_run, furthest, make_plan, window_start
+from .loading import Loading
+from .plan import Action, TablePlan
+from .planning import name_pair, plan_sizer, plan_table, source_identity, what_is_followed
 from .records import write_record
-from .sizing import ChunkSizer, chunk_sizer
+from .sizing import ChunkSizer
 
 
 @dataclass(slots=True, kw_only=True)
@@ -123,7 +122,7 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
     with open_source(run) as catalog:
         table = catalog.discover(name)
         state = run.ledger.load(name)
-        apply(state, _pair(run, name, table), state.updated_at)  # refused also where there is nothing to do
+        apply(state, name_pair(run, state, table), state.updated_at)  # refused also where there is nothing to do
         plan = plan_table(run, catalog, table, state)
         tally.note = "; ".join(plan.reasons)
         if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state):
@@ -131,14 +130,18 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
         place = run.workplace()
         with hold_table(run, place.ledger, name) as hold:
             _identify(hold, table)
+            if run.request.load:
+                tally.loading = Loading(hold=hold, contracts={table.fingerprint: table}, budget=run.request.limit)
+            if tally.loading and plan.refresh:
+                tally.loading.settle()  # of a load in doubt it must be known whether it happened
             plan = plan_table(run, catalog, table, hold.load())  # another run may have ended meanwhile
             tally.note = "; ".join(plan.reasons)
             if plan.drops:
                 _drop_run(hold)
-            if run.request.load:
-                tally.loading = Loading(hold=hold, contracts={table.fingerprint: table}, budget=run.request.limit)
-                tally.warnings += _prepare(tally.loading, catalog, table)
-            before = hold.load().loaded
+            if tally.loading:
+                tally.warnings += _prepare(tally.loading, catalog, plan)
+            state = hold.load()
+            before = Watermark.START if plan.refresh or state.refresh else state.loaded
             if plan.action is not Action.NOTHING:
                 _extract(hold, place, catalog, plan, tally)
             state = tally.loading.finish() if tally.loading else hold.load()
@@ -172,75 +175,6 @@ def open_source(run: Run) -> Iterator[Catalog]:
         yield catalog
 
 
-def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> TablePlan:
-    """Horizon and high watermark -> the plan: run, resume or nothing."""
-    settings = run.settings
-    state, dropped = drop_stale_run(state, table)
-    owed = _find_owed(run, catalog, table, state) if state.run is None else Owed()
-    window = state.run.window if state.run else owed.window
-    estimate = catalog.estimated_rows(table, window) if window else 0
-    return make_plan(
-        table,
-        state,
-        owed,
-        estimated_rows=estimate,
-        rows=_sizer(run, table, estimate, reader_count(settings, own_cpus()))().rows,
-        dropped=dropped,
-        wanted=settings.chunk_order,
-        limit=run.request.limit,
-    )
-
-
-def _sizer(run: Run, table: Table, window_rows: int, readers: int) -> ChunkSizer:
-    return chunk_sizer(table, run.settings, window_rows=window_rows, readers=readers)
-
-
-def _find_owed(run: Run, catalog: Catalog, table: Table, state: TableState) -> Owed:
-    """The window, its end fixed before any row is read; and what is to be said of it."""
-    _require_versions(table, run)
-    horizon = find_horizon(catalog, table, run.settings)
-    limit = run.request.limit
-    nulls = catalog.null_cursors(table)
-    reads_nulls = bool(nulls) and not limit and run.settings.backup_null_cursors is NullCursors.LOAD
-    notes = [*horizon.reasons, *_null_notes(table, nulls, run, reads_nulls=reads_nulls)]
-    # A limited run may not get past the look-back, so it goes without one.
-    lookback = 0 if limit else run.settings.backup_lookback_seconds
-    after = window_start(state.extracted, lookback, run.settings.backup_cursor_unit)
-    upto = catalog.high_watermark(table, after, horizon.upto, limit)
-    return Owed(
-        window=Window(after=after, upto=furthest(upto, state.extracted)) if upto else None,
-        null_horizon=horizon.upto if reads_nulls else None,
-        notes=tuple(notes),
-    )
-
-
-def _require_versions(table: Table, run: Run) -> None:
-    """Rows without a key that are read a second time would be loaded a second time."""
-    again = {
-        "BACKUP_LOOKBACK_SECONDS": run.settings.backup_lookback_seconds > 0,
-        "BACKUP_NULL_CURSORS=load": run.settings.backup_null_cursors is NullCursors.LOAD,
-    }
-    if not table.key and any(again.values()):
-        raise UnsupportedTable(
-            f"{table.name} has no key, and {' and '.join(name for name, given in again.items() if given)} would load"
-            " its rows again and again: nothing tells one from its copy",
-            hint="add a primary key, or leave the setting out for this table",
-        )
-
-
-def _null_notes(table: Table, count: int, run: Run, *, reads_nulls: bool) -> tuple[str, ...]:
-    """What is said of the rows whose cursor is NULL."""
-    if not count:
-        return ()
-    if reads_nulls:
-        return (f"{count} rows have no {table.cursor}: every run reads all of them",)
-    if run.settings.backup_null_cursors is NullCursors.LOAD:
-        return (f"{count} rows have no {table.cursor}: a run with --limit leaves them to one without",)
-    return (
-        f"{count} rows have no {table.cursor} and are never seen by a range; BACKUP_NULL_CURSORS=load carries them",
-    )
-
-
 def _drop_run(hold: Hold) -> None:
     """Ends an open run whose plan no longer holds; the files that are kept stay on record."""
     run = hold.load().run
@@ -254,13 +188,16 @@ def _drop_run(hold: Hold) -> None:
     hold.commit(Abandon(run_id=run.run_id))
 
 
-def _prepare(loading: Loading, catalog: Catalog, table: Table) -> list[str]:
+def _prepare(loading: Loading, catalog: Catalog, plan: TablePlan) -> list[str]:
     """Makes the target fit before anything is read; says where rows loaded earlier lack what a new column holds."""
-    state = loading.hold.load()
+    state, table = loading.hold.load(), plan.table
+    added = loading.prepare(table, state, anew=plan.refresh).added
+    if plan.refresh or state.refresh:
+        return []
     return [
         f"{column} was added: rows loaded earlier hold NULL there, the source holds values;"
-        " `watermark reset` and another sync carry them"
-        for column in loading.prepare(table).added
+        " `sync --full-refresh` carries them"
+        for column in added
         if state.loaded != Watermark.START and catalog.has_value(table, column, state.loaded)
     ]
 
@@ -270,38 +207,19 @@ def _waiting(run: Run, state: TableState) -> bool:
     return run.request.load and (state.sealed is not None or bool(state.loadable))
 
 
-def source_identity(run: Run, name: TableName) -> str:
-    """The source as the state knows it."""
-    where = run.settings.table(name).where
-    return f"mysql://{run.settings.db_host}:{run.settings.db_port}/{name}" + (f" where {where}" if where else "")
-
-
 def _identify(hold: Hold, table: Table | None) -> None:
     """Refuses a state that was made for another source or target, or that follows other columns."""
-    pair, state = _pair(hold.run, hold.table, table), hold.load()
+    state = hold.load()
+    pair = name_pair(hold.run, state, table)
     if apply(state, pair, state.updated_at) != state:
         hold.commit(pair)
-
-
-def _pair(run: Run, name: TableName, table: Table | None) -> Identify:
-    """Both ends of a table as the settings name them, as far as the request has to do with them.
-
-    Args:
-        table: as it was discovered; None where the source is not asked.
-    """
-    return Identify(
-        source=source_identity(run, name) if table else "",
-        target=target_identity(name, run.settings) if run.request.load else "",
-        follows=f"({', '.join(table.order_columns)})" if table else "",
-        mode=run.settings.mode(name) if run.request.load else None,
-    )
 
 
 def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, tally: _Tally) -> None:
     started = time.perf_counter()
     state = hold.load() if plan.action is Action.RESUME else _begin(hold, plan)
     assert state.run is not None and plan.window is not None
-    sizer = _sizer(hold.run, plan.table, plan.estimated_rows, place.executor.places)
+    sizer = plan_sizer(hold.run, plan.table, plan.estimated_rows, place.executor.places)
     extraction = Extraction(
         hold=hold,
         executor=place.executor,
@@ -344,17 +262,23 @@ def _begin(hold: Hold, plan: TablePlan) -> TableState:
     run_id = _new_run_id(hold)
     key = format_run_key(hold.table, run_id, CONTRACT)
     _write_contract(hold.run.store, key, format_contract(plan.table))
+    opened = OpenRun(
+        run_id=run_id,
+        window=plan.window,
+        order=plan.order,
+        fingerprint=plan.table.fingerprint,
+        strategy=hold.run.request.strategy.value,
+        null_horizon=plan.null_horizon,
+    )
+    if not plan.refresh:
+        return hold.commit(Begin(run=opened, found=plan.found))
     return hold.commit(
-        Begin(
-            run=OpenRun(
-                run_id=run_id,
-                window=plan.window,
-                order=plan.order,
-                fingerprint=plan.table.fingerprint,
-                strategy=hold.run.request.strategy.value,
-                null_horizon=plan.null_horizon,
-            ),
-            found=plan.found,
+        BeginRefresh(
+            run=opened,
+            generation=secrets.token_hex(6),
+            source=source_identity(hold.run, hold.table),
+            follows=what_is_followed(plan.table),
+            mode=hold.run.settings.mode(hold.table),
         )
     )
 

@@ -132,8 +132,10 @@ def _read_slices(
     while waiting:
         part = waiting.pop()
         if part.rows > 1 and part.rows * row_memory > 2 * SLICE_BYTES:
-            waiting += reversed(_cut_finer(table, part, int(SLICE_BYTES / row_memory), settings, endpoint))
-            continue
+            finer = _cut_finer(table, part, int(SLICE_BYTES / row_memory), settings, endpoint)
+            if len(finer) > 1:  # rows without a key that share their cursor stay together, however many they are
+                waiting += reversed(finer)
+                continue
         extract = _read_counted(table, part, settings, endpoint, server=server)
         if extract.data.num_rows:
             row_memory = extract.data.nbytes / extract.data.num_rows
@@ -215,6 +217,7 @@ def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
         "s3rs-null-horizon": quote(orjson.dumps(horizon)),
         "s3rs-adjusted": quote(orjson.dumps(file.adjusted)),
         "s3rs-range": _range_digest(chunk.range),
+        "s3rs-whole": str(int(chunk.window.whole)),
         "s3rs-window-after": quote(orjson.dumps(format_position(chunk.window.after.position))),
     }
     if sum(len(name) + len(value) for name, value in metadata.items()) > METADATA_BYTES:
@@ -231,11 +234,12 @@ def _find(store: ObjectStore, key: str) -> StoredObject | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenFile:
-    """What an object's metadata says: the file, its chunk's range, and where its run's window began."""
+    """What an object's metadata says: the file, its chunk's range, where its run's window began or that it had none."""
 
     file: DataFile
     range_digest: str
     window_after: Position
+    whole: bool = False
 
 
 def describe_file(store: ObjectStore, stored: StoredObject) -> WrittenFile:
@@ -265,7 +269,8 @@ def describe_file(store: ObjectStore, stored: StoredObject) -> WrittenFile:
             adjusted=Adjusted(**orjson.loads(unquote(m["s3rs-adjusted"]))),
             null_horizon=None if horizon is None else parse_value(horizon),
         )
-        return WrittenFile(file=file, range_digest=m["s3rs-range"], window_after=parse_position(window_after))
+        after, whole = parse_position(window_after), m["s3rs-whole"] == "1"
+        return WrittenFile(file=file, range_digest=m["s3rs-range"], window_after=after, whole=whole)
     except (KeyError, TypeError, ValueError) as exc:
         raise IntegrityError(
             f"{stored.key} does not say what it holds: {exc!r}",

@@ -20,6 +20,7 @@ from .changes import (
     Adopt,
     Advance,
     Begin,
+    BeginRefresh,
     Change,
     Commit,
     Fail,
@@ -31,7 +32,7 @@ from .changes import (
     SetWatermark,
     Unseal,
 )
-from .state import LEASE_SECONDS, RECENT_CHANGES, RECENT_FILES, RECENT_LOADS, Lease, OpenRun, TableState
+from .state import LEASE_SECONDS, RECENT_CHANGES, RECENT_FILES, RECENT_LOADS, Lease, OpenRun, Refresh, TableState
 
 
 def apply_commit(state: TableState, commit: Commit) -> TableState:
@@ -90,6 +91,8 @@ def apply(state: TableState, change: Change, now: dt.datetime) -> TableState:
             return _identify(state, change)
         case Begin():
             return _begin(state, change)
+        case BeginRefresh():
+            return _begin_refresh(state, change)
         case AddChunks():
             return _add_chunks(state, change)
         case AddFiles():
@@ -156,19 +159,20 @@ def _identify(state: TableState, change: Identify) -> TableState:
     if state.mode is Mode.APPEND and change.mode is Mode.MERGE:
         raise LedgerError(
             f"{state.table}: its target holds every version (mode append); a merge would leave only the newest",
-            hint="keep `append`, or begin a target anew: another `target` and `s3rs-ray watermark reset`",
+            hint="keep `append`, or begin the target anew with `sync --full-refresh`",
         )
     return replace(
         state,
         source=change.source or state.source,
         target=change.target or state.target,
         follows=change.follows or state.follows,
-        mode=change.mode or state.mode,
+        mode=state.mode if change.mode in (None, Mode.REPLACE) else change.mode,
     )
 
 
 def _begin(state: TableState, change: Begin) -> TableState:
     _require(state.run is None, state, "a run is open already")
+    _require(state.refresh is None or state.refresh.extracted, state, "a full refresh has to be read first")
     _require(change.found == state.extracted, state, "the watermark has moved since the plan was made")
     starts, found = change.run.window.after.position, change.found.position
     before = starts[:1] != found[:1] and is_reached(starts[:1], found[:1])
@@ -179,6 +183,53 @@ def _begin(state: TableState, change: Begin) -> TableState:
         mysql_status="running",
         backup_strategy=change.run.strategy,
         last_run_id=change.run.run_id,
+    )
+
+
+def _begin_refresh(state: TableState, change: BeginRefresh) -> TableState:
+    _require_droppable(state)
+    _require(change.run.window.whole, state, "the run does not read the whole table")
+    anew = _anew(state, change.generation, Watermark.START)
+    return replace(
+        anew,
+        source=change.source,
+        follows=change.follows,
+        mode=change.mode,
+        refresh=Refresh(run_id=change.run.run_id),
+        run=change.run,
+        mysql_status="running",
+        backup_strategy=change.run.strategy,
+        last_run_id=change.run.run_id,
+    )
+
+
+def _require_droppable(state: TableState) -> None:
+    sealed = state.sealed
+    _require(
+        sealed is None or sealed.mode is Mode.REPLACE,
+        state,
+        f"the load {sealed.load_id[:12] if sealed else ''} is in doubt; run `sync --redshift-only` first",
+    )
+
+
+def _anew(state: TableState, generation: str, watermark: Watermark) -> TableState:
+    """The state as a new generation, without the open work of the old one."""
+    return replace(
+        state,
+        follows="",
+        generation=generation,
+        extracted=watermark,
+        loaded=watermark,
+        refresh=None,
+        run=None,
+        backlog=(),
+        sealed=None,
+        rows_extracted=0,
+        rows_loaded=0,
+        files_written=0,
+        recent_files=(),
+        mysql_status="pending",
+        redshift_status="pending",
     )
 
 
@@ -217,10 +268,17 @@ def _finish(state: TableState, change: Finish) -> TableState:
     return replace(
         state,
         run=None,
+        refresh=_extracted(state, run),
         backlog=state.backlog + run.ready,
         extracted=run.window.upto,
         mysql_status="success",
     )
+
+
+def _extracted(state: TableState, run: OpenRun) -> Refresh | None:
+    """The refresh, once the run that reads it has all its files."""
+    refresh = state.refresh
+    return replace(refresh, extracted=True) if refresh is not None and refresh.run_id == run.run_id else refresh
 
 
 def _abandon(state: TableState, change: Abandon) -> TableState:
@@ -231,7 +289,9 @@ def _abandon(state: TableState, change: Abandon) -> TableState:
     reached = last.reaches if last is not None else None
     if reached is None:  # no file, or ranges of the key of which the last is missing
         return replace(state, run=None)
-    return replace(state, run=None, backlog=state.backlog + run.ready, extracted=reached)
+    return replace(
+        state, run=None, refresh=_extracted(state, run), backlog=state.backlog + run.ready, extracted=reached
+    )
 
 
 def _seal(state: TableState, change: Seal) -> TableState:
@@ -241,6 +301,8 @@ def _seal(state: TableState, change: Seal) -> TableState:
     first = state.loadable[: len(sealed.keys)]
     _require(tuple(f.key for f in first) == sealed.keys, state, "the files are not the next to be loaded")
     _require(first[-1].reaches == sealed.reaches, state, "the load reaches another watermark")
+    alike = all(state.refreshes(f) is (sealed.mode is Mode.REPLACE) for f in first)
+    _require(alike, state, "a full refresh and changes never share a load")
     return replace(state, sealed=sealed, redshift_status="running")
 
 
@@ -257,8 +319,10 @@ def _advance(state: TableState, change: Advance) -> TableState:
         consumed = run.consumed + count - from_backlog
         run = replace(run, consumed=consumed)
     rest = state.backlog[from_backlog:]
+    replaced = state.sealed.mode is Mode.REPLACE and state.sealed.reaches is not None
     return replace(
         state,
+        refresh=None if replaced else state.refresh,
         run=run,
         backlog=rest,
         sealed=None,
@@ -272,39 +336,25 @@ def _advance(state: TableState, change: Advance) -> TableState:
 
 
 def _set_watermark(state: TableState, change: SetWatermark) -> TableState:
-    _require(
-        state.sealed is None,
-        state,
-        f"the load {state.sealed.load_id[:12] if state.sealed else ''} is in doubt; run `sync --redshift-only` first",
-    )
+    _require_droppable(state)
     by_hand = change.watermark != Watermark.START
     return replace(
-        state,
-        follows="",
-        generation=change.generation,
-        extracted=change.watermark,
-        loaded=change.watermark,
-        run=None,
-        backlog=(),
+        _anew(state, change.generation, change.watermark),
         backup_strategy=change.strategy if by_hand else "",
         source="" if not by_hand else state.source,
         target="" if not by_hand else state.target,
-        rows_extracted=0,
-        rows_loaded=0,
-        files_written=0,
-        recent_files=(),
-        mysql_status="pending",
-        redshift_status="pending",
     )
 
 
 def _adopt(state: TableState, change: Adopt) -> TableState:
-    _require(state.run is None and not state.backlog and state.sealed is None, state, "other work is open")
+    idle = state.run is None and not state.backlog and state.sealed is None and state.refresh is None
+    _require(idle, state, "other work is open")
     _require(bool(change.files), state, "there is no file to adopt")
     reached = next((f.reaches for f in reversed(change.files) if f.reaches is not None), state.extracted)
     return replace(
         state,
         backlog=change.files,
+        refresh=Refresh(run_id=change.refresh, extracted=True) if change.refresh else None,
         extracted=reached,
         rows_extracted=state.rows_extracted + sum(f.rows for f in change.files),
         files_written=state.files_written + len(change.files),
@@ -319,7 +369,7 @@ def next_load(state: TableState, most: int) -> Sequence[DataFile]:
     """
     files: list[DataFile] = []
     for file in state.loadable[:most]:
-        if files and _kind(file) != _kind(files[0]):
+        if files and (_kind(file) != _kind(files[0]) or state.refreshes(file) != state.refreshes(files[0])):
             break
         files.append(file)
     return files

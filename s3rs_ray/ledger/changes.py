@@ -49,13 +49,32 @@ class Identify:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begin:
-    """Opens a run. Requires no open run and that the watermark is where the plan found it.
+    """Opens a run. Requires no open run, no refresh to be read, and that the watermark is where the plan found it.
 
     The window may start before it (a look-back), never behind it.
     """
 
     run: OpenRun
     found: Watermark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginRefresh:
+    """Opens a run that reads the whole table anew, as a new generation, and drops the open work of the old one.
+
+    Requires that no load of the old one is in doubt; one of another full refresh may be, because the warehouse
+    takes none that is older than what it holds.
+
+    Attributes:
+        source: may name another filter than before: all rows are replaced.
+        mode: of the loads that follow.
+    """
+
+    run: OpenRun
+    generation: str
+    source: str
+    follows: str
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +138,8 @@ class Unseal:
 class SetWatermark:
     """Moves the watermark. Requires that no load is sealed, and drops open work of the old generation.
 
+    A sealed load of a full refresh may be dropped, as by :class:`BeginRefresh`.
+
     Attributes:
         strategy: what ``backup_strategy`` says from now on; a watermark set by hand says so.
     """
@@ -133,9 +154,13 @@ class Adopt:
     """Takes files found on S3 into the backlog, for loading a warehouse from the backup alone.
 
     What they reach counts as extracted. Requires that nothing else is open.
+
+    Attributes:
+        refresh: the run, where they are all of its files and hold the whole table.
     """
 
     files: tuple[DataFile, ...]
+    refresh: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +176,7 @@ Change: TypeAlias = (
     | Release
     | Identify
     | Begin
+    | BeginRefresh
     | AddChunks
     | AddFiles
     | Finish

@@ -31,7 +31,7 @@ from ..model import (
     parse_position,
     parse_value,
 )
-from .state import FORMAT_VERSION, Lease, OpenRun, Sealed, TableState
+from .state import FORMAT_VERSION, Lease, OpenRun, Refresh, Sealed, TableState
 
 Json: TypeAlias = dict[str, object]
 
@@ -60,6 +60,7 @@ def format_state(state: TableState) -> bytes:
         "target": state.target,
         "follows": state.follows,
         "mode": state.mode.value if state.mode else None,
+        "refresh": asdict(state.refresh) if state.refresh else None,
         "extracted": format_position(state.extracted.position),
         "loaded": format_position(state.loaded.position),
         "run": format_run(state.run) if state.run else None,
@@ -107,6 +108,7 @@ def _parse(d: Json) -> TableState:
         target=_text(d["target"]),
         follows=_text(d["follows"]),
         mode=Mode(_text(d["mode"])) if d["mode"] else None,
+        refresh=_parse_refresh(d["refresh"]),
         extracted=Watermark(position=parse_position(d["extracted"])),
         loaded=Watermark(position=parse_position(d["loaded"])),
         run=parse_run(cast(Json, run)) if run else None,
@@ -130,6 +132,13 @@ def _parse(d: Json) -> TableState:
     )
 
 
+def _parse_refresh(value: object) -> Refresh | None:
+    if value is None:
+        return None
+    d = cast(Json, value)
+    return Refresh(run_id=_text(d["run_id"]), extracted=bool(d["extracted"]))
+
+
 def cursor_text(watermark: Watermark) -> str | None:
     """The cursor of a watermark as people write it: ``YYYY-MM-DD HH:MM:SS[.ffffff]``."""
     cursor = watermark.cursor
@@ -148,6 +157,7 @@ def format_run(run: OpenRun) -> Json:
     return {
         "run_id": run.run_id,
         "window": [format_position(run.window.after.position), format_position(run.window.upto.position)],
+        "whole": run.window.whole,
         "order": run.order.value,
         "columns": _columns_json(c for c in run.chunks if c.window.null_horizon is None),
         "null_horizon": _horizon_json(run.null_horizon),
@@ -181,7 +191,11 @@ def _parse_horizon(value: object) -> KeyValue | None:
 def parse_run(d: Json) -> OpenRun:
     """The run that :func:`format_run` wrote."""
     after, upto = cast(list[object], d["window"])
-    window = Window(after=Watermark(position=parse_position(after)), upto=Watermark(position=parse_position(upto)))
+    window = Window(
+        after=Watermark(position=parse_position(after)),
+        upto=Watermark(position=parse_position(upto)),
+        whole=bool(d["whole"]),
+    )
     run_id, horizon = _text(d["run_id"]), _parse_horizon(d["null_horizon"])
     chunks = _parse_chunks(d["chunks"], _texts(d["columns"]), run_id, window, 0)
     if horizon is not None:

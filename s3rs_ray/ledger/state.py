@@ -62,7 +62,7 @@ class OpenRun:
     @property
     def windows(self) -> tuple[Window, ...]:
         """What the chunks are cut from, in order. A run may owe nothing but the rows whose cursor is NULL."""
-        rows = () if self.window.after == self.window.upto else (self.window,)
+        rows = (self.window,) if self.window.whole or self.window.after != self.window.upto else ()
         nulls = () if self.null_horizon is None else (replace(self.window, null_horizon=self.null_horizon),)
         return rows + nulls
 
@@ -101,14 +101,28 @@ class Sealed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """A full refresh that is not in the target yet.
+
+    Attributes:
+        run_id: the run that reads the whole table.
+        extracted: all its files are on S3.
+    """
+
+    run_id: str
+    extracted: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableState:
     """Everything the ledger knows of one table.
 
     Attributes:
-        generation: changes when the watermark is reset or set; part of every load id.
+        generation: changes when the watermark is reset or set and with every full refresh; part of every load id.
         source, target: identity of both ends, empty until the first run.
         follows: the columns the watermark speaks of, for people; it is good for no other.
         mode: of the loads so far; None before the first.
+        refresh: set from the begin of a full refresh until its last load.
         extracted: the last row that lies on S3.
         loaded: the last row durably in the warehouse.
         rows_extracted, rows_loaded, files_written: totals of this generation.
@@ -122,6 +136,7 @@ class TableState:
     target: str = ""
     follows: str = ""
     mode: Mode | None = None
+    refresh: Refresh | None = None
     extracted: Watermark = Watermark.START
     loaded: Watermark = Watermark.START
     run: OpenRun | None = None
@@ -147,3 +162,7 @@ class TableState:
     def loadable(self) -> tuple[DataFile, ...]:
         """Files that may be loaded next, in order: those of finished runs, then the open run's ready ones."""
         return self.backlog + (self.run.ready if self.run else ())
+
+    def refreshes(self, file: DataFile) -> bool:
+        """Whether a file is of the full refresh that is under way."""
+        return self.refresh is not None and file.run_id == self.refresh.run_id

@@ -26,6 +26,7 @@ from ..model import (
     TableName,
     Watermark,
     Window,
+    order_columns,
 )
 from . import chunks
 from .columns import (
@@ -208,8 +209,8 @@ class Catalog:
         by_name = {c.name: c for c in source_columns}
         cursor = self._cursor(name, by_name)
         key = self._key(name, by_name, indexes)
-        order_columns = (cursor, *(k for k in key if k != cursor))
-        require_carried(name, contracts, order_columns)
+        ordered = order_columns(cursor, key)
+        require_carried(name, contracts, ordered)
         columns = keep_keys(columns, key)
         rows, row_bytes = self._estimates(name)
         where = self._where(name)
@@ -218,11 +219,11 @@ class Catalog:
             columns=columns,
             cursor=cursor,
             key=key,
-            cursor_index=_serving_index(indexes, order_columns, key),
+            cursor_index=_serving_index(indexes, ordered, key) if cursor else None,
             key_index=next((i.name for i in indexes if key and i.columns[: len(key)] == key), ""),
             estimated_rows=rows,
             average_row_bytes=row_bytes,
-            fingerprint=fingerprint(columns, order_columns, where),
+            fingerprint=fingerprint(columns, ordered, where),
             where=where,
             key_collations=tuple(by_name[k].collation for k in key),
         )
@@ -327,6 +328,8 @@ class Catalog:
     def _cursor(self, name: TableName, by_name: dict[str, SourceColumn]) -> str:
         wanted = self._settings.cursor_column(name)
         cursor = _match_name(wanted, by_name)
+        if self._settings.mode(name) is Mode.REPLACE and not (cursor and self._may_follow(name, by_name[cursor])):
+            return ""
         if cursor is None:
             raise UnsupportedTable(
                 f"{name} has no column {wanted} to follow its changes by",
@@ -340,6 +343,12 @@ class Catalog:
                 f" or in `cursor` of the settings of {name}",
             )
         return cursor
+
+    def _may_follow(self, name: TableName, column: SourceColumn) -> bool:
+        """Whether a column can tell how far a table was carried; a table that is replaced needs none that can."""
+        kind = column.data_type
+        counted = kind.startswith("date") or kind == "timestamp" or self._settings.backup_cursor_unit != ""
+        return kind in CURSOR_TYPES and counted and self._settings.table(name).carries(column.name)
 
     def _where(self, name: TableName) -> str:
         """The filter of the table's settings, which the server has taken once.
@@ -375,8 +384,8 @@ class Catalog:
             raise UnsupportedTable(
                 f"{name} has no primary or unique key of NOT NULL columns that can be ordered: no row can be told from"
                 " another, so none can be merged",
-                hint=f"add a primary key, or give it another mode: `mode: append` in the settings of {name} or --mode"
-                " append keeps every version",
+                hint=f"add a primary key, or give it another mode, by `mode` in the settings of {name} or by --mode:"
+                " append keeps every version, replace reads the whole table each time",
             )
         return ()
 

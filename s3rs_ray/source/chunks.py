@@ -93,7 +93,7 @@ def run_range(table: Table, window: Window, order: RangeOrder) -> KeyRange:
     """The range that the chunks of a run are cut from."""
     if order is RangeOrder.CURSOR and window.null_horizon is None:
         return window_range(table, window)
-    return KeyRange(columns=table.key)
+    return KeyRange(columns=table.key or (table.columns[0].name,))  # without a key a whole table is one range
 
 
 def where_sql(table: Table, window: Window, key_range: KeyRange) -> str:
@@ -101,7 +101,7 @@ def where_sql(table: Table, window: Window, key_range: KeyRange) -> str:
     parts = [] if key_range.after is None and key_range.upto is None else [range_sql(key_range)]
     if window.null_horizon is not None:
         parts.append(f"{quote_name(table.cursor)} IS NULL")
-    elif key_range.columns != table.order_columns:
+    elif key_range.columns != table.order_columns and not window.whole:
         parts.append(range_sql(window_range(table, window)))
     return filtered_sql(table, " AND ".join(parts) or "TRUE")
 
@@ -118,6 +118,8 @@ def filter_check_sql(name: TableName, where: str) -> str:
 
 def chunk_from_sql(table: Table, window: Window, key_range: KeyRange) -> str:
     """The table with the index that serves a chunk: rows without a cursor lie together, ordered by the key."""
+    if window.whole and not table.key:
+        return from_sql(table, ())
     by_cursor = window.null_horizon is not None and table.cursor_index
     return from_sql(table, table.order_columns if by_cursor else key_range.columns)
 
@@ -138,7 +140,9 @@ def looks_rows_up(table: Table, columns: Sequence[str]) -> bool:
 
 
 def _serving_index(table: Table, columns: Sequence[str]) -> str | None:
-    return table.cursor_index if tuple(columns) == table.order_columns else table.key_index
+    if not columns:
+        return None
+    return table.cursor_index if table.cursor and tuple(columns) == table.order_columns else table.key_index
 
 
 def comment_sql(run_id: str, what: str) -> str:

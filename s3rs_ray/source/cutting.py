@@ -65,6 +65,8 @@ def _step(
 
     The end of the last slice of all is the range's own: an empty position where that is unbounded.
     """
+    if window.whole and not table.key:
+        return [Cut(rest.upto or (), catalog.count(table, window, rest))], None  # nothing orders its rows
     cuts: list[Cut] = []
     while (left := size.rows - sum(c.rows for c in cuts)) > 0:
         rows = min(left, size.slice_rows)

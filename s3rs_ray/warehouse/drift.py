@@ -75,11 +75,12 @@ class Alteration:
     added: str = ""
 
 
-def alterations(target: Target, present: dict[str, RedshiftType]) -> list[Alteration]:
+def alterations(target: Target, present: dict[str, RedshiftType], *, anew: bool = False) -> list[Alteration]:
     """What makes the target hold every value of the contract. Columns only the target has are left alone.
 
     Args:
         present: the target's columns by folded name.
+        anew: all rows will be replaced, so columns that cannot be altered are left to :func:`retypings`.
 
     Raises:
         SchemaDrift: naming each column whose type cannot become one that holds the contract's.
@@ -103,12 +104,29 @@ def alterations(target: Target, present: dict[str, RedshiftType]) -> list[Altera
                 changes.append(_widen(target, column, actual, wider))
             else:
                 changes.append(_move(target, column, actual, wider))
-    if refused:
+    if refused and not anew:
         raise SchemaDrift(
             f"{target.qualified} does not fit the source: {'; '.join(refused)}",
-            hint="rename or drop these columns in Redshift, or drop the table and `watermark reset` to load it anew",
+            hint="`sync --full-refresh` changes these columns together with all rows; or rename them in Redshift",
         )
     return changes
+
+
+def retypings(target: Target, present: dict[str, RedshiftType]) -> list[Alteration]:
+    """What gives the columns that cannot be altered their new type, at the price of their values.
+
+    Source: Amazon Redshift Database Developer Guide, "ALTER TABLE": DROP COLUMN is refused while a view depends on the
+    column, or when it is a distribution or sort key.
+    """
+    changed = []
+    for column in target.columns:
+        actual, wanted = present.get(column.name.lower()), parse_type(column.redshift_type)
+        if actual is not None and not holds(actual, wanted) and _wider(actual, wanted) is None:
+            drop = f"ALTER TABLE {target.qualified} DROP COLUMN {quote_name(column.name)}"
+            added = _add(target, column.name, column.redshift_type)
+            says = f"makes {column.name} {wanted} instead of {actual}"
+            changed.append(Alteration(statements=(drop, *added.statements), says=says))
+    return changed
 
 
 def holds(actual: RedshiftType, wanted: RedshiftType) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -24,15 +24,16 @@ from ..errors import (
     CopyInterrupted,
     IntegrityError,
     LoadConflict,
+    SchemaDrift,
     UnsupportedTable,
     WarehouseError,
     WarehouseUnavailable,
 )
-from ..model import Load, Manifest, Position, TableName, Watermark, format_position, is_reached, parse_position
+from ..model import Load, Manifest, Mode, Position, TableName, Watermark, format_position, is_reached, parse_position
 from . import sql
 from .copying import copy_into_staging
-from .drift import alterations
-from .modes import target_columns, write_staged
+from .drift import Alteration, alterations, retypings
+from .modes import drop_shadows, open_shadow, target_columns, write_staged
 from .redshift import Warehouse
 from .sql import Target
 
@@ -80,11 +81,25 @@ def _retried(what: str, open_session: Session, work: Callable[[Warehouse], Resul
     )(attempt)
 
 
-def prepare(open_session: Session, target: Target, source: TableName, identity: str) -> Prepared:
-    """Creates ledger and target where they are missing, and alters a target that the source outgrew.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """A source table and its target, as a run is about to load them.
 
-    Args:
+    Attributes:
         identity: the target as the load ledger names it.
+        generation: of the state: shadow tables of others are left over.
+        anew: a full refresh will replace all rows, so columns may change their type.
+    """
+
+    source: TableName
+    target: Target
+    identity: str
+    generation: str
+    anew: bool = False
+
+
+def prepare(open_session: Session, pair: Pair) -> Prepared:
+    """Creates ledger and target where they are missing, and alters a target that the source outgrew.
 
     Raises:
         SchemaDrift: the target is there and cannot be made to fit the contract.
@@ -93,29 +108,52 @@ def prepare(open_session: Session, target: Target, source: TableName, identity: 
     """
     begun: dict[str, str] = {}  # outlives a lost connection, behind which a change may have happened or not
     _retried(
-        f"preparing {target.qualified}",
+        f"preparing {pair.target.qualified}",
         open_session,
-        lambda warehouse: _prepare_in(warehouse, target, source, identity, begun),
+        lambda warehouse: _prepare_in(warehouse, pair, begun),
     )
     return Prepared(altered=tuple(begun), added=tuple(filter(None, begun.values())))
 
 
-def _prepare_in(warehouse: Warehouse, target: Target, source: TableName, identity: str, begun: dict[str, str]) -> None:
+def _prepare_in(warehouse: Warehouse, pair: Pair, begun: dict[str, str]) -> None:
     """One attempt; what it begins goes into ``begun``, with the column it adds."""
+    target = pair.target
     warehouse.execute(sql.create_schema_sql(target.schema))
     warehouse.execute(sql.create_ledger_sql(target.schema))
-    _require_own_target(warehouse, target, source, identity)
+    _require_own_target(warehouse, target, pair.source, pair.identity)
+    drop_shadows(warehouse, target, pair.generation)
     present = target_columns(warehouse, target)
     if not present:
         begun[f"creates {target.qualified}"] = ""
         warehouse.execute(sql.create_target_sql(target))
         return
-    for change in alterations(target, present):
+    if pair.anew:
+        _rehearse(warehouse, target, retypings(target, present))
+    for change in alterations(target, present, anew=pair.anew):
         log.warning("%s: %s", target.qualified, change.says)
         begun[change.says] = change.added
         with warehouse.transaction() if change.atomic else nullcontext():
             for statement in change.statements:
                 warehouse.execute(statement)
+
+
+def _rehearse(warehouse: Warehouse, target: Target, changes: Sequence[Alteration]) -> None:
+    """Tries the changes that come with the new rows, so that a view in their way is known before hours of reading."""
+    if not changes:
+        return
+    try:
+        with warehouse.rehearsal():
+            for statement in (s for change in changes for s in change.statements):
+                warehouse.execute(statement)
+    except WarehouseUnavailable:
+        raise
+    except WarehouseError as exc:
+        raise SchemaDrift(
+            f"{target.qualified} cannot be given the columns of the source: {exc.message}",
+            hint="drop the views over these columns (those WITH NO SCHEMA BINDING are not in the way), or rename the"
+            " columns in Redshift, and run the command again",
+        ) from exc
+    log.warning("%s: the full refresh %s", target.qualified, " and ".join(c.says for c in changes))
 
 
 def _require_own_target(warehouse: Warehouse, target: Target, source: TableName, identity: str) -> None:
@@ -165,6 +203,8 @@ def _load_in(warehouse: Warehouse, manifest: Manifest, target: Target, source: C
         log.info("load %s is in the warehouse already", manifest.load_id[:12])
         return done
     seconds: dict[str, float] = {}
+    if manifest.mode is Mode.REPLACE:
+        open_shadow(warehouse, target, manifest)
     with _timed(seconds, "copy"):
         _stage(warehouse, manifest, target, source)
     with _timed(seconds, "merge"):

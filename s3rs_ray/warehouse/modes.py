@@ -1,6 +1,6 @@
 """What becomes of the staged rows, by mode: inside the transaction that counts, each number checked.
 
-``merge`` leaves the newest version of each key, ``append`` every version once.
+``merge`` leaves the newest version of each key, ``append`` every version once, ``replace`` what a full refresh read.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ..config import LOAD_COLUMNS
 from ..errors import IntegrityError
 from ..model import Manifest, Mode
 from . import sql
-from .drift import RedshiftType, catalog_type, only_in_target
+from .drift import RedshiftType, catalog_type, only_in_target, retypings
 from .redshift import Warehouse
 from .sql import Target
 
@@ -29,6 +29,9 @@ def write_staged(warehouse: Warehouse, target: Target, manifest: Manifest) -> in
             return merge(warehouse, target, manifest)
         case Mode.APPEND:
             return append(warehouse, target, manifest)
+        case Mode.REPLACE:
+            return replace_all(warehouse, target, manifest)
+    raise AssertionError(manifest.mode)
 
 
 def merge(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
@@ -99,6 +102,81 @@ def _require_untouched(warehouse: Warehouse, target: Target, manifest: Manifest)
             " tells them apart; nothing was appended",
             hint="they came before a `watermark reset`, or something else wrote them: delete them there first",
         )
+
+
+def replace_all(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
+    """Gathers the loads of a full refresh; the last one puts them in the place of all the target held.
+
+    That is a DELETE and an INSERT in one transaction: readers see the old rows until it commits and the new ones
+    afterwards, and the table stays the one that grants and views are bound to.
+
+    Raises:
+        IntegrityError: the rows gathered are not those of the files, or a later run was loaded meanwhile.
+    """
+    loads, rows = _gathered(warehouse, target, manifest)
+    last, shadow = manifest.reaches is not None, target.shadow(manifest.generation)
+    from_staging = last and not loads
+    if not from_staging:
+        into = target.in_schema(shadow)
+        _require_rows(target, warehouse.execute(sql.insert_all_sql(target, into, target.staging)), manifest.rows)
+    if not last:
+        return manifest.rows
+    _require_latest(warehouse, target, manifest)
+    promised = rows + manifest.rows
+    if not from_staging:
+        _require_rows(target, warehouse.number(sql.count_sql(target.in_schema(shadow))), promised)
+    present = target_columns(warehouse, target)
+    for change in retypings(target, present):
+        for statement in change.statements:
+            warehouse.execute(statement)
+    stamp = _stamp(manifest, present)
+    warehouse.execute(sql.delete_all_sql(target))
+    fill = sql.insert_all_sql(target, target.qualified, target.staging, stamp)
+    _require_rows(target, warehouse.execute(fill if from_staging else sql.fill_sql(target, shadow, stamp)), promised)
+    warehouse.execute(sql.drop_sql(target.in_schema(shadow)))
+    return manifest.rows
+
+
+def _gathered(warehouse: Warehouse, target: Target, manifest: Manifest) -> tuple[int, int]:
+    """How many loads of a full refresh are in the shadow table, and their rows, as the load ledger says."""
+    asked = (str(manifest.table), manifest.target, manifest.generation)
+    loads, rows = warehouse.query(sql.gathered_sql(target.schema), asked)[0]
+    return int(str(loads)), int(str(rows))
+
+
+def _require_rows(target: Target, written: int, expected: int) -> None:
+    if written != expected:
+        raise IntegrityError(
+            f"the full refresh of {target.qualified} has {written} rows where its files hold {expected}; the table was"
+            " left as it is",
+            hint="run the command again; if it stays so, `watermark reset` and `sync --full-refresh` read it anew",
+        )
+
+
+def _require_latest(warehouse: Warehouse, target: Target, manifest: Manifest) -> None:
+    """A process that was frozen must not put old rows in the place of newer ones when it goes on."""
+    later = warehouse.query(sql.newer_run_sql(target.schema), (str(manifest.table), manifest.target, manifest.run_id))
+    if later:
+        raise IntegrityError(
+            f"the full refresh of run {manifest.run_id} is older than what {target.qualified} holds: run {later[0][0]}"
+            " was loaded since; the table was left as it is",
+            hint="`watermark reset` and `sync --full-refresh` read it anew",
+        )
+
+
+def open_shadow(warehouse: Warehouse, target: Target, manifest: Manifest) -> None:
+    """Makes the table in which a full refresh is gathered, where it takes more than one load."""
+    loads, _ = _gathered(warehouse, target, manifest)
+    if manifest.reaches is None or loads:
+        warehouse.execute(sql.create_shadow_sql(target, target.shadow(manifest.generation)))
+
+
+def drop_shadows(warehouse: Warehouse, target: Target, generation: str) -> None:
+    """Drops what full refreshes of other generations left."""
+    rows = warehouse.query(sql.tables_sql(), (target.schema.lower(),))
+    for name in (str(row[0]) for row in rows):
+        if name.startswith(target.shadow_prefix) and name != target.shadow(generation):
+            warehouse.execute(sql.drop_sql(target.in_schema(name)))
 
 
 def _pick(warehouse: Warehouse, target: Target, pick: str) -> str:

@@ -168,6 +168,16 @@ class Warehouse:
             raise
 
     @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """BEGIN … ROLLBACK: what is done inside is tried and taken back."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            with suppress(WarehouseError):  # the connection may be what failed
+                self.execute("ROLLBACK")
+
+    @contextmanager
     def _translated(self, shown: str) -> Iterator[None]:
         try:
             yield

@@ -6,6 +6,7 @@ other PostgreSQL forms that Redshift lacks. Values go in as bind parameters, exc
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase, ascii_uppercase
@@ -54,13 +55,30 @@ class Target:
         return quote_name(_temporary(f"s3rs_stage_{self.name}"))
 
     @property
+    def shadow_prefix(self) -> str:
+        """What the names of this target's shadow tables start with; no other target's do."""
+        return f"{SHADOW_PREFIX}{_digest(f'{self.schema}.{self.name}'.lower())}_"
+
+    def shadow(self, generation: str) -> str:
+        """The table in which a full refresh is gathered, without its schema: one for each generation."""
+        return _temporary(f"{self.shadow_prefix}{_digest(generation)}_{self.name}")
+
+    def in_schema(self, name: str) -> str:
+        """A table beside the target, quoted."""
+        return f"{quote_name(self.schema)}.{quote_name(name)}"
+
+    @property
     def newest(self) -> str:
         """The temporary table of the newest versions, where staging holds a key twice."""
         return quote_name(_temporary(f"s3rs_newest_{self.name}"))
 
 
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def _temporary(name: str) -> str:
-    """A name cut to the 127 bytes Redshift takes; a temporary table is the session's own, so it need not be unique."""
+    """A name cut to the 127 bytes Redshift takes. What is cut off need not tell it from others."""
     return name.lower().encode()[:127].decode(errors="ignore")
 
 
@@ -110,6 +128,47 @@ def create_target_sql(target: Target) -> str:
         defined += LOAD_COLUMNS.items()
     columns = ", ".join(f"{quote_name(name)} {kind}" for name, kind in defined)
     return f"CREATE TABLE IF NOT EXISTS {target.qualified} ({columns}){_layout(target)}"
+
+
+def create_shadow_sql(target: Target, shadow: str) -> str:
+    """The table in which a full refresh is gathered: types and layout of the target's, so that rows need not move."""
+    columns = ", ".join(f"{quote_name(c.name)} {c.redshift_type}" for c in target.columns)
+    return f"CREATE TABLE IF NOT EXISTS {target.in_schema(shadow)} ({columns}){_layout(target)}"
+
+
+def tables_sql() -> str:
+    """The tables of a schema; parameter: schema. Those in which full refreshes are gathered are told by their names."""
+    return "SELECT table_name FROM svv_tables WHERE table_schema = %s"
+
+
+def gathered_sql(schema: str) -> str:
+    """How many loads a full refresh had, and their rows; parameters: source table, target, generation."""
+    return (
+        f"SELECT count(*), COALESCE(SUM(row_count), 0) FROM {ledger_name(schema)}"
+        " WHERE source_table = %s AND target = %s AND generation = %s"
+    )
+
+
+def newer_run_sql(schema: str) -> str:
+    """A run behind another one that reached its end there; parameters: source table, target, run id."""
+    return (
+        f"SELECT run_id FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s AND run_id > %s"
+        " AND reaches IS NOT NULL LIMIT 1"
+    )
+
+
+def delete_all_sql(target: Target) -> str:
+    """Empties the target for those who look after COMMIT. TRUNCATE would commit by itself."""
+    return f"DELETE FROM {target.qualified}"
+
+
+def fill_sql(target: Target, shadow: str, stamp: str = "") -> str:
+    """Inserts every row of a shadow table, whose values have the target's types already."""
+    values = [f"x.{quote_name(c.name)}" for c in target.columns] + _stamp_values(stamp)
+    return (
+        f"INSERT INTO {target.qualified} ({', '.join(_written(target, stamp))})"
+        f" SELECT {', '.join(values)} FROM {target.in_schema(shadow)} AS x"
+    )
 
 
 def _layout(target: Target) -> str:
@@ -349,7 +408,11 @@ def _written(target: Target, stamp: str) -> list[str]:
 
 def _values(target: Target, prefix: str, stamp: str) -> list[str]:
     """What they are given. GETDATE is the time of the statement in the session's time zone, UTC unless it was set."""
-    return parsed(target.columns, prefix) + (["GETDATE()", quote_text(stamp)] if stamp else [])
+    return parsed(target.columns, prefix) + _stamp_values(stamp)
+
+
+def _stamp_values(stamp: str) -> list[str]:
+    return ["GETDATE()", quote_text(stamp)] if stamp else []
 
 
 def _replaced(target: Target, staged: str, *, nulls: bool) -> str:

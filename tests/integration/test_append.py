@@ -122,7 +122,7 @@ def test_a_merge_without_a_key_is_refused_before_any_work(world: World) -> None:
     assert "mode: append" in refused.hint
     world.sync_one("t", appending(world), load=False)
     (refused,) = world.sync("t", extract=False)
-    assert "has no key: its files cannot be merged" in refused.error
+    assert "has no key: its files cannot be loaded in the mode merge" in refused.error
 
 
 @pytest.mark.parametrize(

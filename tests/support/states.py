@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from s3rs_ray.ledger.state import Lease, OpenRun, Sealed, TableState
+from s3rs_ray.ledger.state import Lease, OpenRun, Refresh, Sealed, TableState
 from s3rs_ray.model import (
     Adjusted,
     Chunk,
@@ -75,7 +75,7 @@ loads = st.builds(
 
 @st.composite
 def runs(draw: st.DrawFn) -> OpenRun:
-    run_id, window = draw(texts), draw(st.builds(Window, after=watermarks, upto=watermarks))
+    run_id, window = draw(texts), draw(st.builds(Window, after=watermarks, upto=watermarks, whole=st.booleans()))
     columns = tuple(draw(st.lists(texts, min_size=1, max_size=3)))
     bound = st.none() | positions(len(columns), least=1)
     horizon = draw(st.none() | values)
@@ -117,6 +117,8 @@ states = st.builds(
     source=texts,
     target=texts,
     follows=texts,
+    mode=st.none() | st.sampled_from(Mode),
+    refresh=st.none() | st.builds(Refresh, run_id=texts, extracted=st.booleans()),
     extracted=watermarks,
     loaded=watermarks,
     run=st.none() | runs(),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from s3rs_ray.engine.adopt import gapless, may_adopt
+from s3rs_ray.engine.adopt import gapless, may_adopt, newest_refresh
 from s3rs_ray.engine.tasks import WrittenFile
 from s3rs_ray.errors import IntegrityError
 from s3rs_ray.ledger.changes import Adopt
@@ -41,6 +41,14 @@ SECOND = written("r2", (30,), (40,), (50,))
 
 def test_all_files_of_runs_that_follow_each_other_are_taken_in_order() -> None:
     assert chosen(SECOND[::-1] + FIRST[::-1]) == ["r1/0", "r1/1", "r1/2", "r2/0", "r2/1"]
+
+
+def test_the_newest_full_refresh_that_is_complete_is_taken_alone() -> None:
+    runs = {f"r{n}": [replace(w, whole=True) for w in written(f"r{n}", (), None, None, (n,))] for n in (1, 2, 3, 4)}
+    unfinished = [*runs["r3"][:2], runs["r4"][0], runs["r4"][2]]
+    found = newest_refresh([*FIRST, *unfinished, *runs["r2"][::-1], *runs["r1"], *written("r9", (30,), (40,))])
+    assert [f"{f.run_id}/{f.ordinal}" for f in found] == ["r2/0", "r2/1", "r2/2"]
+    assert newest_refresh([*FIRST, *unfinished]) == []
 
 
 def test_files_up_to_the_watermark_are_left_out() -> None:

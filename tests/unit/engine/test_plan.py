@@ -12,17 +12,19 @@ from s3rs_ray.engine.plan import (
     LARGE_TABLE,
     Action,
     Owed,
+    begins_refresh,
     choose_order,
     drop_stale_run,
     furthest,
     make_plan,
+    make_refresh_plan,
     reaches,
     strategy_limits,
     window_start,
 )
 from s3rs_ray.errors import ConfigError, SchemaDrift
 from s3rs_ray.ledger.changes import AddChunks, AddFiles, Adopt, Seal
-from s3rs_ray.ledger.state import Sealed, TableState
+from s3rs_ray.ledger.state import Refresh, Sealed, TableState
 from s3rs_ray.model import KeyValue, Mode, RangeOrder, Strategy, Watermark, Window
 from tests.support import build
 from tests.support.build import NOON, Applied, mark
@@ -50,6 +52,47 @@ def test_a_window_with_rows_is_run_from_the_watermark_that_was_found() -> None:
     plan = make_plan(TABLE, state, Owed(window=of, notes=("a note",)), rows=1000)
     assert (plan.action, plan.window, plan.found, plan.rows_per_chunk) == (Action.RUN, of, mark(5, 5), 1000)
     assert plan.reasons == ("chunks are ranges of (update_at, ID) through the index by_update", "a note")
+
+
+@pytest.mark.parametrize(
+    ("refresh", "open_run", "wanted", "loads", "begins"),
+    [
+        (None, False, False, True, False),
+        (None, False, True, True, True),
+        (None, True, True, True, True),  # of changes, which is dropped
+        (Refresh(run_id="r1"), True, True, True, False),  # it is gone on with
+        (Refresh(run_id="r1"), True, False, True, False),
+        (Refresh(run_id="r1"), False, False, True, True),  # its run was dropped
+        (Refresh(run_id="r1", extracted=True), False, True, True, False),  # it is loaded
+        (Refresh(run_id="r1", extracted=True), False, True, False, True),  # a newer one takes its place
+        (Refresh(run_id="r1", extracted=True), False, False, False, False),
+    ],
+)
+def test_a_full_refresh_begins_where_it_is_wanted_and_none_is_under_way(
+    refresh: Refresh | None, open_run: bool, wanted: bool, loads: bool, begins: bool
+) -> None:
+    run = build.open_run("r1", WINDOW) if open_run else None
+    state = replace(build.fresh_state(), refresh=refresh, run=run)
+    assert begins_refresh(state, wanted=wanted, loads=loads) is begins
+
+
+@pytest.mark.parametrize(("key", "said"), [(("ID",), "in ranges of (ID)"), ((), "in one piece, because")])
+def test_a_full_refresh_reads_the_whole_table_whatever_the_watermark(key: tuple[str, ...], said: str) -> None:
+    state = replace(build.fresh_state(), extracted=mark(5, 5))
+    plan = make_refresh_plan(build.table(key=key), state, mark(30, 0), rows=7)
+    assert (plan.refresh, plan.action, plan.order, plan.rows_per_chunk) == (True, Action.RUN, RangeOrder.KEY, 7)
+    assert plan.window == Window(after=Watermark.START, upto=mark(30, 0), whole=True)
+    assert said in plan.reasons[0]
+
+
+@pytest.mark.parametrize(("index", "said"), [("by_update", "through the index by_update"), (None, "without an index")])
+def test_a_table_without_a_key_is_cut_by_its_cursor_alone(index: str | None, said: str) -> None:
+    keyless = build.table(key=(), cursor_index=index, key_index="")
+    order, why = choose_order(keyless, WINDOW)
+    assert order is RangeOrder.CURSOR
+    assert said in why
+    with pytest.raises(ConfigError, match="has no key"):
+        choose_order(keyless, WINDOW, wanted=RangeOrder.KEY)
 
 
 def test_a_window_without_rows_is_nothing_to_do() -> None:

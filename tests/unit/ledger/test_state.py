@@ -18,6 +18,7 @@ from s3rs_ray.ledger.changes import (
     AddFiles,
     Adopt,
     Advance,
+    BeginRefresh,
     Change,
     Commit,
     Fail,
@@ -29,7 +30,16 @@ from s3rs_ray.ledger.changes import (
     SetWatermark,
     Unseal,
 )
-from s3rs_ray.ledger.state import LEASE_SECONDS, MANUAL, RECENT_CHANGES, RECENT_FILES, RECENT_LOADS, Sealed, TableState
+from s3rs_ray.ledger.state import (
+    LEASE_SECONDS,
+    MANUAL,
+    RECENT_CHANGES,
+    RECENT_FILES,
+    RECENT_LOADS,
+    Refresh,
+    Sealed,
+    TableState,
+)
 from s3rs_ray.model import DataFile, KeyRange, Mode, RangeOrder, Watermark
 from tests.support import build
 from tests.support.build import NOON, Applied, lease, mark
@@ -232,6 +242,88 @@ def test_an_abandoned_run_without_all_its_rows_of_no_cursor_has_reached_its_wind
     assert next_load(replace(state, backlog=(file, of_another_run)), 9) == [file]
 
 
+WHOLE = replace(build.window((), (30, 0)), whole=True)
+WHOLE_CHUNKS = build.run_chunks("r2", [None, (5,), (9,), None], of=WHOLE, columns=("k",))
+WHOLE_FILES = tuple(build.data_file(c, reaches=None if c.range.upto else WHOLE.upto) for c in WHOLE_CHUNKS)
+REFRESH = BeginRefresh(
+    run=build.open_run("r2", WHOLE, order=RangeOrder.KEY),
+    generation="g1",
+    source="mysql://s where x",
+    follows="(c)",
+    mode=Mode.MERGE,
+)
+REREAD = (
+    AddChunks(run_id="r2", chunks=WHOLE_CHUNKS, planned=True),
+    AddFiles(run_id="r2", files=WHOLE_FILES, at=NOON),
+    Finish(run_id="r2"),
+)
+
+
+def replacing(*files: DataFile, load_id: str = "load 1") -> Seal:
+    return Seal(sealed=replace(seal_of(*files, load_id=load_id).sealed, mode=Mode.REPLACE))
+
+
+def test_a_full_refresh_is_a_new_generation_that_drops_the_work_of_the_old_one() -> None:
+    state = after(Identify(source="mysql://s", target="t", mode=Mode.APPEND), BEGIN, PLAN, EXTRACT, REFRESH)
+    assert (state.generation, state.source, state.target, state.mode) == ("g1", "mysql://s where x", "t", Mode.MERGE)
+    assert (state.extracted, state.loaded, state.rows_extracted, state.files_written) == (mark(), mark(), 0, 0)
+    assert state.run is not None
+    assert (state.run.run_id, state.loadable, state.last_run_id) == ("r2", (), "r2")
+    assert state.refresh == Refresh(run_id="r2")
+
+
+def test_a_full_refresh_ends_with_its_last_load() -> None:
+    made = Applied()
+    made.commit(REFRESH, *REREAD)
+    assert (made.state.refresh, made.state.extracted) == (Refresh(run_id="r2", extracted=True), WHOLE.upto)
+    made.commit(replacing(*WHOLE_FILES[:2]), Advance(load=build.loaded("load 1", rows=20)))
+    assert (made.state.refresh is not None, made.state.loaded) == (True, mark())
+    made.commit(replacing(WHOLE_FILES[2], load_id="load 2"), Advance(load=build.loaded("load 2")))
+    assert (made.state.refresh, made.state.loaded) == (None, WHOLE.upto)
+
+
+def test_changes_wait_behind_a_full_refresh_and_share_no_load_with_it() -> None:
+    made = Applied()
+    made.commit(REFRESH, *REREAD)
+    of = build.window((30, 0), (40, 0))
+    chunks = build.run_chunks("r3", [(30, 0), (40, 0)], of=of)
+    more = build.data_file(chunks[0], reaches=mark(40, 0))
+    made.commit(
+        build.begin("r3", of), AddChunks(run_id="r3", chunks=chunks, planned=True),
+        AddFiles(run_id="r3", files=(more,), at=NOON), Finish(run_id="r3"),
+    )  # fmt: skip
+    assert next_load(made.state, 9) == list(WHOLE_FILES)
+    made.commit(replacing(*WHOLE_FILES), Advance(load=build.loaded("load 1", rows=30)))
+    assert next_load(made.state, 9) == [more]
+
+
+def test_a_full_refresh_whose_run_is_dropped_is_still_owed() -> None:
+    state = after(REFRESH, REREAD[0], AddFiles(run_id="r2", files=WHOLE_FILES[:2], at=NOON), Abandon(run_id="r2"))
+    assert (state.run, state.backlog, state.refresh) == (None, (), Refresh(run_id="r2"))
+    kept = after(REFRESH, *REREAD[:2], Abandon(run_id="r2"))
+    assert (kept.backlog, kept.refresh) == (WHOLE_FILES, Refresh(run_id="r2", extracted=True))
+
+
+def test_a_full_refresh_in_doubt_may_give_way_to_another_or_to_a_reset() -> None:
+    again = replace(REFRESH, run=replace(REFRESH.run, run_id="r3"), generation="g2")
+    assert after(REFRESH, *REREAD, replacing(*WHOLE_FILES), again).refresh == Refresh(run_id="r3")
+    reset = SetWatermark(watermark=mark(), generation="g2")
+    state = after(REFRESH, *REREAD, replacing(*WHOLE_FILES), reset)
+    assert (state.refresh, state.sealed, state.generation) == (None, None, "g2")
+
+
+def test_adopted_files_may_be_a_full_refresh() -> None:
+    state = after(Adopt(files=WHOLE_FILES, refresh="r2"))
+    assert (state.refresh, state.backlog) == (Refresh(run_id="r2", extracted=True), WHOLE_FILES)
+
+
+def test_a_mode_is_kept_but_for_that_of_a_replacement() -> None:
+    made = Applied()
+    made.commit(Identify(source="s", target="t", mode=Mode.MERGE))
+    for mode, kept in ((Mode.REPLACE, Mode.MERGE), (Mode.APPEND, Mode.APPEND), (Mode.REPLACE, Mode.APPEND)):
+        assert made.commit(Identify(source="s", target="t", mode=mode)).mode is kept
+
+
 @pytest.mark.parametrize(("stage", "statuses"), [("extract", ("failed", "pending")), ("load", ("pending", "failed"))])
 def test_a_failure_is_recorded_for_its_stage(stage: str, statuses: tuple[str, str]) -> None:
     state = after(Fail(stage=stage))
@@ -348,6 +440,17 @@ def test_a_reset_forgets_the_pair_so_that_another_may_be_named() -> None:
         ((BEGIN, PLAN, EXTRACT, FINISH), Adopt(files=FILES), "other work is open"),
         ((Adopt(files=FILES), SEAL), Adopt(files=FILES), "other work is open"),
         ((), Adopt(files=()), "there is no file to adopt"),
+        ((BEGIN, PLAN, EXTRACT, SEAL), REFRESH, "is in doubt"),
+        ((), replace(REFRESH, run=replace(REFRESH.run, window=WINDOW)), "does not read the whole table"),
+        ((REFRESH, Abandon(run_id="r2")), BEGIN, "a full refresh has to be read first"),
+        ((REFRESH, Abandon(run_id="r2")), Adopt(files=FILES), "other work is open"),
+        ((REFRESH, *REREAD), seal_of(*WHOLE_FILES), "never share a load"),
+        ((BEGIN, PLAN, EXTRACT), replacing(*FILES), "never share a load"),
+        (
+            (Identify(source="a", target="b", mode=Mode.APPEND),),
+            Identify(source="a", target="b", mode=Mode.MERGE),
+            "holds every version",
+        ),
         ((Identify(source="a", target="b"),), Identify(source="c", target="b"), "the source a, the settings name c"),
         ((Identify(source="a", target="b"),), Identify(source="a", target="c"), "the target b, the settings name c"),
     ],

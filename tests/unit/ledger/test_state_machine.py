@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import Phase, settings
@@ -22,6 +23,7 @@ from s3rs_ray.ledger.changes import (
     AddFiles,
     Adopt,
     Advance,
+    BeginRefresh,
     Change,
     Commit,
     Fail,
@@ -128,7 +130,24 @@ class Ledger(RuleBasedStateMachine):
         run_id = f"r{self.number():03}"
         self.order_of[run_id] = order
         opening = build.begin(run_id, build.window(after.position, (end,)), order=order, found=found)
-        self.attempt(who, opening, allowed=self.state.run is None and found == after)
+        unread = self.state.refresh is not None and not self.state.refresh.extracted
+        self.attempt(who, opening, allowed=self.state.run is None and found == after and not unread)
+
+    @precondition(lambda self: self.numbers % 5 == 0)
+    @rule(who=HOLDERS, rows=st.integers(1, 9), whole=st.sampled_from([True, True, True, False]))
+    def begin_refresh(self, who: str, rows: int, whole: bool) -> None:
+        """Reads everything anew; what was open and what waited is dropped."""
+        run_id = f"r{self.number():03}"
+        self.order_of[run_id] = RangeOrder.KEY
+        of = replace(build.window((), (10 * rows,)), whole=whole)
+        run = build.open_run(run_id, of, order=RangeOrder.KEY)
+        change = BeginRefresh(run=run, generation=f"g{self.numbers}", source="", follows="", mode=Mode.MERGE)
+        if self.attempt(who, change, allowed=whole and self.droppable):
+            self.clear(mark())
+
+    @property
+    def droppable(self) -> bool:
+        return self.state.sealed is None or self.state.sealed.mode is Mode.REPLACE
 
     @precondition(lambda self: self.state.run is not None)
     @rule(who=HOLDERS, count=st.integers(0, 3), ends=st.booleans(), says_so=st.booleans(), gap=RARELY)
@@ -224,10 +243,12 @@ class Ledger(RuleBasedStateMachine):
     def seal(self, who: str, most: int, skip: int) -> None:
         files = list(next_load(self.state, most + skip))[skip:]
         waiting = bool(self.state.loadable)
+        anew = [self.state.refresh is not None and f.run_id == self.state.refresh.run_id for f in files]
+        assert len(set(anew)) < 2
         sealed = Sealed(
             load_id=f"load {self.number()}",
             run_id=files[0].run_id if files else "",
-            mode=Mode.MERGE,
+            mode=Mode.REPLACE if any(anew) else Mode.MERGE,
             keys=tuple(f.key for f in files),
             rows=sum(f.rows for f in files),
             reaches=files[-1].reaches if files else None,
@@ -247,6 +268,8 @@ class Ledger(RuleBasedStateMachine):
         for key in sealed.keys:
             self.count_as_loaded(key)
         self.loaded += sealed.keys
+        if sealed.mode is Mode.REPLACE:
+            assert (self.state.refresh is None) is (sealed.reaches is not None)
         if sealed.reaches is not None:
             assert self.state.loaded == sealed.reaches == self.loaded_up_to
 
@@ -292,7 +315,8 @@ class Ledger(RuleBasedStateMachine):
     @rule(who=HOLDERS, place=st.sampled_from([(), (100,)]))
     def set_the_watermark(self, who: str, place: tuple[int, ...]) -> None:
         change = SetWatermark(watermark=mark(*place), generation=f"g{self.number()}")
-        if self.attempt(who, change, allowed=self.state.sealed is None):
+        if self.attempt(who, change, allowed=self.droppable):
+            assert self.state.refresh is None
             self.clear(mark(*place))
 
     @precondition(lambda self: self.numbers % 3 == 0)
@@ -305,8 +329,8 @@ class Ledger(RuleBasedStateMachine):
         cuts = [start.position or None, *((base + n + 1,) for n in range(count))]
         chunks = build.run_chunks(run_id, cuts, of=build.window(start.position, (base + count,)), columns=("c",))
         files = tuple(build.data_file(c, reaches=Watermark(position=c.range.upto or ())) for c in chunks)
-        idle = self.state.run is None and self.state.sealed is None and not self.state.backlog
-        if self.attempt(who, Adopt(files=files), allowed=idle and bool(files)):
+        busy = self.state.run or self.state.sealed or self.state.backlog or self.state.refresh
+        if self.attempt(who, Adopt(files=files), allowed=not busy and bool(files)):
             self.recorded.update({f.key: f for f in files})
             self.chunk_of.update({f.key: c for f, c in zip(files, chunks, strict=True)})
 

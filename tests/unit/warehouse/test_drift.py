@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from s3rs_ray.errors import SchemaDrift
 from s3rs_ray.source.types import contract
-from s3rs_ray.warehouse.drift import RedshiftType, alterations, catalog_type, holds, only_in_target, parse_type
+from s3rs_ray.warehouse.drift import (
+    RedshiftType,
+    alterations,
+    catalog_type,
+    holds,
+    only_in_target,
+    parse_type,
+    retypings,
+)
 from s3rs_ray.warehouse.sql import Target
 from tests.support.build import source_column
 
@@ -88,6 +96,27 @@ def test_a_new_column_is_added_and_named() -> None:
     [change] = alterations(target("int(11)"), {})
     assert change.statements == ('ALTER TABLE "public"."t" ADD COLUMN "c" INTEGER',)
     assert change.added == "c"
+
+
+def test_a_full_refresh_gives_a_column_that_cannot_be_altered_its_new_type() -> None:
+    made = target("datetime")
+    assert alterations(made, {"c": RedshiftType("DATE")}, anew=True) == []
+    [change] = retypings(made, {"c": RedshiftType("DATE")})
+    assert change.statements == (
+        'ALTER TABLE "public"."t" DROP COLUMN "c"',
+        'ALTER TABLE "public"."t" ADD COLUMN "c" TIMESTAMP',
+    )
+    assert retypings(made, {"c": RedshiftType("TIMESTAMP"), "extra": RedshiftType("DATE")}) == []
+    assert retypings(made, {}) == []  # added by an alteration
+    assert retypings(target("bigint(20)"), {"c": RedshiftType("INTEGER")}) == []  # widened by one
+
+
+def test_load_columns_are_added_where_they_are_missing() -> None:
+    made = replace(target("int(11)"), load_columns=True)
+    changes = alterations(made, {"c": RedshiftType("INTEGER"), "_s3rs_run_id": RedshiftType("VARCHAR", 64)})
+    assert [c.statements for c in changes] == [('ALTER TABLE "public"."t" ADD COLUMN "_s3rs_loaded_at" TIMESTAMP',)]
+    assert changes[0].added == ""
+    assert only_in_target(made, ("c", "_s3rs_run_id", "ours")) == ("ours",)
 
 
 def test_a_varchar_is_widened_in_place_outside_a_transaction() -> None:

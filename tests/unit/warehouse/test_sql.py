@@ -68,6 +68,13 @@ def statements() -> dict[str, str]:
         "insert new versions": sql.insert_new_versions_sql(TARGET, TARGET.staging, "20260131T120000Z-1a2b3c"),
         "insert all": sql.insert_all_sql(KEYLESS, KEYLESS.qualified, KEYLESS.staging),
         "count between": sql.count_between_sql(KEYLESS, low=True, closed=True),
+        "create shadow": sql.create_shadow_sql(LAID_OUT, LAID_OUT.shadow("generation")),
+        "tables": sql.tables_sql(),
+        "gathered": sql.gathered_sql("public"),
+        "newer run": sql.newer_run_sql("public"),
+        "delete all": sql.delete_all_sql(TARGET),
+        "fill": sql.fill_sql(TARGET, TARGET.shadow("generation")),
+        "fill with load columns": sql.fill_sql(TARGET, TARGET.shadow("generation"), "20260131T120000Z-1a2b3c"),
         "positions": sql.positions_sql(TARGET, ("update_at", "ID"), low=True, closed=True),
         "positions without a cursor": sql.null_positions_sql(TARGET, ("update_at", "ID")),
         "aggregates": sql.aggregates_sql(TARGET, low=False, closed=True),
@@ -149,6 +156,18 @@ def test_temporary_tables_have_names_that_redshift_takes(name: str) -> None:
     for quoted in (target.staging, target.newest):
         assert len(quoted[1:-1].encode()) <= 127
     assert target.staging != target.newest
+
+
+@pytest.mark.parametrize("name", ["Parcels", "x" * 127, "包" * 42])
+def test_shadow_tables_have_names_of_their_own_that_redshift_takes(name: str) -> None:
+    target = replace(TARGET, name=name)
+    shadow = target.shadow("one")
+    assert len(shadow.encode()) <= 127
+    assert shadow.startswith(target.shadow_prefix)
+    assert shadow != target.shadow("two")
+    assert shadow == replace(target, name=name.upper()).shadow("one")
+    for other in (replace(target, name=name + "2"), replace(target, schema="other")):
+        assert not shadow.startswith(other.shadow_prefix)
 
 
 def test_copy_names_the_columns_in_file_order_because_it_matches_them_by_position() -> None:

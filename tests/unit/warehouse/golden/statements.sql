@@ -109,6 +109,27 @@ INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."i
 -- count between
 SELECT count(*) FROM "public"."parcels" WHERE "update_at" > %s AND "update_at" <= %s
 
+-- create shadow
+CREATE TABLE IF NOT EXISTS "public"."s3rs_shadow_ff924018319e_e661f4c935e8_parcels" ("id" BIGINT, "update_at" TIMESTAMP, "amount" DECIMAL(10,2), "note" VARCHAR(200)) DISTSTYLE KEY DISTKEY ("id") SORTKEY ("update_at", "id")
+
+-- tables
+SELECT table_name FROM svv_tables WHERE table_schema = %s
+
+-- gathered
+SELECT count(*), COALESCE(SUM(row_count), 0) FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND generation = %s
+
+-- newer run
+SELECT run_id FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND run_id > %s AND reaches IS NOT NULL LIMIT 1
+
+-- delete all
+DELETE FROM "public"."parcels"
+
+-- fill
+INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM "public"."s3rs_shadow_ff924018319e_e661f4c935e8_parcels" AS x
+
+-- fill with load columns
+INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note", "_s3rs_loaded_at", "_s3rs_run_id") SELECT x."id", x."update_at", x."amount", x."note", GETDATE(), '20260131T120000Z-1a2b3c' FROM "public"."s3rs_shadow_ff924018319e_e661f4c935e8_parcels" AS x
+
 -- positions
 SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" >= %s AND "update_at" <= %s
 
