@@ -32,3 +32,18 @@ def test_a_run_killed_at_any_step_is_finished_by_the_next(ends: Ends, runs: Runs
     ends.assert_settled()
     ends.assert_each_row_merged_once()
     assert_no_chunk_read_again(there, later)
+
+
+@pytest.mark.parametrize(
+    "point", ["AddChunks.after", "data.after:8", "Seal.after", "commit.after:2", "Advance.after:3"]
+)
+def test_so_is_a_run_whose_chunks_are_ranges_of_the_key(ends: Ends, runs: Runs, point: str) -> None:
+    """Its watermark moves with the last file only, so the files before it are loaded without one."""
+    by_key = {"BACKUP_FILES_PER_LOAD": "3", "BACKUP_CHUNK_ORDER": "key"}
+    killed = runs.sync(point=point, change=by_key)
+    assert killed.wait() == -signal.SIGKILL, killed.stderr
+    there = {run_id: ends.written(run_id) for run_id, _ in killed.reads}
+    later = runs.settle(change=by_key)
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+    assert_no_chunk_read_again(there, later)
