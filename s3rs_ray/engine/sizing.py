@@ -60,7 +60,8 @@ class ChunkSizer:
         files = max(-(-whole // FILE_BYTES), min(FILES_A_READER * self.readers, whole // LEAST_FILE_BYTES), 1)
         if files > self.readers:
             files = -(-files // self.readers) * self.readers  # nobody is left without work at the end
-        return max(1, -(-self.window_rows // int(files)))
+        least = int(LEAST_FILE_BYTES / self.row_file_bytes)  # the guess may be far too low
+        return max(1, -(-self.window_rows // int(files)), least)
 
 
 def chunk_sizer(table: Table, settings: Settings, *, window_rows: int, readers: int) -> ChunkSizer:

@@ -166,6 +166,22 @@ def test_every_chunk_is_an_index_range(world: World) -> None:
     assert [c.rows for c in chunks] == [500] * 6
 
 
+def test_the_rows_of_a_window_are_guessed_from_the_index_alone(world: World) -> None:
+    make_table(world, 3000, ties=1)
+    world.execute("ANALYZE TABLE t")
+    with open_catalog(world.settings, Endpoint(world.settings.db_host, world.settings.db_port)) as catalog:
+        table = catalog.discover(world.name("t"))
+        last, early = (
+            world.source_rows("t", "update_at", f"ORDER BY update_at LIMIT 1 OFFSET {n}")[0] for n in (2999, 99)
+        )
+        guesses = [
+            catalog.estimated_rows(table, Window(after=Watermark.START, upto=Watermark(position=(*at, 10**6))))
+            for at in (last, early)
+        ]
+    assert 2500 <= guesses[0] <= 3500
+    assert 50 <= guesses[1] <= 200
+
+
 def test_rows_found_through_a_secondary_index_are_looked_up_in_the_order_of_the_primary_key(world: World) -> None:
     make_table(world, 3000, ties=50)
     endpoint = Endpoint(world.settings.db_host, world.settings.db_port)

@@ -40,6 +40,10 @@ def test_files_are_alike_in_size_and_as_many_as_the_readers_share_well(file_mb: 
     assert -(-window_rows // rows) == files
 
 
+def test_a_small_table_is_one_file_even_if_it_was_taken_for_a_smaller_one() -> None:
+    assert sizer(25_000)().rows >= 50_000
+
+
 @given(st.integers(1, 10**9), st.integers(1, 64), st.floats(1, 10**6), st.floats(1, 10**7))
 def test_no_file_is_larger_than_wanted_and_no_slice_than_memory_allows(
     window_rows: int, readers: int, row_file_bytes: float, row_memory: float
@@ -48,8 +52,7 @@ def test_no_file_is_larger_than_wanted_and_no_slice_than_memory_allows(
     assert 1 <= size.slice_rows <= size.rows
     assert size.rows == 1 or (size.rows - 1) * row_file_bytes <= FILE_BYTES
     assert size.slice_rows == 1 or size.slice_rows * row_memory <= SLICE_BYTES
-    whole = window_rows * row_file_bytes
-    assert size.rows == window_rows or size.rows * row_file_bytes >= min(whole, LEAST_FILE_BYTES) / 2
+    assert (size.rows + 1) * row_file_bytes >= LEAST_FILE_BYTES
 
 
 def test_a_window_of_unknown_rows_is_cut_into_whole_files() -> None:
