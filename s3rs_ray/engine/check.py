@@ -7,6 +7,7 @@ Where nothing changed meanwhile, counts, minima and maxima of the columns are co
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from typing import Any, TypeAlias
 
 from ..config import Settings
 from ..errors import IntegrityError
-from ..model import Position, RangeOrder, Table, Watermark, Window, ordered_columns
+from ..model import Position, RangeOrder, Table, Watermark, Window, order_value, ordered_columns
 from ..source.catalog import Catalog
 from ..source.cutting import cut_chunks, fixed
 from ..warehouse import sql
@@ -43,11 +44,13 @@ class Check:
         rows: rows of the window in the warehouse.
         changed: rows that were changed or deleted at the source since they were read.
         differences: what nothing explains, one sentence each.
+        impossible: rows whose cursor is a date no calendar has; where there are any, columns are not compared.
     """
 
     rows: int = 0
     changed: int = 0
     differences: list[str] = field(default_factory=list)
+    impossible: int = 0
 
 
 def check_window(catalog: Catalog, table: Table, window: Window, settings: Settings) -> Check:
@@ -62,7 +65,7 @@ def check_window(catalog: Catalog, table: Table, window: Window, settings: Setti
             extra = _compare_keys(catalog, warehouse, target, table, piece, check)
             for start in range(0, len(extra), LOOKED_UP):
                 _explain(catalog, table, extra[start : start + LOOKED_UP], check)
-            if not check.changed and not check.differences:
+            if not check.changed and not check.differences and not check.impossible:
                 _compare_columns(catalog, warehouse, target, table, piece, check)
     return _without_differences(check, table, target)
 
@@ -128,7 +131,10 @@ def _compare_keys(
     catalog: Catalog, warehouse: Warehouse, target: Target, table: Table, piece: Window, check: Check
 ) -> list[Plain]:
     """Compares cursors and keys; returns the rows that only the warehouse has there."""
-    read = [_plain(row) for row in catalog.positions(table, piece)]
+    rows = [_plain(row) for row in catalog.positions(table, piece)]
+    read = [row for row in rows if not isinstance(row[0], str)]
+    if len(read) < len(rows):
+        _compare_impossible(warehouse, target, table, [row for row in rows if isinstance(row[0], str)], check)
     low, closed, parameters = _bounds(table, piece)
     asked = sql.positions_sql(target, table.order_columns, low=low, closed=closed)
     there = [_plain(row) for row in warehouse.query(asked, parameters)]
@@ -140,6 +146,20 @@ def _compare_keys(
         check.differences.append(f"{len(there) - len(held)} rows are there more than once")
     check.differences += [f"the row {_shown(row)} is missing" for row in sorted(here - held, key=repr)]
     return sorted(held - here, key=repr)
+
+
+def _compare_impossible(
+    warehouse: Warehouse, target: Target, table: Table, rows: Sequence[Plain], check: Check
+) -> None:
+    """Looks for rows whose cursor is a date no calendar has: there it is NULL."""
+    asked = sql.null_positions_sql(target, table.order_columns)
+    left = Counter(_plain(row)[1:] for row in warehouse.query(asked))
+    for row in rows:
+        left[row[1:]] -= 1
+    missing = [row for row in rows if left[row[1:]] < 0]
+    check.rows += len(rows) - len(missing)
+    check.differences += [f"the row {_shown(row)} is missing" for row in missing]
+    check.impossible += len(rows)
 
 
 def _compare_counts(here: Counter[Plain], there: Counter[Plain], check: Check) -> list[Plain]:
@@ -158,8 +178,19 @@ def _compare_counts(here: Counter[Plain], there: Counter[Plain], check: Check) -
 def _bounds(table: Table, piece: Window) -> tuple[bool, bool, tuple[object, ...]]:
     """Whether a piece has a first cursor value and holds its last, and these values as parameters."""
     low, high = piece.after.cursor, piece.upto.cursor
-    closed = len(piece.upto.position) == len(table.order_columns)
+    closed = len(piece.upto.position) == len(table.order_columns) and not isinstance(high, str)
+    low, high = (_next_day(v) if isinstance(v, str) else v for v in (low, high))
     return low is not None, closed, tuple(v for v in (low, high) if v is not None)
+
+
+def _next_day(text: str) -> dt.date:
+    """The first day behind a date no calendar has, such as 0000-00-00, 2026-00-10 and 2026-02-31."""
+    year, month, day = (int(part) for part in text[:10].split("-"))
+    if not year:
+        return dt.date(1, 1, 1)
+    if month and day:
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)
+    return dt.date(year, max(month, 1), 1)
 
 
 def _explain(catalog: Catalog, table: Table, rows: Sequence[Plain], check: Check) -> None:
@@ -173,7 +204,7 @@ def _explain(catalog: Catalog, table: Table, rows: Sequence[Plain], check: Check
     now = {_plain(key): cursor for cursor, *key in catalog.cursors(table, keys)}
     for row, key in zip(rows, keys, strict=True):
         cursor = now.get(_plain(key))
-        if cursor is not None and cursor <= row[0]:
+        if cursor is not None and order_value(cursor) <= order_value(row[0]):
             check.differences.append(f"the row {_shown(row)} has {table.cursor} {cursor} at the source")
         else:
             check.changed += 1

@@ -157,6 +157,12 @@ def _verify(run: Run, catalog: Catalog, table: Table, window: Window, tally: _Ta
     if nulls:
         checks.append(check_null_cursors(catalog, table, sum(nulls), run.settings))
     tally.verified = sum(c.rows for c in checks)
+    impossible = sum(c.impossible for c in checks)
+    if impossible:
+        tally.warnings.append(
+            f"the {table.cursor} of {impossible} rows is a date no calendar has: the values of the columns were not"
+            " compared"
+        )
     changed = sum(c.changed for c in checks)
     if changed:
         tally.warnings.append(

@@ -147,7 +147,7 @@ def _identify(state: TableState, change: Identify) -> TableState:
         if old and new and old != new:
             raise LedgerError(
                 f"{state.table}: the state was made for the {what} {old}, the settings name {new}",
-                hint="use another bucket or prefix for another pair, or `s3rs-ray watermark reset` to start anew",
+                hint="use another bucket for another pair, or `s3rs-ray watermark reset` to start anew",
             )
     carried = state.extracted != Watermark.START or state.run is not None or bool(state.backlog)
     if carried and state.follows and change.follows and state.follows != change.follows:
