@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ..config import Settings
 from ..errors import IntegrityError
-from ..model import Position, RangeOrder, Table, Watermark, Window, order_value, ordered_columns
+from ..model import KeyValue, Position, RangeOrder, Table, Watermark, Window, is_reached, ordered_columns
 from ..source.catalog import Catalog
 from ..source.cutting import cut_chunks, fixed
 from ..warehouse import sql
@@ -204,7 +204,7 @@ def _explain(catalog: Catalog, table: Table, rows: Sequence[Plain], check: Check
     now = {_plain(key): cursor for cursor, *key in catalog.cursors(table, keys)}
     for row, key in zip(rows, keys, strict=True):
         cursor = now.get(_plain(key))
-        if cursor is not None and order_value(cursor) <= order_value(row[0]):
+        if cursor is not None and is_reached((cast(KeyValue, cursor),), row[:1]):
             check.differences.append(f"the row {_shown(row)} has {table.cursor} {cursor} at the source")
         else:
             check.changed += 1
