@@ -113,6 +113,7 @@ def replace_all(warehouse: Warehouse, target: Target, manifest: Manifest) -> int
     Raises:
         IntegrityError: the rows gathered are not those of the files, or a later run was loaded meanwhile.
     """
+    _require_latest(warehouse, target, manifest)
     loads, rows = _gathered(warehouse, target, manifest)
     last, shadow = manifest.reaches is not None, target.shadow(manifest.generation)
     from_staging = last and not loads
@@ -121,7 +122,6 @@ def replace_all(warehouse: Warehouse, target: Target, manifest: Manifest) -> int
         _require_rows(target, warehouse.execute(sql.insert_all_sql(target, into, target.staging)), manifest.rows)
     if not last:
         return manifest.rows
-    _require_latest(warehouse, target, manifest)
     promised = rows + manifest.rows
     if not from_staging:
         _require_rows(target, warehouse.number(sql.count_sql(target.in_schema(shadow))), promised)

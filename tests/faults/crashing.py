@@ -15,10 +15,11 @@ name                what is wrapped
 ``contract``        the write of the run's ``table.json``
 ``manifest``        the write of a COPY manifest
 ``stage``           ``CREATE TEMP TABLE``
+``shadow``          the ``CREATE TABLE`` in which a full refresh is gathered
 ``copy``            ``COPY``
 ``lock``            ``LOCK`` of the load ledger
-``delete``          the merge's DELETE
-``insert``          the merge's INSERT
+``delete``          the DELETE of a merge or a replacement
+``insert``          every INSERT but the next
 ``record``          the INSERT into the load ledger
 ``commit``          ``COMMIT``
 ==================  ==========================================================================
@@ -48,7 +49,7 @@ from s3rs_ray.source.catalog import Catalog
 from s3rs_ray.storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX
 from s3rs_ray.storage.s3 import S3Store
 from s3rs_ray.warehouse.redshift import Warehouse
-from s3rs_ray.warehouse.sql import LEDGER_TABLE
+from s3rs_ray.warehouse.sql import LEDGER_TABLE, SHADOW_PREFIX
 
 PAUSE_SECONDS = 60
 _PR_SET_PDEATHSIG = 1
@@ -162,6 +163,8 @@ class Hooks:
 
 
 def _statement(sql: str) -> tuple[str, ...]:
+    if sql.startswith("CREATE TABLE") and SHADOW_PREFIX in sql:
+        return ("shadow",)
     if sql.startswith("INSERT INTO"):
         return ("record",) if LEDGER_TABLE in sql.partition("(")[0] else ("insert",)
     return tuple(name for start, name in STATEMENTS.items() if sql.startswith(start))

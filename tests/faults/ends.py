@@ -14,8 +14,9 @@ from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.ledger.state import RECENT_LOADS, TableState
 from s3rs_ray.local import comparison
 from s3rs_ray.local.process import is_alive
+from s3rs_ray.model import Mode
 from s3rs_ray.storage.layout import format_manifest_key, format_state_key, parse_data_key, table_prefix
-from s3rs_ray.warehouse.sql import LEDGER_TABLE
+from s3rs_ray.warehouse.sql import LEDGER_TABLE, SHADOW_PREFIX
 from tests.integration.conftest import World
 
 from .runs import Run
@@ -52,9 +53,20 @@ class Ends:
             f"UPDATE t SET version = version + 1, note = 'day {day}', update_at = '{later}' WHERE id % 10 = {day % 10}"
         )
 
-    def nothing_left(self) -> bool:
-        """Whether one more sync, in this process, has nothing to do."""
-        return self.world.sync_one("t").status is Status.NOTHING
+    def nothing_left(self, mode: Mode = Mode.MERGE) -> bool:
+        """Whether one more sync, in this process, has nothing to do.
+
+        A table that is replaced is asked for changes: whoever replaces it always has something to do.
+        """
+        asked = Mode.MERGE if mode is Mode.REPLACE else mode
+        settings = self.world.settings.model_copy(update={"backup_mode": asked})
+        return self.world.sync_one("t", settings).status is Status.NOTHING
+
+    def shadows(self) -> list[str]:
+        """The tables in which a full refresh is gathered."""
+        with self.world.warehouse.cursor() as cursor:
+            cursor.execute("SELECT table_name FROM svv_tables WHERE table_schema = %s", (self.world.schema,))
+            return [name for (name,) in cursor.fetchall() if name.startswith(SHADOW_PREFIX)]
 
     @property
     def state(self) -> TableState:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from s3rs_ray.ledger.changes import SetWatermark
+from s3rs_ray.model import Watermark
+
 from .crashing import Point
 from .ends import Ends
 from .runs import Run, Runs, wait_for
@@ -85,6 +88,26 @@ def test_a_run_whose_table_was_taken_over_stops(ends: Ends, runs: Runs) -> None:
     assert "is no longer held by this run" in frozen.stderr
     ends.assert_settled()
     ends.assert_each_row_merged_once()
+
+
+def test_a_frozen_full_refresh_does_not_put_old_rows_in_the_place_of_newer_ones(ends: Ends, runs: Runs) -> None:
+    """It wakes up before its last load, when the table was given up and refreshed by another."""
+    frozen = runs.sync(point=Point("lock.before", 2, "pause"), change={"BACKUP_MODE": "replace"} | FEW_FILES)
+    frozen.wait_paused()
+    ends.age_lease()
+    ledger, name = ends.world.ledger(), ends.world.name("t")
+    ledger.commit(name, [SetWatermark(watermark=Watermark.START, generation="anew")])
+    ends.world.execute("DELETE FROM t WHERE id <= 100")
+    other = runs.sync(change={"BACKUP_MODE": "replace"})
+    assert other.wait() == 0, other.stderr
+    frozen.go_on()
+    assert frozen.wait() == 4, frozen.stderr
+    assert "is older than what" in runs.result(frozen)["error"]
+    ends.assert_equal_once()
+    assert ends.world.target_rows("t") == [(300,)]
+
+
+FEW_FILES = {"BACKUP_FILES_PER_LOAD": "7"}
 
 
 def _is_zombie(pid: int) -> bool:

@@ -6,6 +6,8 @@ import signal
 
 import pytest
 
+from s3rs_ray.model import Mode
+
 from .ends import Ends, assert_no_chunk_read_again
 from .runs import Runs
 
@@ -20,6 +22,35 @@ STEPS = {
     8: ("Advance.before", "Advance.after:3", "Release.before"),
 }
 POINTS = [pytest.param(point, id=f"{step}-{point}") for step, points in STEPS.items() for point in points]
+
+
+BY_MODE = {
+    Mode.APPEND: ("insert.after:2", "commit.before:2", "commit.after:2"),
+    # Loads of three, three and two files: the third is the one that replaces the table.
+    Mode.REPLACE: (
+        "BeginRefresh.before", "BeginRefresh.after", "AddFiles.after:2", "shadow.after", "insert.after:2",
+        "commit.after:2", "Seal.after:3", "delete.after", "insert.after:4", "record.after:3", "commit.before:3",
+        "commit.after:3", "Advance.before:3",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("mode", "point"), [pytest.param(m, p, id=f"{m}-{p}") for m, points in BY_MODE.items() for p in points]
+)
+def test_a_run_of_any_mode_killed_at_any_step_is_finished_by_the_next(
+    ends: Ends, runs: Runs, mode: Mode, point: str
+) -> None:
+    change = {"BACKUP_FILES_PER_LOAD": "3", "BACKUP_MODE": mode.value}
+    runs.nothing_left = lambda: ends.nothing_left(mode)
+    killed = runs.sync(point=point, change=change)
+    assert killed.wait() == -signal.SIGKILL, killed.stderr
+    there = {run_id: ends.written(run_id) for run_id, _ in killed.reads}
+    later = runs.settle(change=change)
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+    assert ends.shadows() == []
+    assert_no_chunk_read_again(there, later)
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -63,6 +63,32 @@ def test_a_run_survives_what_passes(ends: Ends, runs: Runs, warehouse: LocalStac
     assert [rows for _, rows, _ in sorted(ends.loads(), key=lambda load: -load[1])] == [150, 150, 100]
 
 
+@pytest.mark.parametrize("mode", ["append", "replace"])
+@pytest.mark.parametrize("name", ["reply to every COMMIT lost", "1023 at COMMIT", "connection lost before COMMIT"])
+def test_a_run_of_any_mode_survives_what_passes(
+    ends: Ends, runs: Runs, warehouse: LocalStack, mode: str, name: str
+) -> None:
+    set_faults(warehouse.redshift.control_file, [SURVIVED[name]])
+    done = runs.sync(change=THREE_LOADS | {"BACKUP_MODE": mode})
+    assert done.wait() == 0, done.stderr
+    assert runs.result(done)["rows_loaded"] == 400
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+    assert ends.shadows() == []
+
+
+def test_a_full_refresh_that_conflicts_again_and_again_is_put_in_place_whole(
+    ends: Ends, runs: Runs, warehouse: LocalStack
+) -> None:
+    """Each conflict rolls the last load back: its rows must not be in the shadow table twice."""
+    fault = Fault(point="statement", action="conflict", match="^DELETE FROM", times=3)
+    set_faults(warehouse.redshift.control_file, [fault])
+    done = runs.sync(change=THREE_LOADS | {"BACKUP_MODE": "replace"})
+    assert done.wait() == 0, done.stderr
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+
+
 LASTING = {
     "first COPY refused": (
         Fault(point="copy", action="error", message="Spectrum Scan Error", detail="code: 15007", times=0),
