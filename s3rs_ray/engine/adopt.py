@@ -56,8 +56,10 @@ def gapless(written: list[WrittenFile], start: Watermark) -> list[DataFile]:
     """The files that carry the watermark on from ``start`` without a gap, in the order to load them.
 
     Runs follow each other: each starts where one before it ended, or further back when the watermark had been
-    moved. Of a run that was not finished, only the first files without a hole among them count. Rows whose cursor is
-    NULL belong to no place in the order: they are taken of every run that ends at the position or behind it.
+    moved. One that went further back under another contract is taken from there, because it was to carry columns that
+    the files before it lack; not of a table without a key, whose rows may not come twice. Of a run that was not
+    finished, only the first files without a hole among them count. Rows whose cursor is NULL belong to no place in the
+    order: they are taken of every run that ends at the position or behind it.
     """
     position = start.position
     chosen: list[DataFile] = []
@@ -69,15 +71,18 @@ def gapless(written: list[WrittenFile], start: Watermark) -> list[DataFile]:
         if reached is None:
             continue
         beyond = not is_reached(reached, position)
-        nulls = [f for f in files if f.null_horizon is not None]
-        if not beyond and (not nulls or not is_reached(position, reached)):
+        not_older = beyond or is_reached(position, reached)
+        nulls = [f for f in files if f.null_horizon is not None and not_older]
+        anew = bool(chosen) and files[0].fingerprint != chosen[-1].fingerprint and len(reached) > 1
+        if not (beyond or nulls or anew):
             continue
         _require_joined(run_id, members[0].window_after, position)
-        if beyond:
+        if beyond or anew:
+            behind = start.position if anew else position
             rows = (f for f in files if f.null_horizon is None)
-            chosen += [f for f in rows if f.reaches is None or not is_reached(f.reaches.position, position)]
+            chosen += [f for f in rows if f.reaches is None or not is_reached(f.reaches.position, behind)]
         chosen += nulls
-        position = reached
+        position = reached if beyond else position
     return chosen
 
 

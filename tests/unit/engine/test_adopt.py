@@ -117,6 +117,19 @@ def test_a_run_that_started_further_back_because_the_watermark_had_been_moved_fo
     assert chosen(FIRST + again) == ["r1/0", "r1/1", "r1/2", "r2/1"]
 
 
+def test_a_run_that_carried_all_again_with_other_columns_is_taken_from_where_it_began() -> None:
+    def keyed(files: list[WrittenFile], fingerprint: str) -> list[WrittenFile]:
+        return [replace(w, file=replace(w.file, fingerprint=fingerprint)) for w in files]
+
+    first = keyed(written("r1", (), (10, 1), (20, 2), (30, 3)), "two columns")
+    again = keyed(written("r2", (), (20, 2), (30, 3)), "three columns")
+    third = keyed(written("r3", (30, 3), (40, 4)), "three columns")
+    assert chosen(first + again + third) == ["r1/0", "r1/1", "r1/2", "r2/0", "r2/1", "r3/0"]
+    assert chosen(first + again + third, mark(20, 2)) == ["r1/2", "r2/1", "r3/0"]
+    without_key = keyed(FIRST, "two columns") + keyed(written("r2", (), (20,), (30,)), "three columns")
+    assert chosen(without_key) == ["r1/0", "r1/1", "r1/2"]
+
+
 def test_a_cursor_of_whole_days_may_stand_behind_a_watermark_set_by_hand_as_a_time() -> None:
     days = [dt.date(2026, 1, d) for d in (10, 20, 30)]
     files = written("r1", (), *((d, 1) for d in days))
