@@ -11,14 +11,15 @@ import click
 from s3rs_ray.config import Settings
 from s3rs_ray.errors import S3rsError
 
-from .case import Case, open_case
+from .case import open_case
+from .fixed import fixed_costs
 from .lines import LINES, PEER_LINES, measure_all, ratios
 from .machine import facts
-from .report import Result, as_markdown, write
-from .sample import Measure, Measured, WrongResult
+from .output import RESULTS, write
+from .report import Result, as_json, as_markdown, plots
+from .sample import Measure, WrongResult
 from .stages import profile
 
-RESULTS = Path(__file__).with_name("results")
 NAMES = [line.name for line in (*LINES, *PEER_LINES)]
 
 
@@ -28,6 +29,7 @@ NAMES = [line.name for line in (*LINES, *PEER_LINES)]
 @click.option("--full", is_flag=True, help="Measure the other tools too: pip install -e '.[bench]'.")
 @click.option("--only", type=click.Choice(NAMES), multiple=True, help="Measure only these lines; repeats.")
 @click.option("--stages/--no-stages", default=True, help="Profile one chunk stage by stage.")
+@click.option("--fixed/--no-fixed", default=True, help="Measure what a run costs however few rows there are.")
 @click.option("--wait", "patience", type=float, default=0.0, help="Seconds to wait for a quiet machine, each time.")
 @click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="A setting of the product; repeats.")
 @click.option("--name", default="", help="Of the result's files.  [default: local-ROWS, which git ignores]")
@@ -38,39 +40,37 @@ def main(
     full: bool,
     only: Sequence[str],
     stages: bool,
+    fixed: bool,
     patience: float,
     sets: Sequence[str],
     name: str,
     results: Path,
 ) -> None:
     """Measure reading, backup, load and sync of one table side by side on an embedded stack."""
-    overrides = _overrides(sets)
+    overrides = parse_overrides(sets)
     lines = _lines(full, only)
     _say(f"filling a table of {rows:,} rows; the machine's load average is {os.getloadavg()[0]:.2f}")
     try:
         with open_case(rows, overrides) as case:
             measured = measure_all(case, lines, rounds=rounds, patience=patience, say=_say)
-            result = _result(case, measured, rounds, overrides, stages)
+            result = Result(
+                name=name or f"local-{rows}",
+                machine=facts(case),
+                rows=case.rows,
+                chunk_rows=[chunk.rows for chunk in case.chunks],
+                rounds=rounds,
+                overrides=overrides,
+                measured=list(measured.values()),
+                ratios=ratios(measured),
+                stages=profile(case, rounds) if stages else [],
+                fixed=fixed_costs(case, rounds) if fixed else [],
+            )
     except (WrongResult, S3rsError) as exc:
         raise click.ClickException(str(exc)) from exc
-    paths = write(result, results, name or f"local-{rows}")
-    click.echo(as_markdown(result))
-    _say(f"written: {', '.join(os.path.relpath(path) for path in paths)}")
-
-
-def _result(case: Case, measured: dict[str, Measured], rounds: int, overrides: dict[str, str], stages: bool) -> Result:
-    if stages:
-        _say("profiling one chunk stage by stage")
-    return Result(
-        machine=facts(case),
-        rows=case.rows,
-        chunk_rows=[chunk.rows for chunk in case.chunks],
-        rounds=rounds,
-        overrides=overrides,
-        measured=list(measured.values()),
-        ratios=ratios(measured),
-        stages=profile(case, rounds) if stages else [],
-    )
+    text = as_markdown(result)
+    paths = write(results, result.name, as_json(result), text, plots(result))
+    click.echo(text)
+    _say(f"written: {paths}")
 
 
 def _lines(full: bool, only: Sequence[str]) -> list[Measure]:
@@ -79,7 +79,7 @@ def _lines(full: bool, only: Sequence[str]) -> list[Measure]:
     return [*LINES, *(PEER_LINES if full else ())]
 
 
-def _overrides(sets: Sequence[str]) -> dict[str, str]:
+def parse_overrides(sets: Sequence[str]) -> dict[str, str]:
     pairs = dict(text.partition("=")[::2] for text in sets)
     unknown = [name for name in pairs if name.lower() not in Settings.model_fields]
     if unknown:

@@ -20,18 +20,17 @@ from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.executor import own_cpus, reader_count
 from s3rs_ray.engine.plan import TablePlan
 from s3rs_ray.engine.sizing import chunk_sizer
-from s3rs_ray.local import settlement
 from s3rs_ray.local.comparison import connect_warehouse
 from s3rs_ray.local.stack import LocalStack
-from s3rs_ray.model import Chunk
+from s3rs_ray.model import Chunk, RangeOrder
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.chunks import looks_rows_up
 from s3rs_ray.source.cutting import cut_chunks
 from s3rs_ray.source.extract import session_sql
 
-TABLE = f"{settlement.DATABASE}.{settlement.DELIVERY_TABLE}"
-ROW_BYTES = 600
-"""What a row may take in InnoDB's cache, indexes included; the cache holds the whole table."""
+from .tables import DELIVERY, Kind
+
+LEAST_POOL_MB = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,19 +60,29 @@ class Case:
         rows: counted by the server, not by the product.
         environment: the variables that lead the product to the stack, with those of ``--set``.
         directory: a temporary one, for files and as working directory of commands.
+        kind: of the table that is measured.
+        plan: of its first backup.
         arrow_bytes: of all rows as ConnectorX returns them; 0 until a reader counted them.
         backed_up: a place with a backup that no load has used yet.
     """
 
     stack: LocalStack
+    kind: Kind
     plan: TablePlan
-    chunks: tuple[Chunk, ...]
     server: str
     rows: int
     environment: Mapping[str, str]
     directory: Path
     arrow_bytes: int = 0
     backed_up: Place | None = None
+    _chunks: tuple[Chunk, ...] | None = None
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """The slices of a first backup's chunks: what the product reads with one query each."""
+        if self._chunks is None:
+            self._chunks = tuple(part for chunk in cut(self, self.plan.order) for part in chunk.slices)
+        return self._chunks
 
     @property
     def settings(self) -> Settings:
@@ -125,45 +134,78 @@ class Case:
             self.close_place(opened)
 
 
-def lake_content(place: Place) -> tuple[int, int]:
-    """Rows by the Parquet footers, and bytes, of the files in a place's bucket; read by pyarrow alone."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LakeFile:
+    """A Parquet file on S3 by its footer, read by pyarrow alone.
+
+    Attributes:
+        group_rows, group_bytes: of each row group; bytes before compression, which are more than those on disk.
+    """
+
+    bytes: int
+    group_rows: tuple[int, ...]
+    group_bytes: tuple[int, ...]
+
+    @property
+    def rows(self) -> int:
+        return sum(self.group_rows)
+
+
+def lake_files(place: Place) -> list[LakeFile]:
+    """The Parquet files in a place's bucket, in the order of their chunks."""
     lake = _lake(place.environment)
-    files = lake.get_file_info(pyarrow.fs.FileSelector(place.bucket, recursive=True))
-    parquet = [f for f in files if f.path.endswith(".parquet")]
-    rows = sum(pq.read_metadata(f.path, filesystem=lake).num_rows for f in parquet)
-    return rows, sum(f.size for f in parquet)
+    found = lake.get_file_info(pyarrow.fs.FileSelector(place.bucket, recursive=True))
+    parquet = sorted((f for f in found if f.path.endswith(".parquet")), key=lambda f: f.path)
+    return [_lake_file(pq.read_metadata(f.path, filesystem=lake), f.size) for f in parquet]
 
 
-def warehouse_rows(place: Place) -> int:
-    """Rows of the place's target table, counted through psycopg."""
+def _lake_file(footer: pq.FileMetaData, size: int) -> LakeFile:
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    return LakeFile(
+        bytes=size,
+        group_rows=tuple(g.num_rows for g in groups),
+        group_bytes=tuple(g.total_byte_size for g in groups),
+    )
+
+
+def warehouse_rows(place: Place, name: str) -> int:
+    """Rows of a target table of the place, counted through psycopg."""
     with connect_warehouse(dict(place.environment)) as warehouse:
-        row = warehouse.execute(f'SELECT count(*) FROM "{place.schema}"."{settlement.DELIVERY_TABLE}"').fetchone()
+        row = warehouse.execute(f'SELECT count(*) FROM "{place.schema}"."{name}"').fetchone()
     return int(row[0]) if row else 0
 
 
 @contextmanager
-def open_case(rows: int, overrides: Mapping[str, str]) -> Iterator[Case]:
-    """Brings the stack up and fills the table.
+def open_case(rows: int, overrides: Mapping[str, str], kind: Kind = DELIVERY) -> Iterator[Case]:
+    """Brings the stack up, with a cache of the source that holds the table, and fills it.
 
     Args:
         overrides: further variables for the product.
     """
-    pool_mb = max(256, rows * ROW_BYTES // 2**20)
-    with (
-        LocalStack(buffer_pool_mb=min(pool_mb, _memory_bytes() // 4 // 2**20)) as stack,
-        tempfile.TemporaryDirectory(prefix="s3rs-bench-") as directory,
-    ):
-        with stack.mariadb.connect() as connection, connection.cursor() as cursor:
-            settlement.create_schema(connection)
-            settlement.fill(connection, rows)
-            cursor.execute(f"SELECT COUNT(*) FROM {TABLE}")
-            counted = int(str((cursor.fetchone() or (0,))[0]))
-        environment = {**stack.environment(), "LOG_LEVEL": "WARNING", **overrides}
-        plan, chunks, server = _cut(Settings.load(environment=environment))
+    pool_mb = max(LEAST_POOL_MB, rows * kind.row_bytes // 2**20)
+    with LocalStack(buffer_pool_mb=min(pool_mb, _memory_bytes() // 4 // 2**20)) as stack:
+        with stack.mariadb.connect() as connection:
+            kind.fill(connection, rows)
+        with case_on(stack, kind, overrides) as case:
+            yield case
+
+
+@contextmanager
+def case_on(stack: LocalStack, kind: Kind, overrides: Mapping[str, str]) -> Iterator[Case]:
+    """The case of a table that a running stack holds."""
+    with stack.mariadb.connect() as connection, connection.cursor() as cursor:
+        cursor.execute(f"SELECT COUNT(*) FROM {kind.full_name}")
+        counted = int(str((cursor.fetchone() or (0,))[0]))
+    environment = {**stack.environment(), "LOG_LEVEL": "WARNING", **overrides}
+    settings = Settings.load(environment=environment)
+    (plan,) = driver.plan(settings, Request(tables=(kind.full_name,), load=False))
+    with open_catalog(settings, Endpoint(settings.db_host, settings.db_port)) as catalog:
+        server = catalog.server_version()
+    with tempfile.TemporaryDirectory(prefix="s3rs-bench-") as directory:
         yield Case(
             stack=stack,
+            kind=kind,
             plan=plan,
-            chunks=chunks,
             server=server,
             rows=counted,
             environment=environment,
@@ -171,15 +213,14 @@ def open_case(rows: int, overrides: Mapping[str, str]) -> Iterator[Case]:
         )
 
 
-def _cut(settings: Settings) -> tuple[TablePlan, tuple[Chunk, ...], str]:
-    """The plan of a first backup and the slices of its chunks: what the product reads with one query each."""
-    (plan,) = driver.plan(settings, Request(tables=(TABLE,), load=False))
+def cut(case: Case, order: RangeOrder) -> list[Chunk]:
+    """All chunks of a first backup."""
+    plan, settings = case.plan, case.settings
     assert plan.window is not None
-    with open_catalog(settings, Endpoint(settings.db_host, settings.db_port)) as catalog:
+    with open_catalog(settings, case.endpoint) as catalog:
         readers = reader_count(settings, own_cpus())
         sizes = chunk_sizer(plan.table, settings, window_rows=plan.estimated_rows, readers=readers)
-        chunks = cut_chunks(catalog, plan.table, plan.window, plan.order, run_id="benchmark", sizes=sizes)
-        return plan, tuple(part for chunk in chunks for part in chunk.slices), catalog.server_version()
+        return list(cut_chunks(catalog, plan.table, plan.window, order, run_id="benchmark", sizes=sizes))
 
 
 def _lake(environment: Mapping[str, str]) -> pyarrow.fs.S3FileSystem:

@@ -1,15 +1,15 @@
-"""The result as JSON and as Markdown."""
+"""The result of ``python -m benchmarks`` as JSON and as Markdown."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import orjson
-
+from .fixed import Fixed
+from .marks import DRIVER_BYTES, WORKER_BYTES
+from .output import MARK_HEAD, about, mark_json, mark_rows, mega, memory_plot, number, table
 from .sample import PARTIES, Measured, Ratio
 from .stages import Stage
 
@@ -36,8 +36,13 @@ machine, and the rounds differ widely; the CPU seconds are what can be compared.
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One run of the benchmark."""
+    """One run of the benchmark.
 
+    Attributes:
+        name: of its files.
+    """
+
+    name: str
     machine: Mapping[str, str | int]
     rows: int
     chunk_rows: Sequence[int]
@@ -46,6 +51,7 @@ class Result:
     measured: Sequence[Measured]
     ratios: Sequence[Ratio]
     stages: Sequence[Stage]
+    fixed: Sequence[Fixed]
 
     @property
     def disturbance(self) -> float:
@@ -53,15 +59,6 @@ class Result:
         samples = [s for m in self.measured for s in m.samples]
         available = sum(s.whole_seconds for s in samples) * int(self.machine["cores"])
         return sum(s.cpu_seconds.get("others", 0.0) for s in samples) / available if available else 0.0
-
-
-def write(result: Result, directory: Path, name: str) -> tuple[Path, Path]:
-    """Writes ``NAME.json`` and ``NAME.md``; returns their paths."""
-    directory.mkdir(parents=True, exist_ok=True)
-    document, text = directory / f"{name}.json", directory / f"{name}.md"
-    document.write_bytes(orjson.dumps(as_json(result), option=orjson.OPT_INDENT_2) + b"\n")
-    text.write_text(as_markdown(result), encoding="utf-8")
-    return document, text
 
 
 def as_json(result: Result) -> dict[str, Any]:
@@ -73,13 +70,15 @@ def as_json(result: Result) -> dict[str, Any]:
         "rounds": result.rounds,
         "settings": dict(result.overrides),
         "others_share_of_cpu": result.disturbance,
-        "measured": {m.name: _measured_json(m) for m in result.measured},
+        "measured": {m.name: measured_json(m) for m in result.measured},
         "ratios": [{**dataclasses.asdict(r), "value": r.value} for r in result.ratios],
         "stages": [{**dataclasses.asdict(s), "bound_by": s.bound_by} for s in result.stages],
+        "fixed": [{**mark_json(f.mark), "rounds": list(f.seconds)} for f in result.fixed],
     }
 
 
-def _measured_json(measured: Measured) -> dict[str, Any]:
+def measured_json(measured: Measured) -> dict[str, Any]:
+    """A line: its medians, every round, and memory over time in the round that took most of it."""
     if not measured.samples:
         return {"title": measured.title, "missing": measured.missing}
     return {
@@ -92,29 +91,40 @@ def _measured_json(measured: Measured) -> dict[str, Any]:
         "parquet_bytes_per_second": measured.parquet_bytes_per_second,
         "largest_process_bytes": measured.largest_bytes,
         "driver_bytes": measured.driver_bytes,
+        "worker_bytes": measured.worker_bytes,
         "cpu_seconds": {party: measured.cpu_seconds(party) for party in PARTIES},
-        "samples": [dataclasses.asdict(s) for s in measured.samples],
+        "samples": [{k: v for k, v in dataclasses.asdict(s).items() if k != "memory"} for s in measured.samples],
+        "memory": dataclasses.asdict(measured.memory) if measured.memory.seconds else None,
     }
 
 
 def as_markdown(result: Result) -> str:
     """Tables for people."""
     chunks = f"{len(result.chunk_rows)} chunks of up to {max(result.chunk_rows, default=0):,} rows"
-    about = [f"{k.replace('_', ' ')} {v}" for k, v in result.machine.items()]
-    about += [f"{k}={v}" for k, v in result.overrides.items()]
     parts = [
         f"# {result.rows:,} rows of 51 columns, {chunks}",
-        f"Medians of {result.rounds} round(s); all servers on the same machine: {' · '.join(about)}.",
-        _table(MEASURED_HEAD, [_measured_row(m) for m in result.measured]),
+        f"Medians of {result.rounds} round(s); all servers on the same machine:"
+        f" {about(result.machine, result.overrides)}.",
+        table(MEASURED_HEAD, [_measured_row(m) for m in result.measured]),
     ]
     if result.disturbance > DISTURBED:
         parts.insert(2, DISTURBED_NOTE.format(share=result.disturbance))
     if result.ratios:
-        parts.append(_table(RATIO_HEAD, [_ratio_row(r) for r in result.ratios]))
+        parts.append(table(RATIO_HEAD, [_ratio_row(r) for r in result.ratios]))
     if result.stages:
         title = f"## One chunk of {result.stages[0].rows:,} rows, stage by stage, nothing beside it"
-        parts += [title, _table(STAGE_HEAD, [_stage_row(s) for s in result.stages])]
+        parts += [title, table(STAGE_HEAD, [_stage_row(s) for s in result.stages])]
+    if result.fixed:
+        parts += ["## Fixed costs", table(MARK_HEAD, mark_rows(f.mark for f in result.fixed))]
+    if plots(result):
+        parts += ["## Memory over time", f"![resident memory]({result.name}-memory.svg)"]
     return "\n\n".join([*parts, NOTES]) + "\n"
+
+
+def plots(result: Result) -> dict[str, str]:
+    """The drawings by name."""
+    curves = {m.title.replace("`", ""): m.memory for m in result.measured if m.memory.seconds}
+    return {"memory": memory_plot(curves, worker_bytes=WORKER_BYTES, driver_bytes=DRIVER_BYTES)} if curves else {}
 
 
 MEASURED_HEAD = (
@@ -137,13 +147,13 @@ def _measured_row(m: Measured) -> Iterator[str]:
     yield f"{m.rows_per_second:,.0f}"
     yield f"{min(speeds):,.0f}, {max(speeds):,.0f}"
     yield f"{m.whole_rows_per_second:,.0f}"
-    yield _mega(m.arrow_bytes_per_second)
-    yield _mega(m.parquet_bytes_per_second)
+    yield mega(m.arrow_bytes_per_second)
+    yield mega(m.parquet_bytes_per_second)
     yield f"{m.seconds:.2f}"
     yield f"{m.whole_seconds:.2f}"
-    yield _mega(m.largest_bytes)
-    yield _mega(m.driver_bytes)
-    yield from (_number(m.cpu_seconds(party)) for party in PARTIES)
+    yield mega(m.largest_bytes)
+    yield mega(m.driver_bytes)
+    yield from (number(m.cpu_seconds(party)) for party in PARTIES)
 
 
 def _ratio_row(r: Ratio) -> Iterator[str]:
@@ -157,19 +167,6 @@ def _stage_row(s: Stage) -> Iterator[str]:
     yield s.title
     yield f"{s.seconds:.3f}"
     yield f"{s.rows / s.seconds:,.0f}" if s.seconds else ""
-    yield _mega(s.bytes_in / s.seconds) if s.seconds else ""
+    yield mega(s.bytes_in / s.seconds) if s.seconds else ""
     yield s.bound_by
-    yield from (_number(s.cpu_seconds.get(party)) for party in PARTIES if party != "others")
-
-
-def _mega(value: float | None) -> str:
-    return "" if value is None else f"{value / 1e6:,.0f}"
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Iterator[str]]) -> str:
-    lines = [" | ".join(head), " | ".join(["---", *["---:"] * (len(head) - 1)]), *(" | ".join(row) for row in rows)]
-    return "\n".join(f"| {line} |" for line in lines)
+    yield from (number(s.cpu_seconds.get(party)) for party in PARTIES if party != "others")

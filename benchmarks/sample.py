@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from .case import Case
+from .watch import MemoryCurve
 
 PARTIES = ("client", "source", "s3", "warehouse", "others")
 """Whose CPU seconds are told apart: the measured command with all its processes, the servers, everybody else."""
@@ -27,7 +28,9 @@ class Sample:
         parquet_bytes: of the files written; None where none were.
         largest_bytes: peak resident memory of the largest process; shared memory counts in each process.
         driver_bytes: the same of the process that was started.
+        worker_bytes: the same of the largest process below that one.
         cpu_seconds: by party.
+        memory: over time; empty where it was not looked at.
     """
 
     rows: int
@@ -37,7 +40,9 @@ class Sample:
     parquet_bytes: int | None = None
     largest_bytes: int | None = None
     driver_bytes: int | None = None
+    worker_bytes: int | None = None
     cpu_seconds: Mapping[str, float] = field(default_factory=dict)
+    memory: MemoryCurve = field(default_factory=MemoryCurve)
 
     @property
     def rows_per_second(self) -> float:
@@ -103,6 +108,15 @@ class Measured:
     @property
     def driver_bytes(self) -> int | None:
         return max((s.driver_bytes for s in self.samples if s.driver_bytes is not None), default=None)
+
+    @property
+    def worker_bytes(self) -> int | None:
+        return max((s.worker_bytes for s in self.samples if s.worker_bytes is not None), default=None)
+
+    @property
+    def memory(self) -> MemoryCurve:
+        """Of the round in which a process became largest."""
+        return max(self.samples, key=lambda s: s.largest_bytes or 0).memory if self.samples else MemoryCurve()
 
     def cpu_seconds(self, party: str) -> float | None:
         return _median_of([s.cpu_seconds[party] for s in self.samples if party in s.cpu_seconds])

@@ -1,4 +1,4 @@
-"""Peak memory and CPU time of process trees, sampled from ``/proc``; nothing is seen where there is none (macOS)."""
+"""Memory and CPU time of process trees, sampled from ``/proc``; nothing is seen where there is none (macOS)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ INTERVAL_S = 0.2
 QUIET_S, QUIET_CORES = 1.5, 0.25
 _PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+CURVE_POINTS = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process as ``/proc/PID/stat`` shows it: CPU seconds of its own, and with its ended children."""
+    """One process as ``/proc/PID/stat`` shows it: CPU seconds of its own, and with its ended children.
 
+    Attributes:
+        name: of its program, at most 15 characters (proc(5), ``comm``).
+        resident: bytes of memory, those shared with others among them.
+    """
+
+    name: str
     parent: int
+    resident: int
     own_seconds: float
     all_seconds: float
 
@@ -31,9 +40,12 @@ def processes() -> dict[int, Process]:
     found = {}
     for entry in _PROC.glob("[0-9]*"):
         with suppress(OSError):  # it ended meanwhile
-            words = (entry / "stat").read_text().rpartition(")")[2].split()
+            head, _, tail = (entry / "stat").read_text().rpartition(")")
+            words = tail.split()
             own, ended = (int(words[11]) + int(words[12])) / _TICKS, (int(words[13]) + int(words[14])) / _TICKS
-            found[int(entry.name)] = Process(int(words[1]), own, own + ended)
+            found[int(entry.name)] = Process(
+                head.partition("(")[2], int(words[1]), int(words[21]) * _PAGE, own, own + ended
+            )
     return found
 
 
@@ -80,6 +92,31 @@ def peak_bytes(pid: int) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryCurve:
+    """Resident memory while a command ran, in three columns of one length.
+
+    Attributes:
+        seconds: since the watching began.
+        driver: bytes of the process that was started.
+        worker: bytes of the largest process below it at that time.
+    """
+
+    seconds: tuple[float, ...] = ()
+    driver: tuple[int, ...] = ()
+    worker: tuple[int, ...] = ()
+
+    def thinned(self, points: int = CURVE_POINTS) -> MemoryCurve:
+        """At most so many points, each the highest of those it stands for: no peak is lost."""
+        step = -(-len(self.seconds) // points) or 1
+        starts = range(0, len(self.seconds), step)
+        return MemoryCurve(
+            seconds=tuple(round(self.seconds[i], 2) for i in starts),
+            driver=tuple(max(self.driver[i : i + step]) for i in starts),
+            worker=tuple(max(self.worker[i : i + step]) for i in starts),
+        )
+
+
 @dataclass(slots=True)
 class Seen:
     """What was seen of the watched processes.
@@ -88,12 +125,16 @@ class Seen:
         peaks: bytes by process id.
         seconds: CPU seconds by process id.
         server_seconds: CPU seconds of the servers by party, and of all the machine's other processes.
+        names: programs by process id.
+        looks: time, bytes of the roots' largest and of the largest process below them, at each look.
     """
 
     roots: tuple[int, ...]
     peaks: dict[int, int] = field(default_factory=dict)
     seconds: dict[int, float] = field(default_factory=dict)
     server_seconds: dict[str, float] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
+    looks: list[tuple[float, int, int]] = field(default_factory=list)
 
     @property
     def largest_bytes(self) -> int | None:
@@ -104,15 +145,34 @@ class Seen:
         return max((self.peaks.get(pid, 0) for pid in self.roots), default=0) or None
 
     @property
+    def worker_bytes(self) -> int | None:
+        """The highest peak below the roots."""
+        return max((peak for pid, peak in self.peaks.items() if pid not in self.roots), default=0) or None
+
+    @property
+    def curve(self) -> MemoryCurve:
+        """Driver and largest worker over time."""
+        if not self.looks:
+            return MemoryCurve()
+        times, driver, worker = zip(*self.looks, strict=True)
+        return MemoryCurve(seconds=tuple(t - times[0] for t in times), driver=driver, worker=worker).thinned()
+
+    @property
     def cpu_seconds(self) -> dict[str, float]:
         """By party, see ``sample.PARTIES``; empty where nothing could be seen."""
         return {"client": sum(self.seconds.values()), **self.server_seconds} if self.seconds else {}
 
     def look(self) -> None:
         known = processes()
-        for pid in tree(self.roots, known):
+        members = tree(self.roots, known)
+        for pid in members:
             self.peaks[pid] = max(self.peaks.get(pid, 0), peak_bytes(pid))
             self.seconds[pid] = known[pid].own_seconds
+            self.names[pid] = known[pid].name
+        if members:
+            driver, workers = members & set(self.roots), members - set(self.roots)
+            largest = [max((known[pid].resident for pid in pids), default=0) for pids in (driver, workers)]
+            self.looks.append((time.monotonic(), largest[0], largest[1]))
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,6 +19,7 @@ from benchmarks.watch import watching
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS = 3000
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +63,11 @@ def test_memory_and_cpu_are_seen_of_the_whole_tree(document: dict[str, Any]) -> 
         measured = document["measured"][name]
         assert measured["largest_process_bytes"] >= measured["driver_bytes"] > 50e6, name
         assert measured["cpu_seconds"]["client"] > 0, name
+        curve = measured["memory"]
+        assert len(curve["seconds"]) == len(curve["driver"]) == len(curve["worker"]) > 1, name
+        assert 30e6 < max(curve["driver"]) <= measured["driver_bytes"], name
+        assert max(curve["worker"]) <= (measured["worker_bytes"] or 0), name
+    assert document["measured"]["backup"]["worker_bytes"] > 30e6
 
 
 def test_ratios_and_stages_are_there(document: dict[str, Any]) -> None:
@@ -72,6 +79,22 @@ def test_ratios_and_stages_are_there(document: dict[str, Any]) -> None:
     for part in ("read", "cast", "encode", "upload", "copy", "merge"):
         assert any(part in title for title in titles), part
     assert all(stage["seconds"] > 0 and stage["rows"] == 1000 for stage in document["stages"])
+
+
+def test_fixed_costs_are_measured_and_the_ones_with_a_mark_judged(document: dict[str, Any]) -> None:
+    marks = {f["title"]: f["verdict"] for f in document["fixed"]}
+    assert all(f["value"] > 0 for f in document["fixed"])
+    assert marks["`sync` with nothing to do, Ray not started"] in {"reached", "missed"}
+    assert marks["boundaries by (update_at, ID), for a million index entries"] == "", "too few rows to judge"
+    assert any("until the first read" in title for title in marks)
+
+
+def test_memory_over_time_is_drawn_with_its_marks(finished: subprocess.CompletedProcess[str]) -> None:
+    drawing = (Path(finished.args) / "smoke-memory.svg").read_text()
+    texts = [element.text for element in ElementTree.fromstring(drawing).iter(f"{SVG}text")]
+    assert "s3rs-ray backup" in texts and "s3rs-ray sync" in texts
+    assert texts.count("worker at most 768 MB") == texts.count("driver at most 400 MB") == 3
+    assert "](smoke-memory.svg)" in (Path(finished.args) / "smoke.md").read_text()
 
 
 def test_the_markdown_is_what_was_printed_and_names_no_path(finished: subprocess.CompletedProcess[str]) -> None:
