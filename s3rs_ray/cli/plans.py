@@ -10,6 +10,7 @@ import click
 from ..engine.driver import Preview
 from ..engine.plan import Action, TablePlan, key_notes
 from ..ledger.document import cursor_text
+from ..model import Window
 from .output import Output
 
 
@@ -43,10 +44,17 @@ def _show(output: Output, preview: Preview) -> None:
     for reason in (*plan.reasons, *key_notes(plan.table)) if plan else ():
         output.line(f"  {reason}")
     if plan is not None and plan.window is not None:
-        output.line(f"  window: {_after(plan.window.after.position)} up to {_place(plan.window.upto.position)}")
+        output.line(f"  window: {_shown(plan.window)}")
         output.line(f"  about {plan.estimated_rows:,} rows, in chunks of about {plan.rows_per_chunk:,}")
     rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value, c.note) for c in preview.columns]
     output.table("columns", ("column", "source", "redshift", "how", "note"), rows)
+
+
+def _shown(window: Window) -> str:
+    if window.whole:
+        carry_on = f"; later runs carry on {_after(window.upto.position)}" if window.upto.position else ""
+        return f"the whole table{carry_on}"
+    return f"{_after(window.after.position)} up to {_place(window.upto.position)}"
 
 
 def _after(position: tuple[object, ...]) -> str:
@@ -82,7 +90,11 @@ def _plan_json(plan: TablePlan) -> dict[str, Any]:
         "reasons": (*plan.reasons, *key_notes(plan.table)),
         "window": None
         if plan.window is None or plan.action is Action.NOTHING
-        else {"after": cursor_text(plan.window.after), "upto": cursor_text(plan.window.upto)},
+        else {
+            "after": cursor_text(plan.window.after),
+            "upto": cursor_text(plan.window.upto),
+            "whole_table": plan.window.whole,
+        },
         "rows_per_chunk": plan.rows_per_chunk,
         "estimated_rows": plan.estimated_rows,
     }

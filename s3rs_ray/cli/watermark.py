@@ -141,6 +141,7 @@ def _show(output: Output, state: TableState, *, show_files: bool) -> None:
         ("redshift", state.redshift_status),
         ("strategy", state.backup_strategy),
         ("open run", f"{state.run.run_id}, {len(state.run.missing)} chunks missing" if state.run else "none"),
+        ("full refresh", f"{state.refresh.run_id}, not in the target yet" if state.refresh else "none"),
         ("load in doubt", state.sealed.load_id[:12] if state.sealed else "none"),
         ("held by", f"{state.lease.holder} since {state.lease.since:%Y-%m-%d %H:%M:%S}" if state.lease else "nobody"),
     ]
@@ -168,6 +169,7 @@ def _json(state: TableState, *, show_files: bool) -> dict[str, Any]:
         "s3_file_count": state.files_written,
         "files_waiting": len(state.loadable),
         "open_run": state.run.run_id if state.run else None,
+        "full_refresh": state.refresh.run_id if state.refresh else None,
         "held_by": state.lease.holder if state.lease else None,
     }
     if show_files:

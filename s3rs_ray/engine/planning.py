@@ -67,9 +67,18 @@ def plan_table(run: Run, catalog: Catalog, table: Table, state: TableState) -> T
     """Horizon and high watermark -> the plan: run, resume or nothing."""
     settings = run.settings
     state, dropped = drop_stale_run(state, table)
-    if begins_refresh(state, wanted=wants_refresh(run, table.name), loads=run.request.load):
+    wanted = wants_refresh(run, table.name)
+    begins = begins_refresh(state, wanted=wanted, loads=run.request.load)
+    if begins or state.refresh is not None:
+        _require_comparable(run, table)
+    if begins:
         return _plan_refresh(run, catalog, table, state)
-    owed = _find_owed(run, catalog, table, state) if state.run is None else Owed()
+    if state.run is not None:
+        owed = Owed()
+    elif wanted and state.refresh is not None:
+        owed = Owed(notes=(f"the full refresh of run {state.refresh.run_id} is on S3 and waits to be loaded",))
+    else:
+        owed = _find_owed(run, catalog, table, state)
     window = state.run.window if state.run else owed.window
     estimate = table.estimated_rows if window and window.whole else 0
     if window and not window.whole:
@@ -97,6 +106,7 @@ def _likely_rows(run: Run, table: Table, window_rows: int) -> int:
 
 
 def wants_refresh(run: Run, name: TableName) -> bool:
+    """Whether the command or the table's mode asks for a full refresh."""
     return run.request.full_refresh or run.settings.mode(name) is Mode.REPLACE
 
 
@@ -107,19 +117,32 @@ def _plan_refresh(run: Run, catalog: Catalog, table: Table, state: TableState) -
             f"{table.name}: a full refresh cannot be limited: the rows left out would be gone from the target",
             hint="leave --limit out, or limit the table by `where` in its settings",
         )
+    if not table.key:
+        _require_one_piece(run, catalog, table)
+    rows = _likely_rows(run, table, table.estimated_rows)
+    return make_refresh_plan(table, state, _refreshed_up_to(run, catalog, table), rows=rows)
+
+
+def _refreshed_up_to(run: Run, catalog: Catalog, table: Table) -> Watermark:
+    """The last row that is settled before the first read.
+
+    Where rows have no key, one behind it would come again with the next run and could not be told from its copy, so a
+    refresh of a history ends there (and at the horizon, where no row is settled); a table that is replaced each time
+    has no next run of changes, and is read to its end.
+    """
+    if not table.cursor or (not table.key and run.settings.mode(table.name) is Mode.REPLACE):
+        return Watermark.START
+    horizon = find_horizon(catalog, table, run.settings)
+    upto = catalog.high_watermark(table, Watermark.START, horizon.upto, None)
+    return upto or (Watermark.START if table.key else Watermark(position=(horizon.upto,)))
+
+
+def _require_comparable(run: Run, table: Table) -> None:
     if run.request.verify and not table.cursor:
         raise UsageError(
             f"{table.name}: --verify-data compares rows by their cursor, and the table has none",
             hint="leave --verify-data out; the rows read, written, staged and replaced are counted all the same",
         )
-    if not table.key:
-        _require_one_piece(run, catalog, table)
-    upto = None
-    if table.cursor:
-        horizon = find_horizon(catalog, table, run.settings)
-        upto = catalog.high_watermark(table, Watermark.START, horizon.upto, None)
-    rows = _likely_rows(run, table, table.estimated_rows)
-    return make_refresh_plan(table, state, upto or Watermark.START, rows=rows)
 
 
 def _require_one_piece(run: Run, catalog: Catalog, table: Table) -> None:

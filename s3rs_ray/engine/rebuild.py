@@ -10,7 +10,7 @@ from ..ledger.changes import Adopt, Change, Identify, SetWatermark
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
 from ..ledger.store import Holder
-from ..model import TableName, Watermark
+from ..model import Mode, TableName, Watermark
 from ..warehouse.loader import find_reached
 from .adopt import gapless, written_files
 from .loading import open_session, target_identity
@@ -33,7 +33,12 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
     store.check()
     ledger, holder = open_ledger(settings), Holder.here()
     state = ledger.load(table)
-    if state.extracted != Watermark.START or state.run or state.backlog or state.sealed:
+    if settings.mode(table) is Mode.REPLACE:
+        raise LedgerError(
+            f"{table} is replaced by every sync: its state holds nothing that a rebuild could bring back",
+            hint="run `sync`; or `sync --redshift-only`, which loads the newest full refresh that lies on S3",
+        )
+    if state.extracted != Watermark.START or state.run or state.backlog or state.sealed or state.refresh:
         raise LedgerError(
             f"{table} has a state: it reached {cursor_text(state.extracted)}",
             hint="`watermark reset` first, if it is wrong; a rebuild is for a state that was lost",

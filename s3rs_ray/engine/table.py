@@ -27,7 +27,7 @@ from .events import EventKind, Status, TableResult, adjusted_warnings
 from .extraction import Extraction, run_extraction
 from .loading import Loading
 from .plan import Action, TablePlan
-from .planning import name_pair, plan_sizer, plan_table, source_identity, what_is_followed
+from .planning import name_pair, plan_sizer, plan_table, source_identity, wants_refresh, what_is_followed
 from .records import write_record
 from .sizing import ChunkSizer
 
@@ -141,6 +141,11 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
             if tally.loading:
                 tally.warnings += _prepare(tally.loading, catalog, plan)
             state = hold.load()
+            if state.refresh and not plan.refresh and wants_refresh(run, name):
+                tally.warnings.append(
+                    f"the full refresh of run {state.refresh.run_id} was not in the target yet and was gone on with:"
+                    " what changed at the source since it began comes with the next sync"
+                )
             before = Watermark.START if plan.refresh or state.refresh else state.loaded
             if plan.action is not Action.NOTHING:
                 _extract(hold, place, catalog, plan, tally)

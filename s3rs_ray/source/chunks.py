@@ -101,6 +101,8 @@ def where_sql(table: Table, window: Window, key_range: KeyRange) -> str:
     parts = [] if key_range.after is None and key_range.upto is None else [range_sql(key_range)]
     if window.null_horizon is not None:
         parts.append(f"{quote_name(table.cursor)} IS NULL")
+    elif window.whole and not table.key and window.upto.after is not None:
+        parts.append(range_sql(window_range(table, window)))  # of a history: see engine.planning
     elif key_range.columns != table.order_columns and not window.whole:
         parts.append(range_sql(window_range(table, window)))
     return filtered_sql(table, " AND ".join(parts) or "TRUE")

@@ -114,6 +114,21 @@ def test_rows_without_a_key_are_not_loaded_again_after_a_reset(world: World) -> 
     assert world.target_rows("t") == [(100,)]
 
 
+@pytest.mark.parametrize("settle", [0, 10**9], ids=["settled", "nothing settled"])
+def test_a_full_refresh_begins_a_history_without_keys_anew_and_appending_goes_on(world: World, settle: int) -> None:
+    make(world, key="id INT")
+    settings = appending(world, backup_batch_size=0, backup_settle_seconds=settle)
+    world.sync_one("t", appending(world))
+    world.execute("DELETE FROM t WHERE id < 10")
+    world.execute("INSERT INTO t VALUES (1000, 'future', '2999-01-01')")  # it belongs to a later run
+    first = world.sync_one("t", settings, full_refresh=True)
+    assert first.rows_loaded == (0 if settle else 90)
+    assert world.target_rows("t") == [(first.rows_loaded,)]
+    world.execute("INSERT INTO t VALUES (1001, 'later', '2026-02-01')")
+    world.sync_one("t", appending(world))
+    assert world.target_rows("t", "count(*), max(id)") == [(91, 1001)]
+
+
 def test_a_merge_without_a_key_is_refused_before_any_work(world: World) -> None:
     make(world, key="id INT")
     (refused,) = world.sync("t")

@@ -115,6 +115,20 @@ def test_files_extracted_after_a_watermark_set_by_hand_are_loaded(world: World) 
     assert world.target_rows("t", "min(id), count(*)") == [(30, 70)]
 
 
+def test_a_mode_and_a_full_refresh_are_asked_for_by_flags(world: World) -> None:
+    table = fill(world)
+    assert s3rs(world, "sync", "-t", table, "--mode", "append").returncode == 0
+    world.execute("UPDATE t SET update_at = '2026-02-01' WHERE id < 10")
+    refused = s3rs(world, "sync", "-t", table)
+    assert refused.returncode == 1
+    assert "holds every version" in refused.stderr
+    dry = s3rs(world, "sync", "-t", table, "--full-refresh", "--dry-run")
+    assert "window: the whole table; later runs carry on after (" in dry.stdout
+    done = s3rs(world, "sync", "-t", table, "--full-refresh", "-o", "json")
+    assert json.loads(done.stdout)["table_results"][table]["rows_loaded"] == 100, done.stderr
+    world.assert_equal("t")
+
+
 def test_dry_run_shows_the_plan_and_changes_nothing(world: World) -> None:
     table = fill(world)
     before = [o.key for o in open_store(world.settings).list("")]

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3rs_ray.config import Settings, TableSettings
+from s3rs_ray.engine import driver
+from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Status
+from s3rs_ray.engine.rebuild import rebuild
+from s3rs_ray.errors import LedgerError
 from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.local import comparison
 from s3rs_ray.model import Mode, Watermark
@@ -218,6 +222,36 @@ def test_changes_that_wait_cannot_replace_a_table(world: World) -> None:
     assert "hold changes, not the whole table" in refused.error
     world.sync_one("t", replacing(world))
     world.assert_equal("t")
+
+
+@pytest.mark.parametrize("cursor", ["update_at", "created_at"], ids=["with a cursor", "without one"])
+def test_a_full_refresh_on_s3_is_loaded_by_the_next_sync_which_says_so(world: World, cursor: str) -> None:
+    make(world, indexes=", KEY (update_at)")
+    settings = replacing(world, backup_cursor_column=cursor)
+    world.sync_one("t", settings, load=False)
+    world.execute("UPDATE t SET note = 'y', update_at = '2026-02-01' WHERE id < 10")
+    result = world.sync_one("t", settings)
+    assert (result.rows_extracted, result.rows_loaded) == (0, 200)
+    assert "comes with the next sync" in result.warnings[0]
+    assert world.sync_one("t", settings).warnings == ()
+    world.assert_equal("t")
+
+
+def test_a_preview_of_a_full_refresh_says_what_is_read(world: World) -> None:
+    make(world)
+    request = Request(tables=(f"{world.schema}.t",), inline=True)
+    (shown,) = driver.preview(replacing(world), request)
+    assert shown.plan is not None
+    assert shown.plan.refresh
+    assert "the whole table is read, in ranges of (id)" in shown.plan.reasons[0]
+    assert world.ledger().load(world.name("t")).run is None
+
+
+def test_a_rebuild_has_nothing_to_give_a_table_that_is_replaced(world: World) -> None:
+    make(world)
+    world.sync_one("t", replacing(world))
+    with pytest.raises(LedgerError, match="is replaced by every sync"):
+        rebuild(replacing(world), world.name("t"))
 
 
 @pytest.mark.parametrize("asked", [{"limit": 10}, {"verify": True}], ids=str)

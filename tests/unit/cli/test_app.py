@@ -56,7 +56,14 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["sync"], ["sync", "-t", "a.b", "--limit", "0"], ["sync", "-t", "a", "--nonsense"], ["-o", "xml"]],
+    [
+        ["nonsense"],
+        ["sync"],
+        ["sync", "-t", "a.b", "--limit", "0"],
+        ["sync", "-t", "a", "--nonsense"],
+        ["sync", "-t", "a", "--mode", "x"],
+        ["-o", "xml"],
+    ],
 )
 def test_wrong_words_end_with_2_and_say_so_on_stderr(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     code, out, err = outcome(capfd, *arguments)
@@ -68,6 +75,12 @@ def test_stages_that_exclude_each_other_are_refused(capfd: pytest.CaptureFixture
     code, _, err = outcome(capfd, "sync", "-t", "a.b", "--backup-only", "--redshift-only")
     assert code == 2
     assert "exclude each other" in err
+
+
+def test_a_full_refresh_needs_the_source(capfd: pytest.CaptureFixture[str]) -> None:
+    code, _, err = outcome(capfd, "sync", "-t", "a.b", "--full-refresh", "--redshift-only")
+    assert code == 2
+    assert "reads the source" in err
 
 
 def test_missing_settings_end_with_2_and_a_hint(capfd: pytest.CaptureFixture[str]) -> None:
