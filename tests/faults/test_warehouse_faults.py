@@ -16,6 +16,7 @@ from .ends import Ends
 from .runs import Runs, wait_for
 
 THREE_LOADS = {"BACKUP_FILES_PER_LOAD": "3"}
+ONE_LOAD = {"BACKUP_FILES_PER_LOAD": "8"}
 
 
 @pytest.fixture
@@ -121,14 +122,14 @@ def test_a_run_that_cannot_load_says_why_and_the_next_finishes(
 def test_a_commit_of_a_dead_run_that_lands_late_is_found(ends: Ends, runs: Runs, warehouse: LocalStack) -> None:
     """The old session holds the lock; the next run waits for it, and then finds the load done."""
     set_faults(warehouse.redshift.control_file, [Fault(point="before_commit", action="delay", seconds=2.0)])
-    killed = runs.sync(point=Point("record.after", 1, "pause"))
+    killed = runs.sync(point=Point("record.after", 1, "pause"), change=ONE_LOAD)
     killed.wait_paused()
     killed.go_on()
     time.sleep(0.3)  # COMMIT is with the server now, which sleeps on it
     killed.kill()
     killed.wait()
     assert commit_is_pending(ends)
-    next_run = runs.sync()
+    next_run = runs.sync(change=ONE_LOAD)
     assert next_run.wait() == 0, next_run.stderr
     assert len(ends.loads()) == 1
     ends.assert_settled()
