@@ -10,7 +10,8 @@ import pytest
 
 import s3rs_ray
 from s3rs_ray.cli.app import cli
-from s3rs_ray.config import Settings, TableSettings
+from s3rs_ray.config import Settings
+from s3rs_ray.table_settings import TableSettings
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..config import LOAD_COLUMNS, TableSettings
 from ..errors import ConfigError, UnsupportedTable, UnsupportedType
 from ..model import Column, LongText, NulBytes, Policy, TableName, Treatment, ZeroDates
+from ..table_settings import LOAD_COLUMNS, TableSettings
 from .types import SourceColumn, contract
 
 MAX_NAME_BYTES = 127

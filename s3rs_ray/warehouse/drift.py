@@ -10,9 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..config import LOAD_COLUMNS
 from ..errors import SchemaDrift
 from ..model import Column
+from ..table_settings import LOAD_COLUMNS
 from .sql import Target, quote_name
 
 MAX_DECIMAL = 38

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..config import LOAD_COLUMNS
 from ..errors import IntegrityError
 from ..model import Manifest, Mode
-from . import sql
+from ..table_settings import LOAD_COLUMNS
+from . import mode_sql, sql
 from .drift import RedshiftType, catalog_type, only_in_target, retypings
 from .redshift import Warehouse
 from .sql import Target
@@ -42,16 +42,16 @@ def merge(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
     """
     staged, nulls = target.staging, manifest.null_horizon is not None
     horizon = (manifest.null_horizon,) if nulls else ()
-    if warehouse.query(sql.repeated_keys_sql(target)):
-        staged = _pick(warehouse, target, sql.pick_newest_sql(target))
-    expected, written = warehouse.number(sql.count_new_sql(target, staged, nulls=nulls), horizon), 0
+    if warehouse.query(mode_sql.repeated_keys_sql(target)):
+        staged = _pick(warehouse, target, mode_sql.pick_newest_sql(target))
+    expected, written = warehouse.number(mode_sql.count_new_sql(target, staged, nulls=nulls), horizon), 0
     present = tuple(target_columns(warehouse, target))
     stamp = _stamp(manifest, present)
     if only_in_target(target, present):
-        written = warehouse.execute(sql.update_older_sql(target, staged, stamp=stamp, nulls=nulls), horizon)
+        written = warehouse.execute(mode_sql.update_older_sql(target, staged, stamp=stamp, nulls=nulls), horizon)
     else:
-        warehouse.execute(sql.delete_older_sql(target, staged, nulls=nulls), horizon)
-    written += warehouse.execute(sql.insert_missing_sql(target, staged, stamp))
+        warehouse.execute(mode_sql.delete_older_sql(target, staged, nulls=nulls), horizon)
+    written += warehouse.execute(mode_sql.insert_missing_sql(target, staged, stamp))
     if written != expected:
         raise IntegrityError(
             f"the merge into {target.qualified} wrote {written} rows where {expected} are new; nothing was merged",
@@ -73,13 +73,13 @@ def append(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
     if not target.key:
         _require_untouched(warehouse, target, manifest)
         expected = manifest.rows
-        written = warehouse.execute(sql.insert_all_sql(target, target.qualified, target.staging, stamp))
+        written = warehouse.execute(mode_sql.insert_all_sql(target, target.qualified, target.staging, stamp))
     else:
         staged = target.staging
-        if warehouse.query(sql.repeated_versions_sql(target)):
-            staged = _pick(warehouse, target, sql.pick_versions_sql(target))
-        expected = warehouse.number(sql.count_new_versions_sql(target, staged))
-        written = warehouse.execute(sql.insert_new_versions_sql(target, staged, stamp))
+        if warehouse.query(mode_sql.repeated_versions_sql(target)):
+            staged = _pick(warehouse, target, mode_sql.pick_versions_sql(target))
+        expected = warehouse.number(mode_sql.count_new_versions_sql(target, staged))
+        written = warehouse.execute(mode_sql.insert_new_versions_sql(target, staged, stamp))
     if written != expected:
         raise IntegrityError(
             f"{written} rows were appended to {target.qualified} where {expected} are new; nothing was kept",
@@ -119,7 +119,7 @@ def replace_all(warehouse: Warehouse, target: Target, manifest: Manifest) -> int
     from_staging = last and not loads
     if not from_staging:
         into = target.in_schema(shadow)
-        _require_rows(target, warehouse.execute(sql.insert_all_sql(target, into, target.staging)), manifest.rows)
+        _require_rows(target, warehouse.execute(mode_sql.insert_all_sql(target, into, target.staging)), manifest.rows)
     if not last:
         return manifest.rows
     promised = rows + manifest.rows
@@ -130,9 +130,11 @@ def replace_all(warehouse: Warehouse, target: Target, manifest: Manifest) -> int
         for statement in change.statements:
             warehouse.execute(statement)
     stamp = _stamp(manifest, present)
-    warehouse.execute(sql.delete_all_sql(target))
-    fill = sql.insert_all_sql(target, target.qualified, target.staging, stamp)
-    _require_rows(target, warehouse.execute(fill if from_staging else sql.fill_sql(target, shadow, stamp)), promised)
+    warehouse.execute(mode_sql.delete_all_sql(target))
+    fill = mode_sql.insert_all_sql(target, target.qualified, target.staging, stamp)
+    _require_rows(
+        target, warehouse.execute(fill if from_staging else mode_sql.fill_sql(target, shadow, stamp)), promised
+    )
     warehouse.execute(sql.drop_sql(target.in_schema(shadow)))
     return manifest.rows
 
@@ -140,7 +142,7 @@ def replace_all(warehouse: Warehouse, target: Target, manifest: Manifest) -> int
 def _gathered(warehouse: Warehouse, target: Target, manifest: Manifest) -> tuple[int, int]:
     """How many loads of a full refresh are in the shadow table, and their rows, as the load ledger says."""
     asked = (str(manifest.table), manifest.target, manifest.generation)
-    loads, rows = warehouse.query(sql.gathered_sql(target.schema), asked)[0]
+    loads, rows = warehouse.query(mode_sql.gathered_sql(target.schema), asked)[0]
     return int(str(loads)), int(str(rows))
 
 
@@ -155,7 +157,9 @@ def _require_rows(target: Target, written: int, expected: int) -> None:
 
 def _require_latest(warehouse: Warehouse, target: Target, manifest: Manifest) -> None:
     """A process that was frozen must not put old rows in the place of newer ones when it goes on."""
-    later = warehouse.query(sql.newer_run_sql(target.schema), (str(manifest.table), manifest.target, manifest.run_id))
+    later = warehouse.query(
+        mode_sql.newer_run_sql(target.schema), (str(manifest.table), manifest.target, manifest.run_id)
+    )
     if later:
         raise IntegrityError(
             f"the full refresh of run {manifest.run_id} is older than what {target.qualified} holds: run {later[0][0]}"
@@ -168,12 +172,12 @@ def open_shadow(warehouse: Warehouse, target: Target, manifest: Manifest) -> Non
     """Makes the table in which a full refresh is gathered, where it takes more than one load."""
     loads, _ = _gathered(warehouse, target, manifest)
     if manifest.reaches is None or loads:
-        warehouse.execute(sql.create_shadow_sql(target, target.shadow(manifest.generation)))
+        warehouse.execute(mode_sql.create_shadow_sql(target, target.shadow(manifest.generation)))
 
 
 def drop_shadows(warehouse: Warehouse, target: Target, generation: str) -> None:
     """Drops what full refreshes of other generations left."""
-    rows = warehouse.query(sql.tables_sql(), (target.schema.lower(),))
+    rows = warehouse.query(mode_sql.tables_sql(), (target.schema.lower(),))
     for name in (str(row[0]) for row in rows):
         if name.startswith(target.shadow_prefix) and name != target.shadow(generation):
             warehouse.execute(sql.drop_sql(target.in_schema(name)))

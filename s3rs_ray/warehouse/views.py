@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..config import LOAD_COLUMNS
 from ..errors import ConfigError
 from ..model import Column
+from ..table_settings import LOAD_COLUMNS
 from ..view_settings import SETTLEMENT_VIEWS, ViewSettings
 from .sql import LEDGER_TABLE, SHADOW_PREFIX, Target, quote_name
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3rs_ray.config import Settings, TableSettings
+from s3rs_ray.config import Settings
 from s3rs_ray.engine import driver
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Status
@@ -16,6 +16,7 @@ from s3rs_ray.errors import LedgerError
 from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.local import comparison
 from s3rs_ray.model import Mode, Watermark
+from s3rs_ray.table_settings import TableSettings
 from s3rs_ray.warehouse.sql import SHADOW_PREFIX
 
 if TYPE_CHECKING:

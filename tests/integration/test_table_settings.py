@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3rs_ray.config import Settings, TableSettings
+from s3rs_ray.config import Settings
 from s3rs_ray.engine.events import Status
+from s3rs_ray.table_settings import TableSettings
 
 if TYPE_CHECKING:
     from .conftest import World

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from s3rs_ray.config import Settings, TableSettings
+from s3rs_ray.config import Settings
 from s3rs_ray.engine.loading import open_session
 from s3rs_ray.engine.views import Applied, apply_views, show_views
 from s3rs_ray.errors import ConfigError, PlanError, SchemaDrift
 from s3rs_ray.model import Mode
+from s3rs_ray.table_settings import TableSettings
 from s3rs_ray.view_settings import ViewSettings
 
 from .test_cli import s3rs

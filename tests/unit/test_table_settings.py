@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from s3rs_ray.config import Settings, require_condition
+from s3rs_ray.config import Settings
 from s3rs_ray.errors import ConfigError
 from s3rs_ray.model import GeometryForm, LongText, Mode, NulBytes, Policy, TableName, ZeroDates
+from s3rs_ray.table_settings import require_condition
 
 PARCELS = TableName("settlement", "Parcels")
 

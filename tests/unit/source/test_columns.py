@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from s3rs_ray.config import TableSettings
 from s3rs_ray.errors import ConfigError, UnsupportedType
 from s3rs_ray.model import LongText, NulBytes, Policy, TableName, Treatment, ZeroDates
 from s3rs_ray.source.columns import (
@@ -17,6 +16,7 @@ from s3rs_ray.source.columns import (
     require_known,
 )
 from s3rs_ray.source.types import SourceColumn
+from s3rs_ray.table_settings import TableSettings
 from tests.support.build import source_column
 
 NAME = TableName("settlement", "parcels")

@@ -1,0 +1,213 @@
+"""The statements by which staged rows get into the target, by mode, as text.
+
+The same rules hold as in :mod:`~s3rs_ray.warehouse.sql`.
+"""
+
+from __future__ import annotations
+
+from string import ascii_lowercase, ascii_uppercase
+
+from ..table_settings import LOAD_COLUMNS
+from .sql import Target, layout, ledger_name, names, parsed, quote_name, quote_text
+
+
+def repeated_keys_sql(target: Target) -> str:
+    """One row when staging holds a key twice."""
+    key = ", ".join(_key_values(target))
+    return f"SELECT 1 FROM {target.staging} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
+
+
+def pick_newest_sql(target: Target) -> str:
+    """The newest version of each key that staging holds."""
+    key, cursor = ", ".join(_key_values(target)), quote_name(target.cursor)
+    # A cursor is NULL where it was a zero date, the oldest of all; DESC alone would put it first.
+    ranked = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {cursor} DESC NULLS LAST) AS s3rs_rank"
+    return (
+        f"INSERT INTO {target.newest} ({names(target.columns)}) SELECT {names(target.columns, 'x.')}"
+        f" FROM (SELECT s.*, {ranked} FROM {target.staging} AS s) AS x WHERE x.s3rs_rank = 1"
+    )
+
+
+def count_new_sql(target: Target, staged: str, *, nulls: bool = False) -> str:
+    """Counts the staged rows of which the target holds no newer version; parameters as :func:`delete_older_sql`."""
+    cursor = quote_name(target.cursor)
+    # A cursor is NULL where it was a zero date, the oldest of all.
+    newer = (
+        f"t.{cursor} > %s" if nulls else f"(t.{cursor} > x.{cursor} OR x.{cursor} IS NULL AND t.{cursor} IS NOT NULL)"
+    )
+    return (
+        f"SELECT count(*) FROM {staged} AS x WHERE NOT EXISTS"
+        f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')} AND {newer})"
+    )
+
+
+def delete_older_sql(target: Target, staged: str, *, nulls: bool = False) -> str:
+    """Removes the versions that are replaced: those that are not newer than the staged ones.
+
+    Args:
+        nulls: the cursor of all staged rows is NULL. They are as new as the horizon they were read behind, the one
+            parameter: every version of them with a cursor up to it was written before.
+    """
+    return f"DELETE FROM {target.qualified} USING {staged} WHERE {_replaced(target, staged, nulls=nulls)}"
+
+
+def update_older_sql(target: Target, staged: str, *, stamp: str = "", nulls: bool = False) -> str:
+    """Replaces the older versions in place, for a target with columns of its own: their values stay.
+
+    Parameters as :func:`delete_older_sql`.
+
+    Args:
+        stamp: the run to write into the load columns; empty for a target without them.
+    """
+    staged_values = zip(_written(target, stamp), _values(target, f"{staged}.", stamp), strict=True)
+    values = ", ".join(f"{name} = {value}" for name, value in staged_values)
+    return f"UPDATE {target.qualified} SET {values} FROM {staged} WHERE {_replaced(target, staged, nulls=nulls)}"
+
+
+def insert_missing_sql(target: Target, staged: str, stamp: str = "") -> str:
+    """Inserts the staged rows whose key the target does not hold (any more)."""
+    return (
+        f"{insert_all_sql(target, target.qualified, staged, stamp)} WHERE NOT EXISTS"
+        f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
+    )
+
+
+def repeated_versions_sql(target: Target) -> str:
+    """One row when staging holds a version twice, as after a look-back."""
+    version = ", ".join(_version_values(target))
+    return f"SELECT 1 FROM {target.staging} GROUP BY {version} HAVING count(*) > 1 LIMIT 1"
+
+
+def pick_versions_sql(target: Target) -> str:
+    """Each version that staging holds, once."""
+    ranked = (
+        f"ROW_NUMBER() OVER (PARTITION BY {', '.join(_version_values(target))} ORDER BY {quote_name(target.cursor)})"
+    )
+    return (
+        f"INSERT INTO {target.newest} ({names(target.columns)}) SELECT {names(target.columns, 'x.')}"
+        f" FROM (SELECT s.*, {ranked} AS s3rs_rank FROM {target.staging} AS s) AS x WHERE x.s3rs_rank = 1"
+    )
+
+
+def count_new_versions_sql(target: Target, staged: str) -> str:
+    """Counts the staged versions that the target does not hold."""
+    return f"SELECT count(*) FROM {staged} AS x WHERE {_new_version(target)}"
+
+
+def insert_new_versions_sql(target: Target, staged: str, stamp: str = "") -> str:
+    """Inserts the staged versions that the target does not hold."""
+    return f"{insert_all_sql(target, target.qualified, staged, stamp)} WHERE {_new_version(target)}"
+
+
+def insert_all_sql(target: Target, into: str, staged: str, stamp: str = "") -> str:
+    """Inserts every staged row."""
+    return (
+        f"INSERT INTO {into} ({', '.join(_written(target, stamp))})"
+        f" SELECT {', '.join(_values(target, 'x.', stamp))} FROM {staged} AS x"
+    )
+
+
+def _new_version(target: Target) -> str:
+    pairs = zip(_version_values(target, "t."), _version_values(target, "x."), strict=True)
+    same = " AND ".join(f"{ours} = {theirs}" for ours, theirs in pairs)
+    return f"NOT EXISTS (SELECT 1 FROM {target.qualified} AS t WHERE {same})"
+
+
+def _version_values(target: Target, prefix: str = "") -> list[str]:
+    """What tells one version of a row from another: key and cursor.
+
+    A cursor that may be NULL is compared as text, so that NULL equals NULL and the join stays one of equality.
+    """
+    cursor = next(c for c in target.columns if c.name == target.cursor)
+    value = prefix + quote_name(cursor.name)
+    if cursor.nullable or cursor.zero_dates:
+        value = f"COALESCE(CAST({value} AS VARCHAR(40)), '')"
+    return [*_key_values(target, prefix), value]
+
+
+def _written(target: Target, stamp: str) -> list[str]:
+    """The columns of the target that a load writes, quoted."""
+    return [quote_name(name) for name in (*(c.name for c in target.columns), *(LOAD_COLUMNS if stamp else ()))]
+
+
+def _values(target: Target, prefix: str, stamp: str) -> list[str]:
+    """What they are given. GETDATE is the time of the statement in the session's time zone, UTC unless it was set."""
+    return parsed(target.columns, prefix) + _stamp_values(stamp)
+
+
+def _stamp_values(stamp: str) -> list[str]:
+    return ["GETDATE()", quote_text(stamp)] if stamp else []
+
+
+def _replaced(target: Target, staged: str, *, nulls: bool) -> str:
+    cursor = quote_name(target.cursor)
+    newest = "%s" if nulls else f"{staged}.{cursor}"
+    older = f"({target.qualified}.{cursor} IS NULL OR {target.qualified}.{cursor} <= {newest})"
+    return f"{_same_key(target, target.qualified, staged)} AND {older}"
+
+
+def _same_key(target: Target, left: str, right: str) -> str:
+    pairs = zip(_key_values(target, f"{left}."), _key_values(target, f"{right}."), strict=True)
+    return " AND ".join(f"{ours} = {theirs}" for ours, theirs in pairs)
+
+
+def _key_values(target: Target, prefix: str = "") -> list[str]:
+    """What tells one key from another, as at the source.
+
+    Redshift ignores trailing blanks when it compares VARCHAR, MySQL does not under a NO PAD collation (the default
+    of MySQL 8): there ``'a'`` and ``'a '`` are two rows. Where they do not count, they are cut: that GROUP BY ignores
+    them too is not documented. Only A-Z is folded, because every collation that ignores case agrees on it.
+    """
+    texts = {c.name for c in target.columns if c.redshift_type.startswith("VARCHAR")}
+    values = [_key_value(target, name, prefix) for name in target.key]
+    return values + [
+        f"octet_length({prefix}{quote_name(k)})" for k in target.key if k in texts and k not in target.padded
+    ]
+
+
+def _key_value(target: Target, name: str, prefix: str) -> str:
+    value = prefix + quote_name(name)
+    if name in target.folded:
+        value = f"TRANSLATE({value}, '{ascii_uppercase}', '{ascii_lowercase}')"
+    return f"RTRIM({value})" if name in target.padded else value
+
+
+def create_shadow_sql(target: Target, shadow: str) -> str:
+    """The table in which a full refresh is gathered: types and layout of the target's, so that rows need not move."""
+    columns = ", ".join(f"{quote_name(c.name)} {c.redshift_type}" for c in target.columns)
+    return f"CREATE TABLE IF NOT EXISTS {target.in_schema(shadow)} ({columns}){layout(target)}"
+
+
+def tables_sql() -> str:
+    """The tables of a schema; parameter: schema. Those in which full refreshes are gathered are told by their names."""
+    return "SELECT table_name FROM svv_tables WHERE table_schema = %s"
+
+
+def gathered_sql(schema: str) -> str:
+    """How many loads a full refresh had, and their rows; parameters: source table, target, generation."""
+    return (
+        f"SELECT count(*), COALESCE(SUM(row_count), 0) FROM {ledger_name(schema)}"
+        " WHERE source_table = %s AND target = %s AND generation = %s"
+    )
+
+
+def newer_run_sql(schema: str) -> str:
+    """A run behind another one that reached its end there; parameters: source table, target, run id."""
+    return (
+        f"SELECT run_id FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s AND run_id > %s"
+        " AND reaches IS NOT NULL LIMIT 1"
+    )
+
+
+def delete_all_sql(target: Target) -> str:
+    """Empties the target for those who look after COMMIT. TRUNCATE would commit by itself."""
+    return f"DELETE FROM {target.qualified}"
+
+
+def fill_sql(target: Target, shadow: str, stamp: str = "") -> str:
+    """Inserts every row of a shadow table, whose values have the target's types already."""
+    values = [f"x.{quote_name(c.name)}" for c in target.columns] + _stamp_values(stamp)
+    return (
+        f"INSERT INTO {target.qualified} ({', '.join(_written(target, stamp))})"
+        f" SELECT {', '.join(values)} FROM {target.in_schema(shadow)} AS x"
+    )
