@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from s3rs_ray.config import Settings
 from s3rs_ray.errors import S3rsError
 
 from .case import open_case
 from .fixed import fixed_costs
 from .lines import LINES, PEER_LINES, measure_all, ratios
 from .machine import facts
-from .output import RESULTS, write
+from .options import name_option, parse_overrides, results_option, rows_option, say, sets_option
+from .output import write
 from .report import Result, as_json, as_markdown, plots
 from .sample import Measure, WrongResult
 from .stages import profile
@@ -24,16 +24,16 @@ NAMES = [line.name for line in (*LINES, *PEER_LINES)]
 
 
 @click.command(epilog="Example:  python -m benchmarks --rows 2000000 --rounds 5 --set BACKUP_MAX_WORKERS=2")
-@click.option("--rows", type=click.IntRange(min=1), default=1_000_000, show_default=True, help="Rows of the table.")
+@rows_option(1_000_000)
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Medians are of so many.")
 @click.option("--full", is_flag=True, help="Measure the other tools too: pip install -e '.[bench]'.")
 @click.option("--only", type=click.Choice(NAMES), multiple=True, help="Measure only these lines; repeats.")
 @click.option("--stages/--no-stages", default=True, help="Profile one chunk stage by stage.")
 @click.option("--fixed/--no-fixed", default=True, help="Measure what a run costs however few rows there are.")
 @click.option("--wait", "patience", type=float, default=0.0, help="Seconds to wait for a quiet machine, each time.")
-@click.option("--set", "sets", multiple=True, metavar="NAME=VALUE", help="A setting of the product; repeats.")
-@click.option("--name", default="", help="Of the result's files.  [default: local-ROWS, which git ignores]")
-@click.option("--results", type=click.Path(path_type=Path, file_okay=False), default=RESULTS, help="Where they go.")
+@sets_option
+@name_option
+@results_option
 def main(
     rows: int,
     rounds: int,
@@ -49,10 +49,10 @@ def main(
     """Measure reading, backup, load and sync of one table side by side on an embedded stack."""
     overrides = parse_overrides(sets)
     lines = _lines(full, only)
-    _say(f"filling a table of {rows:,} rows; the machine's load average is {os.getloadavg()[0]:.2f}")
+    say(f"filling a table of {rows:,} rows; the machine's load average is {os.getloadavg()[0]:.2f}")
     try:
         with open_case(rows, overrides) as case:
-            measured = measure_all(case, lines, rounds=rounds, patience=patience, say=_say)
+            measured = measure_all(case, lines, rounds=rounds, patience=patience, say=say)
             result = Result(
                 name=name or f"local-{rows}",
                 machine=facts(case),
@@ -70,25 +70,13 @@ def main(
     text = as_markdown(result)
     paths = write(results, result.name, as_json(result), text, plots(result))
     click.echo(text)
-    _say(f"written: {paths}")
+    say(f"written: {paths}")
 
 
 def _lines(full: bool, only: Sequence[str]) -> list[Measure]:
     if only:
         return [line for line in (*LINES, *PEER_LINES) if line.name in only]
     return [*LINES, *(PEER_LINES if full else ())]
-
-
-def parse_overrides(sets: Sequence[str]) -> dict[str, str]:
-    pairs = dict(text.partition("=")[::2] for text in sets)
-    unknown = [name for name in pairs if name.lower() not in Settings.model_fields]
-    if unknown:
-        raise click.UsageError(f"no such setting: {', '.join(unknown)}")
-    return pairs
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
 
 
 if __name__ == "__main__":

@@ -127,6 +127,8 @@ def run(case: Case, place: Place, *arguments: str) -> Finished:
         code = process.wait()
         whole = time.perf_counter() - started
     follower.join(timeout=5)
+    process.stdout.close()
+    process.stderr.close()
     if code:
         raise WrongResult(f"s3rs-ray {' '.join(arguments)} exited with {code}:\n{''.join(events.said)}")
     result = json.loads(document)["table_results"][case.kind.full_name]
