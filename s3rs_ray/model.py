@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import ClassVar, TypeAlias
 
 KeyValue: TypeAlias = int | str | bytes | Decimal | dt.datetime | dt.date
@@ -222,6 +223,10 @@ class TableName:
         """``schema.table``, or ``table`` in the default schema. The schema ends at the first dot."""
         schema, dot, name = text.partition(".")
         return cls(schema, name) if dot else cls(default_schema, text)
+
+    def matches(self, pattern: TableName) -> bool:
+        """Whether this is the table that a name or glob speaks of; a table's own name is never read as a glob."""
+        return self == pattern or (fnmatchcase(self.schema, pattern.schema) and fnmatchcase(self.name, pattern.name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

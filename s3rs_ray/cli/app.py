@@ -11,7 +11,7 @@ import click
 
 from ..errors import S3rsError
 from ..version import __version__
-from . import demo, s3clean, status, sync, views, watermark
+from . import clean, demo, s3clean, status, sync, views, watermark
 from .output import FORMATS, Output
 from .progress import STYLES
 from .session import Session
@@ -45,6 +45,7 @@ cli.add_command(sync.sync_command)
 cli.add_command(sync.backup_command)
 cli.add_command(watermark.group)
 cli.add_command(s3clean.group)
+cli.add_command(clean.command)
 cli.add_command(views.group)
 cli.add_command(status.command)
 cli.add_command(demo.command)

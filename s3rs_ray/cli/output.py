@@ -57,6 +57,15 @@ class Output:
             self.document({"status": "failed", "error": error})
 
 
+def size_text(size: float) -> str:
+    """Bytes for people, in powers of 1000: ``0 B``, ``12.3 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(size) < 999.95:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
 def _cell(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {None: "", True: "yes", False: "no"}[value]

@@ -1,51 +1,262 @@
-"""``s3clean orphans``."""
+"""``s3clean list|clean|clean-all|orphans``."""
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import click
 
-from ..engine.orphans import clean_orphans, find_orphans
+from ..config import Settings
+from ..engine.cleaning import (
+    Cleaned,
+    choose_files,
+    clean_orphans,
+    clean_table,
+    find_orphans,
+    stored_tables,
+    table_files,
+    total,
+)
+from ..engine.standing import Amount, Choice, Selection, parse_age
 from ..engine.tasks import open_ledger, open_store
-from ..errors import UsageError
+from ..errors import S3rsError
+from ..ledger.store import utc_now
 from ..model import TableName
+from ..storage.s3 import S3Store
+from .asking import confirm, confirm_by_name
+from .output import Output, size_text
 from .session import Session
+from .tables import parse_table, select_names
+
+TABLE = click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
+OLDER = click.option("--older-than", metavar="AGE", help="Only files written so long ago: 7d, 24h, 30m.")
+PATTERN = click.option(
+    "--pattern", default="", metavar="GLOB", help="Only files of such names: 'batch_*', '2026-01-*', or one whole name."
+)
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be deleted; delete nothing.")
+FORCE = click.option("--force", is_flag=True, help="Do not ask.")
 
 
-@click.group("s3clean", epilog="Example:  s3rs-ray s3clean orphans -t settlement.settlement_claim_detail")
+@click.group("s3clean", epilog="Example:  s3rs-ray s3clean list -t settlement.settlement_claim_detail")
 def group() -> None:
-    """List and delete Parquet files, never one that is still needed."""
+    """List and delete Parquet files.
+
+    Only files that are loaded are deleted. One that is not must be asked for by its whole name.
+    """
+
+
+@group.command("list", epilog="Example:  s3rs-ray s3clean list -t 'settlement.*' --older-than 7d")
+@click.option("-t", "--table", "tables", multiple=True, metavar="TABLE", help="schema.table or a glob; repeats. All.")
+@click.option("--exclude", multiple=True, metavar="TABLE", help="Leave these out: schema.table or a glob; repeats.")
+@OLDER
+@PATTERN
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Files shown; JSON has all.")
+@click.pass_obj
+def list_command(
+    session: Session,
+    tables: tuple[str, ...],
+    exclude: tuple[str, ...],
+    older_than: str | None,
+    pattern: str,
+    limit: int,
+) -> None:
+    """List the files of tables: size, age, and whether they are loaded."""
+    selection, settings = _selection(older_than, pattern), session.settings()
+    store, ledger, now = _store(settings), open_ledger(settings), utc_now()
+    names = select_names(stored_tables(store, settings), tables, exclude, settings)
+    listed = {
+        name: [f for f in table_files(store, settings, ledger.load(name)) if selection.takes(f[0], now)]
+        for name in names
+    }
+    files = [(name, item, standing) for name, found in listed.items() for item, standing in found]
+    if session.output.json:
+        session.output.document(
+            {
+                "tables": {
+                    str(name): {
+                        **_amount_json(Amount.of([o for o, _ in found])),
+                        "objects": [
+                            {"key": o.key, "bytes": o.size, "modified": o.modified, "standing": s.value}
+                            for o, s in found
+                        ],
+                    }
+                    for name, found in listed.items()
+                },
+                **_amount_json(Amount.of([o for _, o, _ in files])),
+            }
+        )
+        return
+    rows = [(o.key, size_text(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}", s.value) for _, o, s in files[:limit]]
+    session.output.table("files", ("key", "size", "written (UTC)", "standing"), rows)
+    if len(files) > limit:
+        session.output.line(f"… and {len(files) - limit:,} more: --limit {len(files)} or -o json shows all")
+    session.output.line(_amount_text(Amount.of([o for _, o, _ in files])))
+
+
+@group.command("clean", epilog="Example:  s3rs-ray s3clean clean -t settlement.settlement_claim_detail --older-than 7d")
+@TABLE
+@OLDER
+@PATTERN
+@DRY_RUN
+@FORCE
+@click.pass_obj
+def clean_command(
+    session: Session, table: str, older_than: str | None, pattern: str, dry_run: bool, force: bool
+) -> None:
+    """Delete the loaded files of one table.
+
+    A file that is not loaded is deleted only when --pattern is its whole name.
+    """
+    selection, settings = _selection(older_than, pattern), session.settings()
+    name, store = parse_table(settings, table), _store(settings)
+    choice = choose_files(store, settings, open_ledger(settings).load(name), selection, utc_now())
+    if dry_run or not choice.doomed:
+        _show(session.output, {name: choice}, {}, dry_run=dry_run)
+        return
+    _warn_of_unloaded(choice)
+    confirm(f"delete {_amount_text(Amount.of(choice.doomed))} of {name}?", force=force)
+    _show(session.output, {name: choice}, {name: clean_table(settings, name, selection)}, dry_run=False)
+
+
+@group.command("clean-all", epilog="Example:  s3rs-ray s3clean clean-all --older-than 30d --exclude 'audit.*'")
+@click.option("--exclude", multiple=True, metavar="TABLE", help="Leave these out: schema.table or a glob; repeats.")
+@OLDER
+@PATTERN
+@DRY_RUN
+@FORCE
+@click.pass_obj
+def clean_all_command(
+    session: Session, exclude: tuple[str, ...], older_than: str | None, pattern: str, dry_run: bool, force: bool
+) -> None:
+    """Delete the loaded files of every table; asks twice."""
+    selection, settings = _selection(older_than, pattern), session.settings()
+    store, ledger, now = _store(settings), open_ledger(settings), utc_now()
+    names = select_names(stored_tables(store, settings), (), exclude, settings)
+    choices = {n: choose_files(store, settings, ledger.load(n), selection, now) for n in names}
+    doomed = total(Amount.of(c.doomed) for c in choices.values())
+    if dry_run or not doomed.files:
+        _show(session.output, choices, {}, dry_run=dry_run)
+        return
+    for choice in choices.values():
+        _warn_of_unloaded(choice)
+    busy = sum(bool(c.doomed) for c in choices.values())
+    confirm(f"delete {_amount_text(doomed)} of {busy} tables?", force=force)
+    confirm_by_name(f"type the bucket's name, {store.bucket}, to delete them", store.bucket, force=force)
+    cleaned, failures = _clean_each(settings, choices, selection)
+    _show(session.output, choices, cleaned, failures, dry_run=False)
+    if failures:
+        sys.exit(3 if cleaned else next(iter(failures.values())).exit_code)
 
 
 @group.command("orphans", epilog="Example:  s3rs-ray s3clean orphans -t settlement.settlement_claim_detail --clean")
-@click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
+@TABLE
 @click.option("--clean", is_flag=True, help="Delete them.")
-@click.option("--force", is_flag=True, help="Do not ask.")
+@FORCE
 @click.pass_obj
 def orphans_command(session: Session, table: str, clean: bool, force: bool) -> None:
     """List files that no run owns; with --clean, delete them."""
     settings = session.settings()
-    store = open_store(settings)
-    store.check()
-    if "." not in table:
-        settings.require("DB_DATABASE")
-    name = TableName.parse(table, settings.db_database)
+    name, store = parse_table(settings, table), _store(settings)
     found = find_orphans(store, settings, open_ledger(settings).load(name))
     if clean and found:
-        _confirm(len(found), sum(o.size for o in found), force=force)
+        confirm(f"delete {_amount_text(Amount.of(found))} of {name}?", force=force)
         found = clean_orphans(settings, name)
     if session.output.json:
         objects = [{"key": o.key, "bytes": o.size, "modified": o.modified} for o in found]
         session.output.document({"table": str(name), "orphans": objects, "deleted": clean})
         return
     what = "deleted" if clean else "files no run owns"
-    session.output.table(f"{name}: {what}", ("key", "bytes", "modified"), [(o.key, o.size, o.modified) for o in found])
+    rows = [(o.key, size_text(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}") for o in found]
+    session.output.table(f"{name}: {what}", ("key", "size", "written (UTC)"), rows)
 
 
-def _confirm(count: int, size: int, *, force: bool) -> None:
-    if force:
-        return
-    if not sys.stdin.isatty():
-        raise UsageError(f"{count} files would be deleted and nobody can be asked", hint="add --force")
-    click.confirm(f"delete {count} files ({size / 1e6:,.1f} MB)?", abort=True)
+def _clean_each(
+    settings: Settings, choices: Mapping[TableName, Choice], selection: Selection
+) -> tuple[dict[TableName, Cleaned], dict[TableName, S3rsError]]:
+    """One table after the other; one that a run holds does not keep the others."""
+    cleaned: dict[TableName, Cleaned] = {}
+    failures: dict[TableName, S3rsError] = {}
+    for name, choice in choices.items():
+        if choice.doomed:
+            try:
+                cleaned[name] = clean_table(settings, name, selection)
+            except S3rsError as exc:
+                failures[name] = exc
+    return cleaned, failures
+
+
+def _warn_of_unloaded(choice: Choice) -> None:
+    for item in choice.unloaded:
+        click.echo(f"warning: {item.key} is not loaded: its rows are nowhere but at the source", err=True)
+
+
+def _show(
+    output: Output,
+    choices: Mapping[TableName, Choice],
+    cleaned: Mapping[TableName, Cleaned],
+    failures: Mapping[TableName, S3rsError] | None = None,
+    *,
+    dry_run: bool,
+) -> None:
+    """What was there, what went or would go, what is left, and why something was kept."""
+    failures = failures or {}
+    if output.json:
+        output.document(
+            {
+                "dry_run": dry_run,
+                "tables": {str(n): _choice_json(c, cleaned.get(n), failures.get(n)) for n, c in choices.items()},
+            }
+        )
+    else:
+        rows = [_choice_row(n, c, cleaned.get(n)) for n, c in choices.items()]
+        gone = "would be deleted" if dry_run else "deleted"
+        output.table("files", ("table", "before", gone, "after", "kept though selected"), rows)
+    for exc in failures.values():
+        click.echo(f"error: {exc.message}", err=True)
+        if exc.hint:
+            click.echo(f"hint: {exc.hint}", err=True)
+
+
+def _choice_row(name: TableName, choice: Choice, done: Cleaned | None) -> Sequence[object]:
+    choice = done.choice if done else choice
+    gone = done.deleted if done else Amount.of(choice.doomed)
+    after = (
+        done.after if done else Amount(files=choice.present.files - gone.files, bytes=choice.present.bytes - gone.bytes)
+    )
+    kept = ", ".join(f"{a.files:,} {s.value}" for s, a in choice.kept.items())
+    return str(name), _amount_text(choice.present), _amount_text(gone), _amount_text(after), kept
+
+
+def _choice_json(choice: Choice, done: Cleaned | None, failure: S3rsError | None) -> dict[str, Any]:
+    choice = done.choice if done else choice
+    return {
+        "before": _amount_json(choice.present),
+        "selected": _amount_json(Amount.of(choice.doomed)),
+        "deleted": _amount_json(done.deleted if done else Amount()),
+        "after": _amount_json(done.after if done else choice.present),
+        "kept": {s.value: _amount_json(a) for s, a in choice.kept.items()},
+        "keys": [o.key for o in choice.doomed],
+        "error": failure.message if failure else None,
+    }
+
+
+def _amount_json(amount: Amount) -> dict[str, int]:
+    return {"files": amount.files, "bytes": amount.bytes}
+
+
+def _amount_text(amount: Amount) -> str:
+    return f"{amount.files:,} files, {size_text(amount.bytes)}"
+
+
+def _selection(older_than: str | None, pattern: str) -> Selection:
+    age: dt.timedelta | None = parse_age(older_than) if older_than else None
+    return Selection(older_than=age, pattern=pattern)
+
+
+def _store(settings: Settings) -> S3Store:
+    store = open_store(settings)
+    store.check()
+    return store

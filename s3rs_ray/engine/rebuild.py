@@ -14,6 +14,7 @@ from ..model import Mode, TableName, Watermark
 from ..warehouse.loader import find_reached
 from .adopt import gapless, written_files
 from .loading import open_session, target_identity
+from .records import read_records
 from .tasks import open_ledger, open_store
 
 REBUILT = "rebuilt"
@@ -51,7 +52,8 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
             f"the warehouse has no record of a load of {table} into {target}",
             hint="nothing is to be rebuilt: `sync` starts anew, `sync --redshift-only` loads what lies on S3",
         )
-    files = gapless(written_files(store, settings.s3_incremental_path, table), loaded)
+    written = written_files(store, settings.s3_incremental_path, table)
+    files = gapless(written, loaded, tuple(read_records(store, table)))
     changes: list[Change] = [
         SetWatermark(watermark=loaded, generation=secrets.token_hex(6), strategy=REBUILT),
         Identify(source="", target=target),

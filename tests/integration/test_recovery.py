@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3rs_ray.engine.cleaning import clean_orphans, find_orphans
 from s3rs_ray.engine.events import Status
-from s3rs_ray.engine.orphans import clean_orphans, find_orphans
 from s3rs_ray.engine.rebuild import rebuild
 from s3rs_ray.engine.records import read_records
 from s3rs_ray.engine.tasks import data_key, open_store

@@ -11,7 +11,7 @@ from s3rs_ray.engine.adopt import gapless, may_adopt, newest_refresh
 from s3rs_ray.engine.tasks import WrittenFile
 from s3rs_ray.errors import IntegrityError
 from s3rs_ray.ledger.changes import Adopt
-from s3rs_ray.ledger.state import MANUAL, TableState
+from s3rs_ray.ledger.state import MANUAL, OpenRun, TableState
 from s3rs_ray.model import Position, Watermark
 from tests.support import build
 from tests.support.build import Applied, mark
@@ -179,3 +179,55 @@ def test_a_table_with_work_of_its_own_does_not() -> None:
     assert not may_adopt(opened.state)
     assert not may_adopt(state(extracted=mark(5), loaded=mark(5), backup_strategy="sequential"))
     assert not may_adopt(state(extracted=mark(9), loaded=mark(5), backup_strategy=MANUAL))
+
+
+def record(*runs: list[WrittenFile]) -> tuple[OpenRun, ...]:
+    """What the records of ended runs name."""
+    ended = build.open_run("r", build.window((), (99,)))
+    return tuple(replace(ended, run_id=run[0].file.run_id, files=tuple(w.file for w in run)) for run in runs)
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_a_file_of_the_last_run_that_was_deleted_is_named(lost: int) -> None:
+    files = [w for w in FIRST if w.file.ordinal != lost]
+    with pytest.raises(IntegrityError, match=f"1 files of run r1 with .* rows are on S3 no more.*{lost}.parquet"):
+        gapless(files, Watermark.START, record(FIRST))
+
+
+def test_a_run_whose_files_were_all_deleted_is_named() -> None:
+    with pytest.raises(IntegrityError, match="3 files of run r1"):
+        gapless([], Watermark.START, record(FIRST))
+    with pytest.raises(IntegrityError, match=r"leave a gap: run r2 .*; 3 files of run r1"):
+        gapless(SECOND, Watermark.START, record(FIRST, SECOND))
+
+
+def test_deleted_files_behind_the_watermark_or_carried_by_a_later_run_are_not_missed() -> None:
+    recorded = record(FIRST, SECOND)
+    kept = [f"{f.run_id}/{f.ordinal}" for f in gapless(FIRST[2:] + SECOND, mark(20), recorded)]
+    assert kept == ["r1/2", "r2/0", "r2/1"]
+    assert [f.run_id for f in gapless(SECOND, mark(30), recorded)] == ["r2", "r2"]
+    anew = written("r3", (), (60,))
+    assert [f.run_id for f in gapless(anew, Watermark.START, recorded + record(anew))] == ["r3"]
+
+
+def test_a_run_by_key_that_lost_a_file_is_named() -> None:
+    by_key = written("r1", (), None, None, (30,))
+    with pytest.raises(IntegrityError, match="1 files of run r1"):
+        gapless(by_key[1:], Watermark.START, record(by_key))
+    assert gapless([], mark(30), record(by_key)) == []
+
+
+def test_records_of_a_run_that_followed_another_column_are_passed_by() -> None:
+    earlier = written("r0", (), (dt.datetime(2026, 1, 1),))
+    taken = gapless(FIRST, Watermark.START, record(earlier, FIRST))
+    assert [f"{f.run_id}/{f.ordinal}" for f in taken] == ["r1/0", "r1/1", "r1/2"]
+
+
+def test_an_older_full_refresh_does_not_take_the_place_of_one_whose_files_were_deleted() -> None:
+    runs = {f"r{n}": [replace(w, whole=True) for w in written(f"r{n}", (), None, (n,))] for n in (1, 2)}
+    of = replace(build.window((), (99,)), whole=True)
+    recorded = [replace(r, window=of, planned=True) for r in record(runs["r1"], runs["r2"])]
+    assert [f.run_id for f in newest_refresh([*runs["r1"], *runs["r2"]], recorded)] == ["r2", "r2"]
+    assert [f.run_id for f in newest_refresh(runs["r2"], recorded)] == ["r2", "r2"]
+    with pytest.raises(IntegrityError, match="1 files of run r2"):
+        newest_refresh([*runs["r1"], runs["r2"][0]], recorded)

@@ -1,0 +1,85 @@
+"""``clean``: what is older than the retention."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from typing import Any
+
+import click
+
+from ..engine.retention import Expired, delete_expired, find_expired
+from ..engine.standing import Amount
+from ..engine.tasks import open_store
+from .output import size_text
+from .session import Session
+
+
+@click.command("clean", epilog="Example:  s3rs-ray clean --days 90 --confirm")
+@click.option("--bucket", help="Another bucket than S3_BUCKET_NAME.")
+@click.option("--prefix", help="Only keys that begin so. Without it: loaded files and manifests of settled loads.")
+@click.option("--days", type=click.IntRange(min=1), help="Keep what is younger. Without it: BACKUP_RETENTION_DAYS.")
+@click.option("--confirm", "confirmed", is_flag=True, help="Delete. Without it, only show what would be deleted.")
+@click.pass_obj
+def command(session: Session, bucket: str | None, prefix: str | None, days: int | None, confirmed: bool) -> None:
+    """Delete old files that are loaded.
+
+    States and run records are never deleted, nor files that wait, that an open run owns or that nobody knows of.
+    Objects of other programs are deleted only under a --prefix of theirs.
+    """
+    settings = session.settings(s3_bucket_name=bucket, backup_retention_days=days)
+    open_store(settings).check()
+    age = dt.timedelta(days=settings.backup_retention_days)
+    found = (delete_expired if confirmed else find_expired)(settings, prefix or "", age)
+    title = f"s3://{settings.s3_bucket_name}/{prefix or ''} older than {settings.backup_retention_days} days"
+    if session.output.json:
+        session.output.document(
+            _json(found, settings.s3_bucket_name, prefix, settings.backup_retention_days, confirmed)
+        )
+    else:
+        rows = [
+            (str(t.table), _text(Amount.of(t.choice.doomed)), len(t.manifests),
+             ", ".join(f"{a.files:,} {s.value}" for s, a in t.choice.kept.items()))
+            for t in found.tables
+        ]  # fmt: skip
+        if found.others:
+            rows.append(("of no table", _text(Amount.of(found.others)), 0, ""))
+        session.output.table(title, ("table", "files", "manifests", "kept"), rows)
+        what = f"deleted {_text(found.deleted)}" if confirmed else f"would delete {_text(found.doomed)}: add --confirm"
+        session.output.line(what if found.doomed.files else "nothing to delete")
+    for _, exc in found.failures:
+        click.echo(f"error: {exc.message}", err=True)
+        if exc.hint:
+            click.echo(f"hint: {exc.hint}", err=True)
+    if found.failures:
+        sys.exit(3 if found.deleted.files else found.failures[0][1].exit_code)
+
+
+def _text(amount: Amount) -> str:
+    return f"{amount.files:,} files, {size_text(amount.bytes)}"
+
+
+def _json(found: Expired, bucket: str, prefix: str | None, days: int, confirmed: bool) -> dict[str, Any]:
+    errors = {table: exc.message for table, exc in found.failures}
+    return {
+        "bucket": bucket,
+        "prefix": prefix or "",
+        "days": days,
+        "dry_run": not confirmed,
+        "selected": _amount(found.doomed),
+        "deleted": _amount(found.deleted),
+        "tables": {
+            str(t.table): {
+                "files": _amount(Amount.of(t.choice.doomed)),
+                "manifests": _amount(Amount.of(t.manifests)),
+                "kept": {s.value: _amount(a) for s, a in t.choice.kept.items()},
+                "error": errors.get(t.table),
+            }
+            for t in found.tables
+        },
+        "others": _amount(Amount.of(found.others)),
+    }
+
+
+def _amount(amount: Amount) -> dict[str, int]:
+    return {"files": amount.files, "bytes": amount.bytes}

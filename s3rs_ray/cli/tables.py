@@ -1,0 +1,44 @@
+"""Tables as words of a command: one name, or globs and what they leave out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..config import Settings
+from ..errors import TableNotFound
+from ..model import TableName
+
+
+def parse_table(settings: Settings, text: str) -> TableName:
+    """One table's name; without a schema it is in DB_DATABASE.
+
+    Raises:
+        ConfigError: the schema is left out and DB_DATABASE is not set.
+    """
+    if "." not in text:
+        settings.require("DB_DATABASE")
+    return TableName.parse(text, settings.db_database)
+
+
+def select_names(
+    known: Iterable[TableName], wanted: Sequence[str], exclude: Sequence[str], settings: Settings
+) -> list[TableName]:
+    """The known tables that names or globs speak of, less those of ``exclude``, in the order of their names.
+
+    Args:
+        wanted: empty for all.
+
+    Raises:
+        TableNotFound: a word names none of them.
+    """
+    names = sorted(known, key=str)
+    wanted_names = [parse_table(settings, text) for text in wanted]
+    for pattern in wanted_names:
+        if not any(name.matches(pattern) for name in names):
+            raise TableNotFound(f"nothing of {pattern} is on S3", hint="`s3rs-ray explore` shows what is there")
+    excluded = [parse_table(settings, text) for text in exclude]
+    return [
+        name
+        for name in names
+        if (not wanted or any(name.matches(p) for p in wanted_names)) and not any(name.matches(p) for p in excluded)
+    ]

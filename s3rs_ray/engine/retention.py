@@ -1,0 +1,140 @@
+"""What is old in a bucket: loaded files, manifests of settled loads, and objects of nobody under a prefix asked for."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ..config import Settings
+from ..errors import S3rsError
+from ..ledger.state import TableState
+from ..ledger.store import Holder, utc_now
+from ..model import TableName
+from ..storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX, format_manifest_key, format_table
+from ..storage.s3 import ObjectStore, StoredObject
+from .cleaning import choose_files, clean_table, delete_held, ownership, stored_tables, total
+from .standing import Amount, Choice, Selection, Standing
+from .tasks import open_ledger, open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableShare:
+    """What would go of one table: data files, and manifests of loads that are settled."""
+
+    table: TableName
+    choice: Choice
+    manifests: tuple[StoredObject, ...] = ()
+
+    @property
+    def doomed(self) -> Amount:
+        return total((Amount.of(self.choice.doomed), Amount.of(self.manifests)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expired:
+    """What a bucket holds that is older than its retention.
+
+    Attributes:
+        others: old objects under the prefix that belong to no table.
+        failures: tables that could not be cleaned, with the reason.
+        deleted: what is gone; nothing in a dry run.
+    """
+
+    tables: tuple[TableShare, ...]
+    others: tuple[StoredObject, ...] = ()
+    deleted: Amount = field(default_factory=Amount)
+    failures: tuple[tuple[TableName, S3rsError], ...] = ()
+
+    @property
+    def doomed(self) -> Amount:
+        return total([*(t.doomed for t in self.tables), Amount.of(self.others)])
+
+
+def find_expired(
+    settings: Settings, prefix: str, age: dt.timedelta, clock: Callable[[], dt.datetime] = utc_now
+) -> Expired:
+    """What could go under a prefix; changes nothing.
+
+    States, run records and the old watermark are never part of it. Data files go by the rules of
+    :mod:`.standing`, wherever they lie.
+    """
+    store, ledger, now = open_store(settings), open_ledger(settings), clock()
+    selection = Selection(older_than=age, prefix=prefix)
+    names = dict.fromkeys((*ledger.tables(), *stored_tables(store, settings)))
+    states = [ledger.load(name) for name in names]
+    shares = [_share(store, settings, state, selection, now) for state in states]
+    return Expired(
+        tables=tuple(s for s in shares if s.choice.doomed or s.manifests or s.choice.kept),
+        others=_others(store, settings, states, selection, now),
+    )
+
+
+def _share(
+    store: ObjectStore, settings: Settings, state: TableState, selection: Selection, now: dt.datetime
+) -> TableShare:
+    return TableShare(
+        table=state.table,
+        choice=choose_files(store, settings, state, selection, now),
+        manifests=_settled_manifests(store, state, selection, now),
+    )
+
+
+def _settled_manifests(
+    store: ObjectStore, state: TableState, selection: Selection, now: dt.datetime
+) -> tuple[StoredObject, ...]:
+    prefix = f"{MANIFEST_PREFIX}{format_table(state.table)}/"
+    if not (prefix.startswith(selection.prefix) or selection.prefix.startswith(prefix)):
+        return ()
+    sealed = state.sealed
+    needed = format_manifest_key(state.table, sealed.run_id, sealed.load_id) if sealed else ""
+    return tuple(o for o in store.list(prefix) if o.key != needed and selection.takes(o, now))
+
+
+def _others(
+    store: ObjectStore, settings: Settings, states: Iterable[TableState], selection: Selection, now: dt.datetime
+) -> tuple[StoredObject, ...]:
+    """Objects outside the program's own folders. Files of runs under an earlier S3_INCREMENTAL_PATH are its own too."""
+    own = (settings.s3_incremental_path, STATE_PREFIX, MANIFEST_PREFIX, RUN_PREFIX, settings.s3_high_watermark_key)
+    if not selection.prefix or selection.prefix.startswith(own):
+        return ()
+    old = [o for o in store.list(selection.prefix) if not o.key.startswith(own) and selection.takes(o, now)]
+    if not old:
+        return ()
+    owners = [ownership(store, settings, state) for state in states]
+    return tuple(o for o in old if all(w.standing(o.key) in (Standing.ORPHAN, Standing.LOADED) for w in owners))
+
+
+def delete_expired(
+    settings: Settings, prefix: str, age: dt.timedelta, clock: Callable[[], dt.datetime] = utc_now
+) -> Expired:
+    """Deletes what :func:`find_expired` finds, each table's share while holding the table.
+
+    A table that is held by a run is left as it is and told among the failures.
+    """
+    found = find_expired(settings, prefix, age, clock)
+    failures: list[tuple[TableName, S3rsError]] = []
+    amounts: list[Amount] = []
+    for share in found.tables:
+        if not share.doomed.files:
+            continue
+        try:
+            amounts.append(_clean_share(settings, share.table, Selection(older_than=age, prefix=prefix), clock))
+        except S3rsError as exc:
+            failures.append((share.table, exc))
+    open_store(settings).delete(o.key for o in found.others)
+    amounts.append(Amount.of(found.others))
+    return Expired(tables=found.tables, others=found.others, deleted=total(amounts), failures=tuple(failures))
+
+
+def _clean_share(
+    settings: Settings, table: TableName, selection: Selection, clock: Callable[[], dt.datetime]
+) -> Amount:
+    cleaned = clean_table(settings, table, selection, clock)
+    store, ledger, holder = open_store(settings), open_ledger(settings), Holder.here()
+    state = ledger.acquire(table, holder)
+    try:
+        manifests = _settled_manifests(store, state, selection, clock())
+        return total((cleaned.deleted, delete_held(store, ledger, table, holder, manifests)))
+    finally:
+        ledger.release(table, holder)
