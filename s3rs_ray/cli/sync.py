@@ -198,7 +198,7 @@ def show_result(output: Output, result: RunResult) -> None:
 def _load_line(table: TableResult) -> str:
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in table.load_phases.items())
     return (
-        f"{table.table}: loaded {table.rows_loaded:,} rows from {table.files_loaded:,} files"
+        f"{table.table}: loaded {table.rows_loaded:,} rows from {table.files_loaded:,} file{'' if table.files_loaded == 1 else 's'}"
         f" ({table.bytes_loaded / 1e6:,.1f} MB) in {table.load_seconds:.1f} s" + (f": {phases}" if phases else "")
     )
 

@@ -334,7 +334,7 @@ class Catalog:
             raise UnsupportedTable(
                 f"{name} has no column {wanted} to follow its changes by",
                 hint="name another column that grows on every insert and update in BACKUP_CURSOR_COLUMN, or in `cursor`"
-                f" of the settings of {name}",
+                f" of the settings of {name}; or carry the table whole each time with `--mode replace`",
             )
         if by_name[cursor].data_type not in CURSOR_TYPES:
             raise UnsupportedTable(
