@@ -197,8 +197,9 @@ def show_result(output: Output, result: RunResult) -> None:
 
 def _load_line(table: TableResult) -> str:
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in table.load_phases.items())
+    files = "1 file" if table.files_loaded == 1 else f"{table.files_loaded:,} files"
     return (
-        f"{table.table}: loaded {table.rows_loaded:,} rows from {table.files_loaded:,} file{'' if table.files_loaded == 1 else 's'}"
+        f"{table.table}: loaded {table.rows_loaded:,} rows from {files}"
         f" ({table.bytes_loaded / 1e6:,.1f} MB) in {table.load_seconds:.1f} s" + (f": {phases}" if phases else "")
     )
 
