@@ -175,6 +175,7 @@ class Settings(BaseModel):
 
     ray_address: str = Field("", description="a running cluster, e.g. ray://head:10001 or auto; empty: this machine")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
+    log_format: Literal["text", "json"] = Field("text", description="log lines for people, or one JSON object a line")
     debug: bool = Field(False, description="tracebacks and debug logs")
 
     @field_validator("log_level", mode="before")

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.logging import RichHandler
-
 from ..config import Settings
-from ..errors import ConfigError
+from .logs import set_up_logging
 from .output import Output
-from .progress import Progress, open_progress
-
-NOISY = ("botocore", "boto3", "urllib3", "paramiko", "sshtunnel", "redshift_connector", "ray", "s3transfer")
+from .progress import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,26 +33,17 @@ class Session:
         self.set_up_logging(settings)
         return settings
 
-    def open_progress(self) -> Progress:
-        return open_progress(self.progress)
+    def open_progress(self, settings: Settings) -> Progress:
+        return Progress(style=self._style(settings), console=self.output.errors)
 
     def set_up_logging(self, settings: Settings) -> None:
-        """Log lines on stderr or into the log file, at the settings' level; the libraries' only from WARNING."""
-        level = "DEBUG" if settings.debug else settings.log_level
-        handler: logging.Handler
-        if self.log_file is not None:
-            try:
-                handler = logging.FileHandler(self.log_file, encoding="utf-8")
-            except OSError as exc:
-                raise ConfigError(f"cannot write the log file {self.log_file}: {exc}") from exc
-        elif sys.stderr.isatty():
-            handler = RichHandler(show_path=False, console=self.output.errors)
-        else:
-            handler = logging.StreamHandler(sys.stderr)
-        if not isinstance(handler, RichHandler):
-            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        root = logging.getLogger()
-        root.handlers[:] = [handler]
-        root.setLevel(level)
-        for name in NOISY:
-            logging.getLogger(name).setLevel(logging.WARNING)
+        """Log lines on stderr or into the log file."""
+        style = self._style(settings)
+        set_up_logging(settings, log_file=self.log_file, console=self.output.errors, style=style)
+
+    def _style(self, settings: Settings) -> str:
+        """``auto`` is lines on a terminal, unless JSON logs go there, and log lines elsewhere."""
+        if self.progress != "auto":
+            return self.progress
+        shared = settings.log_format == "json" and self.log_file is None
+        return "rich" if sys.stderr.isatty() and not shared else "log"

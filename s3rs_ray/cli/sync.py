@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ from ..engine import driver
 from ..engine.context import Request
 from ..engine.events import RunResult, Status, TableResult
 from ..model import Mode, Strategy
+from .board import WIDE
 from .output import Output, guarded_stdout
 from .plans import preview_exit_code, show_previews
 from .session import Session
@@ -137,7 +139,7 @@ def _carry_out(session: Session, settings: Settings, request: Request, dry_run: 
 
 def run_with_signals(session: Session, settings: Settings, request: Request) -> RunResult:
     """A sync with progress on stderr; the first signal drains and saves, the second stops at once."""
-    with guarded_stdout(), session.open_progress().started() as shown, _signals() as asked:
+    with guarded_stdout(), session.open_progress(settings).started() as shown, _signals() as asked:
         result = driver.sync(settings, request, report=shown, stop=asked.stop)
     return replace(result, interrupted_by=asked.number)
 
@@ -173,13 +175,7 @@ def show_result(output: Output, result: RunResult) -> None:
     if output.json:
         output.document(result_json(result))
     else:
-        rows = [
-            (str(t.table), t.status.value, t.rows_extracted, t.rows_loaded, t.files_created, t.bytes / 1e6,
-             t.duration_seconds, t.watermark or "")
-            for t in result.tables
-        ]  # fmt: skip
-        columns = ("table", "status", "extracted", "loaded", "files", "MB", "seconds", "watermark")
-        output.table(f"run {result.execution_id}: {result.status.value}", columns, rows)
+        _show_summary(output, result)
         for table in result.tables:
             if table.status is Status.NOTHING and table.note:
                 output.line(f"{table.table}: nothing to do: {table.note}")
@@ -193,6 +189,27 @@ def show_result(output: Output, result: RunResult) -> None:
         click.echo(f"error: {named}{table.error}", err=True)
         if table.hint:
             click.echo(f"hint: {table.hint}", err=True)
+
+
+def _show_summary(output: Output, result: RunResult) -> None:
+    """One row for each table; on a terminal too narrow for that, two lines."""
+    title = f"run {result.execution_id}: {result.status.value}"
+    if sys.stdout.isatty() and shutil.get_terminal_size().columns < WIDE:
+        output.line(title)
+        for t in result.tables:
+            output.line(str(t.table))
+            output.line(f"  {t.status.value}: {t.rows_extracted:,} rows extracted, {t.rows_loaded:,} loaded")
+            output.line(f"  {t.files_created:,} files, {t.bytes / 1e6:,.1f} MB, {t.duration_seconds:,.1f} s")
+            if t.watermark:
+                output.line(f"  up to {t.watermark}")
+        return
+    rows = [
+        (str(t.table), t.status.value, t.rows_extracted, t.rows_loaded, t.files_created, t.bytes / 1e6,
+         t.duration_seconds, t.watermark or "")
+        for t in result.tables
+    ]  # fmt: skip
+    columns = ("table", "status", "extracted", "loaded", "files", "MB", "seconds", "watermark")
+    output.table(title, columns, rows)
 
 
 def _load_line(table: TableResult) -> str:

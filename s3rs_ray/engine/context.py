@@ -14,7 +14,7 @@ from ..config import Settings
 from ..errors import Interrupted, LeaseLost, LedgerError, S3rsError, StorageError
 from ..ledger.changes import Change, Renew
 from ..ledger.state import LEASE_SECONDS, TableState
-from ..ledger.store import BRIEF_SECONDS, COMMIT_SECONDS, Holder, is_over
+from ..ledger.store import BRIEF_SECONDS, COMMIT_SECONDS, Holder, is_over, utc_now
 from ..model import Strategy, TableName
 from ..storage.s3 import S3Store
 from .events import Event, EventKind, Report
@@ -86,10 +86,12 @@ class Run:
     clock: Callable[[], dt.datetime]
     stop: threading.Event
     started: dt.datetime
+    execution_id: str = ""
     holder: Holder = field(default_factory=Holder.here)
 
-    def say(self, kind: EventKind, table: TableName, run_id: str = "", **facts: str | int | float) -> None:
-        self.report(Event(kind=kind, table=table, run_id=run_id, facts=facts))
+    def say(self, kind: EventKind, table: TableName | None, run_id: str = "", **facts: str | int | float) -> None:
+        event = Event(kind=kind, at=utc_now(), table=table, run_id=run_id or self.execution_id, facts=facts)
+        self.report(event)
 
     def check_stop(self) -> None:
         """Raises Interrupted when a signal asked the run to stop."""

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -20,7 +21,7 @@ from ..source.columns import ColumnContract
 from ..storage.layout import format_run_id
 from ..warehouse.login import login_arguments
 from .context import Request, Run, Workplace
-from .events import Event, Report, RunResult, TableResult
+from .events import Event, EventKind, Report, RunResult, TableResult
 from .executor import InlineExecutor
 from .loading import authorization, open_session
 from .plan import TablePlan, strategy_limits
@@ -54,14 +55,17 @@ def sync(
     with _open_run(settings, request, report, stop or threading.Event(), started) as run:
         names = resolve_tables(run)
         _check_warehouse(run)
+        run.say(EventKind.RUN_STARTED, None, tables=len(names), strategy=request.strategy.value)
         results = _all_tables(run, names)
-    return RunResult(
-        execution_id=format_run_id(started, secrets.token_hex(3)),
-        start_time=started,
-        end_time=utc_now(),
-        tables_requested=request.tables,
-        tables=tuple(results),
-    )
+        result = RunResult(
+            execution_id=run.execution_id,
+            start_time=started,
+            end_time=utc_now(),
+            tables_requested=request.tables,
+            tables=tuple(results),
+        )
+        run.say(EventKind.RUN_DONE, None, status=result.status.value, failed=len(result.failures))
+    return result
 
 
 def backup(
@@ -125,10 +129,9 @@ def _open_run(
 ) -> Iterator[Run]:
     require_settings(settings, request)
     store = open_store(settings)
-    store.check()
     with ExitStack() as stack:
         place = _LazyWorkplace(settings, request, stack)
-        yield Run(
+        run = Run(
             settings=settings,
             request=request,
             store=store,
@@ -138,7 +141,20 @@ def _open_run(
             clock=utc_now,
             stop=stop,
             started=started,
+            execution_id=format_run_id(started, secrets.token_hex(3)),
         )
+        with _told(run, "s3", store.url("")):
+            store.check()
+        yield run
+
+
+@contextmanager
+def _told(run: Run, what: str, address: str) -> Iterator[None]:
+    """Says that a connection was made by the block, and how long it took."""
+    began = time.perf_counter()
+    yield
+    seconds = round(time.perf_counter() - began, 3)
+    run.say(EventKind.CONNECTED, None, to=what, address=address, seconds=seconds)
 
 
 @dataclass(slots=True)
@@ -174,15 +190,17 @@ def resolve_tables(run: Run) -> tuple[TableName, ...]:
         if any("." not in text for text in run.request.tables):
             run.settings.require("DB_DATABASE")
         return tuple(TableName.parse(text, run.settings.db_database) for text in run.request.tables)
-    with open_source(run) as catalog:
+    with _told(run, "mysql", f"{run.settings.db_host}:{run.settings.db_port}"), open_source(run) as catalog:
         return catalog.table_names(run.request.tables)
 
 
 def _check_warehouse(run: Run) -> None:
     """Finds a wrong password or host before hours of extraction, not after."""
-    if run.request.load:
-        with open_session(run.settings):
-            pass
+    if not run.request.load:
+        return
+    address = f"{run.settings.redshift_host}:{run.settings.redshift_port}"
+    with _told(run, "redshift", address), open_session(run.settings):
+        pass
 
 
 def _all_tables(run: Run, names: Sequence[TableName]) -> list[TableResult]:

@@ -12,25 +12,39 @@ from ..model import Adjusted, TableName
 
 
 class EventKind(StrEnum):
-    """The moments of a run."""
+    """The moments of a run, by the words people search logs for."""
 
+    RUN_STARTED = "run started"
+    CONNECTED = "connection established"
     TABLE_STARTED = "table processing started"
     PLANNED = "plan made"
+    CHUNK_STARTED = "chunk started"
     CHUNK_DONE = "chunk extracted"
     CHUNK_RETRIED = "chunk tried again"
     BACKUP_DONE = "backup operation completed"
     LOAD_STARTED = "load started"
     LOAD_DONE = "load completed"
     WATERMARK = "watermark updated"
+    VERIFY_STARTED = "verification started"
+    VERIFIED = "verification completed"
     TABLE_DONE = "table processing completed"
+    TABLE_FAILED = "table processing failed"
+    RUN_DONE = "run completed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One moment of one table's run; ``facts`` are numbers and short texts, never secrets."""
+    """One moment of a run.
+
+    Attributes:
+        table: None for what concerns the whole command.
+        run_id: of the table's run where there is one, otherwise the command's ``execution_id``.
+        facts: numbers and short texts, never secrets.
+    """
 
     kind: EventKind
-    table: TableName
+    at: dt.datetime
+    table: TableName | None = None
     run_id: str = ""
     facts: dict[str, str | int | float] = field(default_factory=dict)
 

@@ -33,6 +33,7 @@ class Extraction:
         sizer: learns from each file how large the next chunks shall be.
         planned: yields the chunks that are not in the ledger yet, stepping the source's index.
         budget: how many rows may still be started; None for all.
+        resumed: chunks that an earlier command read.
     """
 
     hold: Hold
@@ -48,10 +49,15 @@ class Extraction:
     running: list[Ticket] = field(default_factory=list)
     retry_at: dict[int, float] = field(default_factory=dict)
     files: list[DataFile] = field(default_factory=list)
+    resumed: tuple[Chunk, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.state.run is not None
         self.waiting = [(chunk, 1) for chunk in self.state.run.missing]
+        missing = {chunk.ordinal for chunk in self.state.run.missing}
+        self.resumed = tuple(chunk for chunk in self.state.run.chunks if chunk.ordinal not in missing)
+        if self.state.run.planned:
+            self._say_plan()
 
     @property
     def run(self) -> OpenRun:
@@ -128,7 +134,17 @@ class Extraction:
         if chunks or last:
             self.state = self.hold.commit(AddChunks(run_id=self.run.run_id, chunks=chunks, planned=last))
         self.waiting += [(chunk, 1) for chunk in chunks]
-        self._say(EventKind.PLANNED, chunks=len(self.run.chunks), complete=int(last))
+        self._say_plan()
+
+    def _say_plan(self) -> None:
+        """What this command reads, as far as it is known."""
+        self._say(
+            EventKind.PLANNED,
+            chunks=len(self.run.chunks) - len(self.resumed),
+            rows=sum(c.rows for c in self.run.chunks) - sum(c.rows for c in self.resumed),
+            estimated_rows=self.sizer.window_rows,
+            complete=int(self.run.planned),
+        )
 
     def _start(self) -> None:
         now = time.monotonic()
@@ -148,6 +164,7 @@ class Extraction:
                 self.budget -= chunk.rows
             self.waiting.remove(entry)
             self.running.append(ticket)
+            self._say(EventKind.CHUNK_STARTED, chunk=chunk.ordinal, rows=chunk.rows, attempt=attempt)
 
     def _collect(self, ticket: Ticket) -> tuple[DataFile, ...]:
         """The file of an ended task; none when it failed and is tried again."""

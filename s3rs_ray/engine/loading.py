@@ -198,7 +198,8 @@ class Loading:
             state = self._seal(state, files)
         assert state.sealed is not None
         manifest = self._manifest(state, state.sealed)
-        self._say(EventKind.LOAD_STARTED, files=len(manifest.files), rows=manifest.rows)
+        run_id = manifest.run_id
+        self._say(EventKind.LOAD_STARTED, run_id, files=len(manifest.files), rows=manifest.rows)
         settings = self.hold.run.settings
         source = CopySource(manifest_url=self._write(manifest), authorize=lambda: authorization(settings))
         table = self._contract(manifest.files[0])
@@ -212,9 +213,17 @@ class Loading:
         self._newest = table
         for phase, spent in done.seconds.items():
             self._spent(phase, spent)
-        self._say(EventKind.LOAD_DONE, files=done.files, rows=done.rows, merged=done.merged, **done.seconds)
+        self._say(
+            EventKind.LOAD_DONE,
+            run_id,
+            files=done.files,
+            rows=done.rows,
+            merged=done.merged,
+            bytes=manifest.bytes,
+            **done.seconds,
+        )
         if manifest.reaches is not None:
-            self._say(EventKind.WATERMARK, watermark=cursor_text(state.loaded) or "")
+            self._say(EventKind.WATERMARK, run_id, watermark=cursor_text(state.loaded) or "")
 
     def prepare(self, table: Table, state: TableState, *, anew: bool = False) -> Prepared:
         """The target made or altered to fit a contract; a second call for the same contract does nothing.
@@ -330,5 +339,5 @@ class Loading:
                 raise IntegrityError(f"{key} is there and says something else") from None
         return store.url(key)
 
-    def _say(self, kind: EventKind, **facts: str | int | float) -> None:
-        self.hold.run.say(kind, self.hold.table, "", **facts)
+    def _say(self, kind: EventKind, run_id: str, **facts: str | int | float) -> None:
+        self.hold.run.say(kind, self.hold.table, run_id, **facts)

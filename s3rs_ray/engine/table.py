@@ -57,6 +57,7 @@ def sync_table(run: Run, name: TableName) -> TableResult:
     try:
         state = _sync(run, name, tally)
     except S3rsError as exc:
+        run.say(EventKind.TABLE_FAILED, name, error=exc.message, hint=exc.hint, type=type(exc).__name__)
         return _failed(name, exc, tally, time.perf_counter() - started)
     done = tally.loading
     moved = tally.files or (done and done.loads)
@@ -79,7 +80,16 @@ def sync_table(run: Run, name: TableName) -> TableResult:
         warnings=(*tally.warnings, *adjusted_warnings(tally.adjusted)),
         adjusted=tally.adjusted,
     )
-    run.say(EventKind.TABLE_DONE, name, rows_extracted=result.rows_extracted, rows_loaded=result.rows_loaded)
+    run.say(
+        EventKind.TABLE_DONE,
+        name,
+        status=result.status.value,
+        rows_extracted=result.rows_extracted,
+        rows_loaded=result.rows_loaded,
+        files=result.files_created,
+        bytes=result.bytes,
+        seconds=result.duration_seconds,
+    )
     return result
 
 
@@ -151,7 +161,9 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
                 _extract(hold, place, catalog, plan, tally)
             state = tally.loading.finish() if tally.loading else hold.load()
             if run.request.verify:
+                run.say(EventKind.VERIFY_STARTED, name)
                 _verify(run, catalog, table, Window(after=before, upto=state.loaded), tally)
+                run.say(EventKind.VERIFIED, name, rows=tally.verified or 0)
             return state
 
 

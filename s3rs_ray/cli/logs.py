@@ -1,0 +1,97 @@
+"""Logs: text or JSON lines, on stderr or in a file; the events of a run among them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import sys
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.logging import RichHandler
+
+from ..config import Settings
+from ..engine.events import Event, EventKind
+from ..errors import ConfigError
+
+NOISY = ("botocore", "boto3", "urllib3", "paramiko", "sshtunnel", "redshift_connector", "ray", "s3transfer")
+TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+events = logging.getLogger("s3rs_ray.events")
+
+_LEVELS = {
+    EventKind.CHUNK_STARTED: logging.DEBUG,
+    EventKind.CHUNK_RETRIED: logging.WARNING,
+    EventKind.TABLE_FAILED: logging.ERROR,
+}
+
+
+def log_event(event: Event) -> None:
+    """One log record of an event, whose fields JSON lines carry by name."""
+    facts = " ".join(f"{k}={v}" for k, v in event.facts.items())
+    where = f"{event.table}: " if event.table else ""
+    events.log(
+        _LEVELS.get(event.kind, logging.INFO),
+        "%s%s %s",
+        where,
+        event.kind.value,
+        f"{facts} run_id={event.run_id}".strip(),
+        extra={"s3rs_event": event},
+    )
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: event, level, timestamp (UTC), run_id, table, then the facts of an event."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: Event | None = getattr(record, "s3rs_event", None)
+        line: dict[str, object] = {
+            "event": event.kind.value if event else record.getMessage(),
+            "level": record.levelname,
+            "timestamp": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
+            "run_id": event.run_id if event else None,
+            "table": str(event.table) if event and event.table else None,
+            "logger": record.name,
+        }
+        if event:
+            line |= {name: value for name, value in event.facts.items() if name not in line}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def set_up_logging(settings: Settings, *, log_file: Path | None, console: Console, style: str) -> None:
+    """Log lines at the settings' level, the libraries' only from WARNING.
+
+    Args:
+        log_file: takes the lines instead of stderr; it is appended to, and may be rotated by renaming and a new run.
+        style: of progress; on stderr the events of a run are log lines only where this is ``log``.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    handler: logging.Handler
+    json = settings.log_format == "json"
+    if log_file is not None:
+        try:
+            handler = logging.FileHandler(log_file, encoding="utf-8")
+        except OSError as exc:
+            raise ConfigError(f"cannot write the log file {log_file}: {exc}") from exc
+    elif sys.stderr.isatty() and not json:
+        handler = RichHandler(show_path=False, console=console)
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+    if not isinstance(handler, RichHandler):
+        handler.setFormatter(JsonFormatter() if json else logging.Formatter(TEXT))
+    if log_file is None and style != "log":
+        handler.addFilter(lambda record: record.name != events.name)
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+        if isinstance(old, logging.FileHandler):
+            old.close()
+    root.addHandler(handler)
+    root.setLevel("DEBUG" if settings.debug else settings.log_level)
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
