@@ -6,6 +6,7 @@ Source of the sizes: Amazon Redshift Database Developer Guide, "Amazon Redshift 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ..config import Settings
@@ -15,6 +16,8 @@ FILE_BYTES, LEAST_FILE_BYTES = 128 * 2**20, 64 * 2**20
 """A file of a large table, and the least one where that gives every reader one."""
 SLICE_BYTES = 64 * 2**20
 """Arrow bytes of one slice; a reader holds some three slices and its file."""
+MARGIN = 1.08
+"""InnoDB's guesses of whole tables are a few percent off; a guess too low would leave a tiny last file."""
 FILES_A_READER = 2
 """So that readers that end early find another chunk."""
 
@@ -54,14 +57,15 @@ class ChunkSizer:
         self.row_file_bytes = max(1.0, self.measured_file_bytes / self.measured_rows)
 
     def _rows_by_bytes(self) -> int:
-        whole = self.window_rows * self.row_file_bytes
+        rows = math.ceil(self.window_rows * MARGIN)
+        whole = rows * self.row_file_bytes
         if not whole:
             return max(1, int(FILE_BYTES / self.row_file_bytes))
         files = max(-(-whole // FILE_BYTES), min(FILES_A_READER * self.readers, whole // LEAST_FILE_BYTES), 1)
         if files > self.readers:
             files = -(-files // self.readers) * self.readers  # nobody is left without work at the end
         least = int(LEAST_FILE_BYTES / self.row_file_bytes)  # the guess may be far too low
-        return max(1, -(-self.window_rows // int(files)), least)
+        return max(1, -(-rows // int(files)), least)
 
 
 def chunk_sizer(table: Table, settings: Settings, *, window_rows: int, readers: int) -> ChunkSizer:

@@ -24,12 +24,12 @@ def sizer(window_rows: int, readers: int = 2, row_file_bytes: float = 160, row_m
     ("file_mb", "readers", "files"),
     [
         (1, 8, 1),  # a small table is one file
-        (63, 2, 1),
+        (59, 2, 1),
         (130, 2, 2),  # every reader has one
         (300, 2, 4),
-        (300, 8, 4),  # not smaller than the least
-        (1000, 8, 16),
-        (1000, 2, 8),
+        (300, 8, 5),  # not smaller than the least
+        (1000, 8, 15),
+        (900, 2, 8),
         (1100, 2, 10),  # a multiple of the readers
         (100_000, 2, 782),
     ],
@@ -38,6 +38,12 @@ def test_files_are_alike_in_size_and_as_many_as_the_readers_share_well(file_mb: 
     window_rows = file_mb * MB // 160
     rows = sizer(window_rows, readers)().rows
     assert -(-window_rows // rows) == files
+
+
+def test_a_table_a_little_larger_than_guessed_needs_no_file_more() -> None:
+    guessed = 1000 * MB // 160
+    rows = sizer(guessed)().rows
+    assert -(-int(1.07 * guessed) // rows) == -(-guessed // rows) == 10
 
 
 def test_a_small_table_is_one_file_even_if_it_was_taken_for_a_smaller_one() -> None:
