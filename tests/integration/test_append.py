@@ -45,7 +45,7 @@ def test_every_version_that_was_extracted_is_kept_once(world: World) -> None:
 
 def test_with_a_look_back_each_version_is_still_kept_once(world: World) -> None:
     make(world)
-    settings = appending(world, backup_lookback_seconds=86_400 * 60)
+    settings = appending(world, backup_lookback_seconds=86_400 * 60, backup_files_per_load=16)
     world.sync_one("t", settings)
     world.execute("UPDATE t SET note = 'second', update_at = '2026-01-20' WHERE id < 10")
     result = world.sync_one("t", settings)
