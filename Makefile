@@ -27,6 +27,6 @@ check: setup ## format, lint, types, layers
 bench: setup ## read, backup and sync of 1 M rows, side by side
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-full: setup ## the same with 2 M rows, beside dlt, polars and pandas
+bench-full: setup ## all benchmarks: 2 M rows beside dlt, polars and pandas, scaling, order, memory
 	@$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[bench]'
-	@$(BIN)/python -m benchmarks --rows 2000000 --full $(ARGS)
+	@$(BIN)/python -m benchmarks.full $(ARGS)
