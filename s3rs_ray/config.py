@@ -173,7 +173,10 @@ class Settings(BaseModel):
     backup_files_per_load: Count = Field(4, description="how many files one COPY takes while chunks still come")
     backup_retention_days: Count = Field(30, description="how long loaded files are kept by `clean`")
 
-    ray_address: str = Field("", description="a running cluster, e.g. ray://head:10001 or auto; empty: this machine")
+    ray_address: str = Field(
+        "",
+        description="head of a running cluster, e.g. 10.0.0.1:6379, or auto on one of its nodes; empty: this machine",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_format: Literal["text", "json"] = Field("text", description="log lines for people, or one JSON object a line")
     debug: bool = Field(False, description="tracebacks and debug logs")

@@ -46,6 +46,7 @@ MODE = click.option(
 FULL_REFRESH = click.option(
     "--full-refresh", is_flag=True, help="Read the whole table again; it replaces what is there, in one transaction."
 )
+ADDRESS = click.option("--address", help="Head of a running Ray cluster (RAY_ADDRESS): HOST:6379, or auto.")
 INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads of this process, without Ray.")
 
 
@@ -66,6 +67,7 @@ INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads 
 @BATCH_SIZE
 @MODE
 @FULL_REFRESH
+@ADDRESS
 @INLINE
 @click.pass_obj
 def sync_command(
@@ -76,6 +78,7 @@ def sync_command(
     redshift_only: bool,
     max_workers: int | None,
     batch_size: int | None,
+    address: str | None,
     **asked: Any,
 ) -> None:
     """Move tables from MySQL through S3 into Redshift.
@@ -89,7 +92,9 @@ def sync_command(
         raise click.UsageError("--backup-only and --redshift-only exclude each other")
     if asked["full_refresh"] and redshift_only:
         raise click.UsageError("--full-refresh reads the source, --redshift-only does not")
-    settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode)
+    settings = session.settings(
+        backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode, ray_address=address
+    )
     _carry_out(session, settings, _request(asked, extract=not redshift_only, load=not backup_only), asked["dry_run"])
 
 
@@ -102,13 +107,22 @@ def sync_command(
 @BATCH_SIZE
 @MODE
 @FULL_REFRESH
+@ADDRESS
 @INLINE
 @click.pass_obj
 def backup_command(
-    session: Session, /, mode: str | None, max_workers: int | None, batch_size: int | None, **asked: Any
+    session: Session,
+    /,
+    mode: str | None,
+    max_workers: int | None,
+    batch_size: int | None,
+    address: str | None,
+    **asked: Any,
 ) -> None:
     """Move tables from MySQL to S3: the same as sync --backup-only."""
-    settings = session.settings(backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode)
+    settings = session.settings(
+        backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode, ray_address=address
+    )
     _carry_out(session, settings, _request(asked, extract=True, load=False), asked["dry_run"])
 
 

@@ -1,4 +1,4 @@
-"""Ray: the cluster, the remote tasks, the actor that owns the ledger. ray lives here."""
+"""Ray: the cluster and the remote tasks. ray lives here and in ``coordinator``."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import logging
 import math
 import os
 import signal
+import socket
 import sys
 import threading
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -17,20 +17,23 @@ import ray
 import ray.exceptions
 
 from ..config import Settings
-from ..errors import S3rsError, SourceError, StorageError
-from ..ledger.changes import Change
-from ..ledger.state import TableState
-from ..ledger.store import COMMIT_SECONDS, Holder, Ledger
-from ..model import DataFile, TableName
+from ..errors import ConfigError, S3rsError, SourceError
+from ..model import DataFile
+from .coordinator import NAMESPACE, RemoteLedger
 from .executor import ChunkTask, Ticket, own_cpus, reader_count
 from .scratch import open_scratch
-from .tasks import extract_chunk, open_ledger
+from .sizing import FILE_BYTES, SLICE_BYTES
+from .tasks import extract_chunk
 
 log = logging.getLogger(__name__)
 
-NAMESPACE = "s3rs-ray"
 TASK_CPUS = 0.5
 """A chunk's task waits for the source half of its time; more readers than cores keep the source busy."""
+TASK_BYTES = 3 * SLICE_BYTES + FILE_BYTES + 192 * 2**20
+"""Memory of a chunk's task: three slices, the file, and the process with its libraries."""
+LOST_NODES = 3
+"""How often Ray starts a task again whose process or node died; an error of the task itself is ours to try again."""
+CONNECT_SECONDS = 8.0
 
 
 @contextmanager
@@ -41,6 +44,8 @@ def open_cluster(settings: Settings) -> Iterator[Cluster]:
     logging.getLogger("ray").setLevel(logging.ERROR)  # it says at each start how its tokens may be turned off
     local = not settings.ray_address
     with open_scratch() as directory:
+        if not local:
+            require_address(settings.ray_address)
         with _own_signals():
             _init(settings, directory, local=local)
         try:
@@ -53,17 +58,60 @@ def _init(settings: Settings, directory: str, *, local: bool) -> None:
     # A node alone would talk to itself through the address that leads to the network, and 127.0.0.1 is replaced by that
     # one; on macOS and Windows, where there is no other loopback address, Ray stays on the loopback by itself.
     loopback = {"_node_ip_address": "127.0.0.2"} if local and sys.platform == "linux" else {}
-    ray.init(
-        address=None if local else settings.ray_address,
-        namespace=NAMESPACE,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        configure_logging=False,
-        include_dashboard=False if local else None,
-        num_cpus=math.ceil(reader_count(settings, own_cpus()) * TASK_CPUS) if local else None,
-        _temp_dir=directory if local else None,
+    # Nothing else runs on a node of its own, so its readers never wait for CPUs or memory, which Ray only counts.
+    places = reader_count(settings, own_cpus())
+    own: dict[str, Any] = {
+        "include_dashboard": False,
+        "num_cpus": math.ceil(places * TASK_CPUS),
+        "_memory": places * TASK_BYTES,
+        "_temp_dir": directory,
         **loopback,
-    )
+    }
+    try:
+        ray.init(
+            address=None if local else settings.ray_address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            configure_logging=False,
+            **own if local else {},
+        )
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as exc:
+        if local:
+            raise
+        raise ConfigError(
+            f"cannot join the Ray cluster at {settings.ray_address}: {exc}",
+            hint="run the command on a node of the cluster with the same versions of Python and Ray, or send it there"
+            " by `ray job submit`; RAY_AUTH_MODE and the token must be the cluster's",
+        ) from exc
+
+
+def require_address(address: str) -> None:
+    """Refuses an address of a cluster that Ray would try for more than a minute, or take for something else.
+
+    Raises:
+        ConfigError: it is none of GCS (``host:6379``) and not ``auto``, or nobody answers there.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ConfigError(
+            f"RAY_ADDRESS {address} is not an address of a cluster's head",
+            hint="give HOST:6379, or auto on a node of the cluster; from elsewhere send the command there by"
+            " `ray job submit --address http://127.0.0.1:8265 -- python -m s3rs_ray …`",
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except OSError as exc:
+        raise ConfigError(
+            f"no Ray cluster answers at {address}: {exc}", hint="check RAY_ADDRESS and that the cluster runs"
+        ) from exc
+
+
+def source_resource(settings: Settings) -> str:
+    """The custom resource of which each node says how many readers of the source it may hold."""
+    return f"mysql:{settings.db_host}"
 
 
 @contextmanager
@@ -85,13 +133,20 @@ class Cluster:
     def __init__(self, settings: Settings) -> None:
         # The settings hold secrets: as an object of the store they stay out of task and actor metadata.
         self._settings = ray.put(settings)
-        cpus = own_cpus() if not settings.ray_address else int(ray.cluster_resources().get("CPU", 1))
+        has = ray.cluster_resources()
+        cpus = own_cpus() if not settings.ray_address else int(has.get("CPU", 1))
         self.places = reader_count(settings, cpus)
         self._places = threading.BoundedSemaphore(self.places)
         self._held: set[Ticket] = set()
-        self._extract = ray.remote(num_cpus=TASK_CPUS, max_retries=3)(_extract)
-        actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3)(LedgerActor)
-        self.ledger = RemoteLedger(actor.options(name=f"ledger-{uuid.uuid4().hex[:8]}").remote(), self._settings)
+        source = source_resource(settings)
+        self._extract = ray.remote(
+            num_cpus=TASK_CPUS,
+            memory=TASK_BYTES,
+            resources={source: 1} if source in has else None,
+            scheduling_strategy="SPREAD",
+            max_retries=LOST_NODES,
+        )(_extract)
+        self.ledger = RemoteLedger(settings, self._settings)
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
         if not self._places.acquire(blocking=False):
@@ -133,64 +188,12 @@ def _extract(task: ChunkTask, settings: Settings) -> DataFile:
     return extract_chunk(task.table, task.chunk, settings, order=task.order, server=task.server)
 
 
-class LedgerActor:
-    """The coordinator: one Ledger for all tasks and drivers. Its memory may be lost: the state is what S3 says.
+def _get_file(handle: Any) -> Any:
+    """The file behind a handle; a task's own error comes out as it was raised.
 
-    The settings come with every call, because the arguments of a constructor would have to outlive a restart.
-    """
-
-    def __init__(self) -> None:
-        self._ledger: Ledger | None = None
-
-    def call(self, settings: Settings, method: str, *arguments: Any, **named: Any) -> Any:
-        """One method of the ledger."""
-        if self._ledger is None:
-            self._ledger = open_ledger(settings)
-        return getattr(self._ledger, method)(*arguments, **named)
-
-
-class RemoteLedger:
-    """The ledger's methods, carried out by the actor."""
-
-    def __init__(self, actor: Any, settings: Any) -> None:
-        self._actor = actor
-        self._settings = settings
-
-    def load(self, table: TableName) -> TableState:
-        state: TableState = _get_state(self._actor.call.remote(self._settings, "load", table))
-        return state
-
-    def acquire(self, table: TableName, holder: Holder) -> TableState:
-        state: TableState = _get_state(self._actor.call.remote(self._settings, "acquire", table, holder))
-        return state
-
-    def release(self, table: TableName, holder: Holder) -> None:
-        _get_state(self._actor.call.remote(self._settings, "release", table, holder))
-
-    def commit(
-        self,
-        table: TableName,
-        changes: Sequence[Change],
-        *,
-        holder: str = "",
-        change_id: str = "",
-        seconds: float = COMMIT_SECONDS,
-    ) -> TableState:
-        # The id is made here, so that a call repeated after the actor died finds its own commit.
-        change_id = change_id or uuid.uuid4().hex
-        named = {"holder": holder, "change_id": change_id, "seconds": seconds}
-        state: TableState = _get_state(
-            self._actor.call.remote(self._settings, "commit", table, tuple(changes), **named)
-        )
-        return state
-
-
-def _get(handle: Any, lost: type[S3rsError], what: str, hint: str) -> Any:
-    """The value behind a handle; a task's own error comes out as it was raised.
-
-    Args:
-        lost, what, hint: the error for everything that Ray says of a task it could not end: its process or node died,
-            its result or its actor is gone, memory or disk ran out (Ray manual, "Exceptions").
+    Raises:
+        SourceError: for everything that Ray says of a task it could not end: its process or node died, its result is
+            gone, memory or disk ran out (Ray manual, "Exceptions").
     """
     try:
         return ray.get(handle)
@@ -199,14 +202,7 @@ def _get(handle: Any, lost: type[S3rsError], what: str, hint: str) -> Any:
             raise exc.cause from None
         raise
     except ray.exceptions.RayError as exc:
-        raise lost(f"{what}: {type(exc).__name__}", hint=hint) from None
-
-
-def _get_file(handle: Any) -> Any:
-    hint = "the chunk is tried again; if workers run out of memory, lower BACKUP_BATCH_SIZE"
-    return _get(handle, SourceError, "the worker died", hint)
-
-
-def _get_state(handle: Any) -> Any:
-    hint = "run the command again: it goes on from what is recorded on S3"
-    return _get(handle, StorageError, "the coordinator of the ledger died", hint)
+        raise SourceError(
+            f"the worker died: {type(exc).__name__}",
+            hint="the chunk is tried again; if workers run out of memory, lower BACKUP_BATCH_SIZE",
+        ) from None

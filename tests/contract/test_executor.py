@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ import pytest
 import ray
 
 from s3rs_ray.config import Settings
-from s3rs_ray.engine.cluster import LedgerActor, RemoteLedger, open_cluster
+from s3rs_ray.engine.cluster import open_cluster
+from s3rs_ray.engine.coordinator import RemoteLedger, find_coordinator
 from s3rs_ray.engine.executor import ChunkTask, Executor, InlineExecutor, Ticket
 from s3rs_ray.engine.tasks import data_key, open_store
 from s3rs_ray.errors import IntegrityError, S3rsError, SourceError, StorageError
@@ -234,11 +236,25 @@ def test_a_place_is_given_back_once_however_often_a_task_is_waited_for_or_cancel
     ended(executor, running)
 
 
-def test_a_coordinator_that_is_gone_is_an_error_of_ours(over_ray: Executor, place: Settings) -> None:
-    actor = ray.remote(LedgerActor).remote()
-    ray.kill(actor, no_restart=True)
+def test_a_coordinator_that_was_ended_is_replaced(over_ray: Executor, place: Settings) -> None:
+    ledger = RemoteLedger(place, ray.put(place))
+    name = TableName("settlement", "parcels")
+    first = ledger.load(name)
+    ray.kill(find_coordinator(place), no_restart=True)
+    assert ledger.load(name).table == first.table
+
+
+def test_a_coordinator_that_cannot_work_is_an_error_of_ours(over_ray: Executor, place: Settings) -> None:
+    """Its worker dies each time it is given a task: it unpickles what ends the process."""
     with pytest.raises(StorageError, match="the coordinator of the ledger died"):
-        RemoteLedger(actor, ray.put(place)).load(TableName("settlement", "parcels"))
+        RemoteLedger(place, Deadly()).load(TableName("settlement", "parcels"))
+
+
+class Deadly:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (1,)
 
 
 def test_tasks_that_were_cancelled_give_their_places_back(

@@ -1,0 +1,128 @@
+"""The coordinator: one actor of a cluster that owns the ledger of a bucket, for all drivers there."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from ..config import Settings
+from ..errors import S3rsError, StorageError
+from ..ledger.changes import Change
+from ..ledger.state import TableState
+from ..ledger.store import COMMIT_SECONDS, Holder, Ledger
+from ..model import TableName
+from ..version import __version__
+from .tasks import open_ledger
+
+NAMESPACE = "s3rs-ray"
+DRIVERS = 16
+"""Calls carried out at a time, so that a driver whose S3 keeps it waiting holds up no other."""
+
+
+class LedgerActor:
+    """The ledgers of all tasks and drivers. Its memory may be lost: the state is what S3 says.
+
+    The settings come with every call, because the arguments of a constructor would have to outlive a restart, and
+    because drivers may have credentials of their own.
+    """
+
+    def __init__(self) -> None:
+        self._ledgers: OrderedDict[Settings, Ledger] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def call(self, settings: Settings, method: str, *arguments: Any, **named: Any) -> Any:
+        """One method of the ledger."""
+        return getattr(self._ledger(settings), method)(*arguments, **named)
+
+    def _ledger(self, settings: Settings) -> Ledger:
+        with self._lock:
+            ledger = self._ledgers.pop(settings, None) or open_ledger(settings)
+            self._ledgers[settings] = ledger
+            if len(self._ledgers) > DRIVERS:
+                self._ledgers.popitem(last=False)
+            return ledger
+
+
+def coordinator_name(settings: Settings) -> str:
+    """One for each bucket and version of the program; it names no host and no secret."""
+    place = f"{settings.s3_endpoint_url} {settings.s3_bucket_name}"
+    return f"ledger-{__version__}-{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+
+
+def find_coordinator(settings: Settings) -> Any:
+    """The handle of the cluster's coordinator, which is started where there is none.
+
+    It is detached: it outlives the driver that came first, and ends with the cluster.
+    """
+    actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3, max_concurrency=DRIVERS)(LedgerActor)
+    return actor.options(
+        name=coordinator_name(settings), namespace=NAMESPACE, lifetime="detached", get_if_exists=True
+    ).remote()
+
+
+class RemoteLedger:
+    """The ledger's methods, carried out by the coordinator.
+
+    Args:
+        shared: the settings as an object of Ray's store: there they stay out of task and actor metadata.
+    """
+
+    def __init__(self, settings: Settings, shared: Any) -> None:
+        self._settings = settings
+        self._shared = shared
+        self._actor = find_coordinator(settings)
+
+    def load(self, table: TableName) -> TableState:
+        state: TableState = self._call("load", table)
+        return state
+
+    def acquire(self, table: TableName, holder: Holder) -> TableState:
+        state: TableState = self._call("acquire", table, holder)
+        return state
+
+    def release(self, table: TableName, holder: Holder) -> None:
+        self._call("release", table, holder)
+
+    def commit(
+        self,
+        table: TableName,
+        changes: Sequence[Change],
+        *,
+        holder: str = "",
+        change_id: str = "",
+        seconds: float = COMMIT_SECONDS,
+    ) -> TableState:
+        # The id is made here, so that a call repeated after the actor died finds its own commit.
+        change_id = change_id or uuid.uuid4().hex
+        named = {"holder": holder, "change_id": change_id, "seconds": seconds}
+        state: TableState = self._call("commit", table, tuple(changes), **named)
+        return state
+
+    def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
+        """A call, and once more by a new coordinator when the one known is gone for good."""
+        try:
+            return ray.get(self._actor.call.remote(self._shared, method, *arguments, **named))
+        except ray.exceptions.ActorDiedError:
+            self._actor = find_coordinator(self._settings)
+        except ray.exceptions.RayError as exc:
+            raise _translated(exc) from None
+        try:
+            return ray.get(self._actor.call.remote(self._shared, method, *arguments, **named))
+        except ray.exceptions.RayError as exc:
+            raise _translated(exc) from None
+
+
+def _translated(exc: ray.exceptions.RayError) -> BaseException:
+    if isinstance(exc, ray.exceptions.RayTaskError):
+        return exc.cause if isinstance(exc.cause, S3rsError) else exc
+    return StorageError(
+        f"the coordinator of the ledger died: {type(exc).__name__}",
+        hint="run the command again: it goes on from what is recorded on S3",
+    )

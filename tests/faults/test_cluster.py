@@ -1,0 +1,133 @@
+"""A Ray cluster of several nodes: drivers that join it, nodes that are lost, one coordinator for all."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from s3rs_ray.engine.cluster import source_resource
+from s3rs_ray.local.stack import LocalStack
+from tests.support.s3_proxy import S3Fault, S3Proxy
+
+from .ends import Ends
+from .runs import Runs, wait_for
+
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray replaces 127.0.0.1 by the address that leads to the network, but on systems where it makes no clusters."""
+READER, COORDINATOR = "ray::_extract", "ray::LedgerActor"
+
+
+@pytest.fixture(scope="module")
+def cluster(stack: LocalStack) -> Iterator[Cluster]:
+    """A head without room for readers, as in cluster.yaml, that knows of a cap on the readers of the stack's source."""
+    variables = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_health_check_period_ms": "500", "RAY_TMPDIR": "/tmp", **LOOPBACK}
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        made = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 0,
+                "node_ip_address": "127.0.0.1",
+                "include_dashboard": False,
+                "resources": {source_resource(stack.settings): 1},
+            },
+        )
+        yield made
+        made.shutdown()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@pytest.fixture
+def source(stack: LocalStack) -> str:
+    return source_resource(stack.settings)
+
+
+def processes(cluster: Cluster, kind: str) -> dict[int, int]:
+    """The cluster's processes at such work, each with the raylet it belongs to."""
+    raylets = {p.process.pid for node in cluster.list_all_nodes() for p in node.all_processes["raylet"]}
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+        if command.startswith(kind) and parent in raylets:
+            found[int(entry.name)] = parent
+    return found
+
+
+def test_a_node_dies_in_the_middle_of_a_chunk(
+    ends: Ends, runs: Runs, proxy: S3Proxy, cluster: Cluster, source: str
+) -> None:
+    """What it read is read elsewhere; what lay on S3 is not touched again."""
+    nodes = [cluster.add_node(num_cpus=1, resources={source: 1}) for _ in range(2)]
+    held = S3Fault(key=r"_batch_0003\.parquet", hold=threading.Event())
+    proxy.set(held)
+    run = runs.sync_with_ray(change={"RAY_ADDRESS": cluster.address, **LOOPBACK})
+    wait_for(lambda: bool(held.struck) or run.exit_code is not None, "a worker writes its file", run=run)
+    assert run.exit_code is None, run.stderr
+    raylets = set(processes(cluster, READER).values())
+    assert raylets, "no reader is at work"
+    lost = next(n for n in nodes if {p.process.pid for p in n.all_processes["raylet"]} & raylets)
+    before = ends.files()
+    seen = len(proxy.requests)
+    cluster.remove_node(lost, allow_graceful=False)
+    proxy.set()
+    assert run.wait(120) == 0, run.stderr
+    again = [path for method, path in proxy.requests[seen:] if method == "PUT" and any(key in path for key in before)]
+    assert not again, "a chunk whose file was on S3 was read and written again"
+    runs.settle()
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+    cluster.remove_node(next(n for n in nodes if n is not lost))
+
+
+def test_two_drivers_share_the_coordinator_and_the_cap_on_readers(
+    ends: Ends, runs: Runs, proxy: S3Proxy, cluster: Cluster, source: str
+) -> None:
+    """The end of one, by kill -9, is not the end of the other; both together hold no more readers than are allowed."""
+    node = cluster.add_node(num_cpus=4, resources={source: 2})
+    coordinators = len(processes(cluster, COORDINATOR))  # those of other tests' buckets stay
+    ends.world.execute("CREATE TABLE u LIKE t")
+    ends.world.execute("INSERT INTO u SELECT * FROM t")
+    held = S3Fault(key=r"_batch_\d+\.parquet", times=0, hold=threading.Event())
+    proxy.set(held)
+    first = runs.sync_with_ray("--address", cluster.address, change=LOOPBACK)
+    wait_for(lambda: held.struck == 2 or first.exit_code is not None, "its readers are at work", run=first)
+    runs.table = f"{ends.world.schema}.u"
+    second = runs.sync_with_ray("--address", cluster.address, change=LOOPBACK)
+    other = ends.world.name("u")
+    wait_for(lambda: bool((run := ends.world.ledger().load(other).run) and run.chunks), "it has a plan", run=second)
+    time.sleep(1)
+    assert len(processes(cluster, READER)) == 2
+    assert len(processes(cluster, COORDINATOR)) == coordinators + 1
+    first.kill()
+    proxy.set()
+    assert second.wait(120) == 0, second.stderr
+    ends.world.assert_equal("u")
+    runs.table = f"{ends.world.schema}.t"
+    runs.settle()
+    ends.assert_settled()
+    cluster.remove_node(node)
+
+
+def test_a_cluster_that_is_not_there_is_said_at_once(runs: Runs, cluster: Cluster) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        run = runs.sync_with_ray("--address", f"127.0.0.1:{nobody.getsockname()[1]}")
+        assert run.wait() == 2, run.stderr
+    assert "no Ray cluster answers at 127.0.0.1:" in run.stderr
