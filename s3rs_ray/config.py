@@ -219,7 +219,9 @@ class Settings(BaseModel):
             made = cls.model_validate({name: value for name, (value, _) in layered.items()})
         except ValidationError as exc:
             raise ConfigError(
-                "\n".join(_explain(error, layered) for error in exc.errors(include_url=False, include_input=True)),
+                "\n".join(
+                    explain_mistake(error, layered) for error in exc.errors(include_url=False, include_input=True)
+                ),
                 hint="correct the named settings; `s3rs-ray --help` lists where they come from",
             ) from None  # the refusal of the library shows the values, secrets among them
         return made._with_one_mode() if layered.get("backup_mode", ("", ""))[1] == "flag" else made
@@ -319,7 +321,8 @@ def _plain(value: object) -> object:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def _explain(error: Mapping[str, object], layered: Mapping[str, tuple[object, str]]) -> str:
+def explain_mistake(error: Mapping[str, object], layered: Mapping[str, tuple[object, str]]) -> str:
+    """One mistake that validation found, by variable, value and origin; a secret's value is left out."""
     location = error["loc"]
     name = str(location[0]) if isinstance(location, tuple) and location else "?"
     field = Settings.model_fields.get(name)

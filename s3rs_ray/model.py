@@ -9,7 +9,7 @@ Positions and ranges
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -124,7 +124,12 @@ class NullCursors(StrEnum):
 
 
 class RangeOrder(StrEnum):
-    """Which columns the chunks of a run are ranges of."""
+    """Which columns the chunks of a run are ranges of.
+
+    Attributes:
+        CURSOR: ranges of the cursor: the watermark advances, and files are loaded, while the run still reads.
+        KEY: ranges of the key, the order InnoDB keeps rows in: the watermark advances with the last of them.
+    """
 
     CURSOR = "cursor"
     KEY = "key"
@@ -145,7 +150,12 @@ class Mode(StrEnum):
 
 
 class Strategy(StrEnum):
-    """How many tables are worked on at once; the chunks of one table always run in parallel."""
+    """How many tables are worked on at once; the chunks of one table always run in parallel.
+
+    Attributes:
+        SEQUENTIAL: one table after the other, each with all workers.
+        INTER_TABLE: several tables at once; they share the workers.
+    """
 
     SEQUENTIAL = "sequential"
     INTER_TABLE = "inter-table"
@@ -224,9 +234,13 @@ class TableName:
         schema, dot, name = text.partition(".")
         return cls(schema, name) if dot else cls(default_schema, text)
 
-    def matches(self, pattern: TableName) -> bool:
-        """Whether this is the table that a name or glob speaks of; a table's own name is never read as a glob."""
-        return self == pattern or (fnmatchcase(self.schema, pattern.schema) and fnmatchcase(self.name, pattern.name))
+
+def matching(known: Iterable[TableName], pattern: TableName) -> list[TableName]:
+    """The tables a name or glob speaks of; the name of a table is never read as a glob."""
+    names = list(known)
+    return [n for n in names if n == pattern] or [
+        n for n in names if fnmatchcase(n.schema, pattern.schema) and fnmatchcase(n.name, pattern.name)
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

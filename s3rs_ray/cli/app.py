@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import click
 
 from ..errors import S3rsError
 from ..version import __version__
-from . import clean, demo, s3clean, status, sync, views, watermark
+from . import clean, configuration, demo, info, s3clean, status, sync, views, watermark
 from .output import FORMATS, Output
 from .progress import STYLES
 from .session import Session
@@ -48,6 +48,9 @@ cli.add_command(s3clean.group)
 cli.add_command(clean.command)
 cli.add_command(views.group)
 cli.add_command(status.command)
+cli.add_command(configuration.command)
+cli.add_command(info.command)
+cli.add_command(info.completion_command)
 cli.add_command(demo.command)
 cli.add_command(demo.local_group)
 
@@ -109,5 +112,4 @@ def hoist(arguments: list[str]) -> list[str]:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(a in {"-o", "--output"} and b == "json" for a, b in pairs) or "--output=json" in arguments
+    return any(a in {"-o", "--output"} and b == "json" for a, b in pairwise(arguments)) or "--output=json" in arguments

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Settings
+from ..engine.effective import Effective, read_effective
 from .logs import set_up_logging
 from .output import Output
 from .progress import Progress
@@ -32,6 +33,12 @@ class Session:
         settings = Settings.load(config_file=self.config_file, dotenv=Path(".env"), flags=given)
         self.set_up_logging(settings)
         return settings
+
+    def effective(self) -> Effective:
+        """The settings as far as they are right, each with its origin, and what is wrong with them."""
+        return read_effective(
+            config_file=self.config_file, dotenv=Path(".env"), flags={"debug": True if self.debug else None}
+        )
 
     def open_progress(self, settings: Settings) -> Progress:
         return Progress(style=self._style(settings), console=self.output.errors)

@@ -27,6 +27,9 @@ from .session import Session
 TABLES = click.option(
     "-t", "--table", "tables", multiple=True, required=True, metavar="TABLE", help="schema.table or a glob; repeats."
 )
+EXCLUDE = click.option(
+    "--exclude", multiple=True, metavar="TABLE", help="Leave these out: schema.table or a glob; repeats."
+)
 STRATEGY = click.option(
     "-s",
     "--strategy",
@@ -52,9 +55,10 @@ INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads 
 
 @click.command(
     "sync",
-    epilog="Example:  s3rs-ray sync -t settlement.settlement_normal_delivery_detail -t 'settlement.settlement_c*'",
+    epilog="Example:  s3rs-ray sync -t 'settlement.*' --exclude settlement.settlement_audit",
 )
 @TABLES
+@EXCLUDE
 @STRATEGY
 @click.option("--backup-only", is_flag=True, help="Stop after S3.")
 @click.option("--redshift-only", is_flag=True, help="Load what lies on S3; do not read the source.")
@@ -100,6 +104,7 @@ def sync_command(
 
 @click.command("backup", epilog="Example:  s3rs-ray backup -t 'settlement.*' -s inter-table")
 @TABLES
+@EXCLUDE
 @STRATEGY
 @LIMIT
 @DRY_RUN
@@ -129,6 +134,7 @@ def backup_command(
 def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
     return Request(
         tables=tuple(dict.fromkeys(asked["tables"])),
+        exclude=asked["exclude"],
         extract=extract,
         load=load,
         limit=asked["limit"],

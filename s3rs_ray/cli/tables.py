@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..config import Settings
 from ..errors import TableNotFound
-from ..model import TableName
+from ..model import TableName, matching
 
 
 def parse_table(settings: Settings, text: str) -> TableName:
@@ -32,13 +32,11 @@ def select_names(
         TableNotFound: a word names none of them.
     """
     names = sorted(known, key=str)
-    wanted_names = [parse_table(settings, text) for text in wanted]
-    for pattern in wanted_names:
-        if not any(name.matches(pattern) for name in names):
+    chosen: dict[TableName, None] = {} if wanted else dict.fromkeys(names)
+    for pattern in (parse_table(settings, text) for text in wanted):
+        found = matching(names, pattern)
+        if not found:
             raise TableNotFound(f"nothing of {pattern} is on S3", hint="`s3rs-ray explore` shows what is there")
-    excluded = [parse_table(settings, text) for text in exclude]
-    return [
-        name
-        for name in names
-        if (not wanted or any(name.matches(p) for p in wanted_names)) and not any(name.matches(p) for p in excluded)
-    ]
+        chosen.update(dict.fromkeys(found))
+    excluded = {n for text in exclude for n in matching(names, parse_table(settings, text))}
+    return sorted((n for n in chosen if n not in excluded), key=str)

@@ -49,6 +49,7 @@ class Request:
 
     Attributes:
         tables: names and globs.
+        exclude: names and globs of tables to leave out of those.
         extract, load: the two stages; a backup has only the first, ``--redshift-only`` only the second.
         limit: at most so many rows are extracted for a table, and about so many are loaded.
         full_refresh: read the whole table again and replace what the target holds, whatever the mode.
@@ -56,6 +57,7 @@ class Request:
     """
 
     tables: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
     extract: bool = True
     load: bool = True
     limit: int | None = None

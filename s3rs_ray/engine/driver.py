@@ -13,13 +13,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from ..config import DB_NAMES, S3_NAMES, Settings
-from ..errors import PlanError
+from ..errors import PlanError, TableNotFound
 from ..ledger.store import utc_now
-from ..model import TableName
+from ..model import TableName, matching
 from ..source.catalog import Catalog
 from ..source.columns import ColumnContract
 from ..storage.layout import format_run_id
 from ..warehouse.login import login_arguments
+from .cleaning import stored_tables
 from .context import Request, Run, Workplace
 from .events import Event, EventKind, Report, RunResult, TableResult
 from .executor import InlineExecutor
@@ -30,6 +31,8 @@ from .table import open_source, require_fit_keys, sync_table
 from .tasks import open_ledger, open_store
 
 log = logging.getLogger(__name__)
+
+GLOB = frozenset("*?[")
 
 
 def ignore(event: Event) -> None:
@@ -93,7 +96,7 @@ class Preview:
 def preview(settings: Settings, request: Request) -> tuple[Preview, ...]:
     """:func:`plan` for tables that may be refused; changes nothing."""
     with _open_run(settings, request, ignore, threading.Event(), utc_now()) as run, open_source(run) as catalog:
-        return tuple(_preview(run, catalog, name) for name in catalog.table_names(request.tables))
+        return tuple(_preview(run, catalog, name) for name in _asked(run, catalog))
 
 
 def _preview(run: Run, catalog: Catalog, name: TableName) -> Preview:
@@ -185,13 +188,56 @@ class _LazyWorkplace:
 
 
 def resolve_tables(run: Run) -> tuple[TableName, ...]:
-    """The tables the request names. Without the extract stage, the source is not asked: names are exact."""
-    if not run.request.extract:
-        if any("." not in text for text in run.request.tables):
-            run.settings.require("DB_DATABASE")
-        return tuple(TableName.parse(text, run.settings.db_database) for text in run.request.tables)
-    with _told(run, "mysql", f"{run.settings.db_host}:{run.settings.db_port}"), open_source(run) as catalog:
-        return catalog.table_names(run.request.tables)
+    """The tables the request names. Without the extract stage the source is not asked: globs are over what S3 holds.
+
+    Raises:
+        TableNotFound: a name or glob speaks of no table.
+    """
+    if run.request.extract:
+        with _told(run, "mysql", f"{run.settings.db_host}:{run.settings.db_port}"), open_source(run) as catalog:
+            return _asked(run, catalog)
+    return _without_excluded(run, _stored(run))
+
+
+def _asked(run: Run, catalog: Catalog) -> tuple[TableName, ...]:
+    return _without_excluded(run, catalog.table_names(run.request.tables))
+
+
+def _stored(run: Run) -> tuple[TableName, ...]:
+    """Names as they are written, and what globs match of the tables that have a state or files."""
+    found: dict[TableName, None] = {}
+    for text in run.request.tables:
+        name = _parse(run, text)
+        if not set(text) & GLOB:
+            found[name] = None
+            continue
+        known = dict.fromkeys((*open_ledger(run.settings).tables(), *stored_tables(run.store, run.settings)))
+        named = matching(sorted(known, key=str), name)
+        if not named:
+            raise TableNotFound(f"nothing of {name} is on S3", hint="`s3rs-ray explore` shows what is there")
+        found.update(dict.fromkeys(named))
+    return tuple(found)
+
+
+def _without_excluded(run: Run, names: Sequence[TableName]) -> tuple[TableName, ...]:
+    excluded: set[TableName] = set()
+    for text in run.request.exclude:
+        named = matching(names, _parse(run, text))
+        if not named:
+            log.warning("--exclude %s names none of the tables asked for", text)
+        excluded.update(named)
+    left = tuple(name for name in names if name not in excluded)
+    if not left:
+        raise TableNotFound(
+            "every table asked for is excluded", hint="name other tables with -t, or fewer with --exclude"
+        )
+    return left
+
+
+def _parse(run: Run, text: str) -> TableName:
+    if "." not in text:
+        run.settings.require("DB_DATABASE")
+    return TableName.parse(text, run.settings.db_database)
 
 
 def _check_warehouse(run: Run) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from fnmatch import fnmatchcase
 
 import pymysql
 import pymysql.cursors
@@ -24,6 +23,7 @@ from ..model import (
     TableName,
     Watermark,
     Window,
+    matching,
 )
 from . import chunks
 from .columns import ColumnContract
@@ -169,18 +169,14 @@ class Catalog:
             if "." not in pattern:
                 self._settings.require("DB_DATABASE")
             wanted = TableName.parse(pattern, self._settings.db_database)
-            matching = [name for name in known if name == wanted] or [
-                name
-                for name in known
-                if fnmatchcase(name.schema, wanted.schema) and fnmatchcase(name.name, wanted.name)
-            ]
-            if not matching:
+            named = matching(known, wanted)
+            if not named:
                 raise TableNotFound(
                     f"the source has no table {wanted}",
                     hint="check the name, DB_DATABASE, and that DB_USER may SELECT from it",
                     context={"table": str(wanted)},
                 )
-            found.update(dict.fromkeys(matching))
+            found.update(dict.fromkeys(named))
         return tuple(found)
 
     def discover(self, name: TableName) -> Table:

@@ -38,18 +38,34 @@ def login_arguments(settings: Settings) -> dict[str, object]:
     Raises:
         ConfigError: the settings contradict each other.
     """
-    tls = settings.redshift_ssl_mode
-    encrypted: dict[str, object] = {"ssl": False} if tls == "disable" else {"ssl": True, "sslmode": tls}
     if not settings.redshift_iam:
         password = settings.redshift_password.get_secret_value()
-        return encrypted | {"user": settings.redshift_user, "password": password}
-    if tls == "disable":
+        return _encryption(settings) | {"user": settings.redshift_user, "password": password}
+    asked = {"iam": True, "iam_disable_cache": True, "region": region(settings)}
+    return _encryption(settings) | asked | _warehouse(settings) | _credentials(settings)
+
+
+def login_mistakes(settings: Settings) -> list[ConfigError]:
+    """Everything that :func:`login_arguments` would refuse, not the first alone."""
+    found: list[ConfigError] = []
+    for part in (_encryption, _warehouse, _credentials) if settings.redshift_iam else ():
+        try:
+            part(settings)
+        except ConfigError as exc:
+            found.append(exc)
+    return found
+
+
+def _encryption(settings: Settings) -> dict[str, object]:
+    tls = settings.redshift_ssl_mode
+    if tls != "disable":
+        return {"ssl": True, "sslmode": tls}
+    if settings.redshift_iam:
         raise ConfigError(
             "REDSHIFT_SSL_MODE = 'disable' with REDSHIFT_IAM: a temporary password must not travel unencrypted",
             hint="take verify-full or verify-ca",
         )
-    asked = {"iam": True, "iam_disable_cache": True, "region": region(settings)}
-    return encrypted | asked | _warehouse(settings) | _credentials(settings)
+    return {"ssl": False}
 
 
 def region(settings: Settings) -> str:

@@ -1,0 +1,48 @@
+"""``info`` and ``completion``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from s3rs_ray.cli.app import run
+
+
+def test_info_is_the_same_in_both_forms(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["info"]) == 0
+    text = capfd.readouterr().out
+    assert run(["info", "-o", "json"]) == 0
+    document = orjson.loads(capfd.readouterr().out)
+    assert set(document) == {"version", "strategies", "modes", "chunk_orders", "policies"}
+    for topic in ("strategies", "modes", "chunk_orders"):
+        assert all(choice["when"] in text for choice in document[topic])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_completion_script_is_printed(capfd: pytest.CaptureFixture[str], shell: str) -> None:
+    assert run(["completion", shell]) == 0
+    assert f"_S3RS_RAY_COMPLETE={shell}_complete" in capfd.readouterr().out
+
+
+def test_another_shell_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["completion", "tcsh"]) == 2
+    assert "bash" in capfd.readouterr().err
+
+
+def test_the_script_asks_the_program_and_is_answered(tmp_path: Path) -> None:
+    """What bash's function sends when TAB is pressed behind ``s3rs-ray watermark re``."""
+    environment = {
+        "PATH": os.environ["PATH"], "_S3RS_RAY_COMPLETE": "bash_complete",
+        "COMP_WORDS": "s3rs-ray watermark re", "COMP_CWORD": "2",
+    }  # fmt: skip
+    if "PYTHONPATH" in os.environ:
+        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    answered = subprocess.run(
+        [sys.executable, "-m", "s3rs_ray"], env=environment, capture_output=True, text=True, timeout=60, cwd=tmp_path
+    )
+    assert sorted(answered.stdout.split()) == ["plain,rebuild", "plain,reset"]
