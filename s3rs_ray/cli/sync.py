@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -17,11 +19,15 @@ import click
 from ..config import Settings
 from ..engine import driver
 from ..engine.context import Request
-from ..engine.events import RunResult, Status, TableResult
+from ..engine.events import Event, RunResult, Status, TableResult
+from ..engine.report import Recorder, keep_report, result_json
+from ..engine.tasks import open_store
+from ..errors import S3rsError
 from ..model import Mode, Strategy
 from .board import WIDE
 from .output import Output, guarded_stdout
 from .plans import preview_exit_code, show_previews
+from .report import write_html
 from .session import Session
 
 TABLES = click.option(
@@ -51,6 +57,14 @@ FULL_REFRESH = click.option(
 )
 ADDRESS = click.option("--address", help="Head of a running Ray cluster (RAY_ADDRESS): HOST:6379, or auto.")
 INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads of this process, without Ray.")
+REPORT = click.option(
+    "--report",
+    "report_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report of the run there as HTML page; on S3 it is kept in any case.",
+)
+
+log = logging.getLogger(__name__)
 
 
 @click.command(
@@ -73,6 +87,7 @@ INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads 
 @FULL_REFRESH
 @ADDRESS
 @INLINE
+@REPORT
 @click.pass_obj
 def sync_command(
     session: Session,
@@ -99,7 +114,7 @@ def sync_command(
     settings = session.settings(
         backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode, ray_address=address
     )
-    _carry_out(session, settings, _request(asked, extract=not redshift_only, load=not backup_only), asked["dry_run"])
+    _carry_out(session, settings, _request(asked, extract=not redshift_only, load=not backup_only), asked)
 
 
 @click.command("backup", epilog="Example:  s3rs-ray backup -t 'settlement.*' -s inter-table")
@@ -114,6 +129,7 @@ def sync_command(
 @FULL_REFRESH
 @ADDRESS
 @INLINE
+@REPORT
 @click.pass_obj
 def backup_command(
     session: Session,
@@ -128,7 +144,7 @@ def backup_command(
     settings = session.settings(
         backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode, ray_address=address
     )
-    _carry_out(session, settings, _request(asked, extract=True, load=False), asked["dry_run"])
+    _carry_out(session, settings, _request(asked, extract=True, load=False), asked)
 
 
 def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
@@ -145,23 +161,48 @@ def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
     )
 
 
-def _carry_out(session: Session, settings: Settings, request: Request, dry_run: bool) -> None:
-    if dry_run:
+def _carry_out(session: Session, settings: Settings, request: Request, asked: dict[str, Any]) -> None:
+    report_file: Path | None = asked["report_file"]
+    if asked["dry_run"]:
         if not request.extract:
             raise click.UsageError("--dry-run with --redshift-only: use `s3rs-ray watermark get -t TABLE --show-files`")
         previews = driver.preview(settings, request)
         show_previews(session.output, previews)
         sys.exit(preview_exit_code(previews))
-    result = run_with_signals(session, settings, request)
+    result = run_with_signals(session, settings, request, report_file=report_file)
     show_result(session.output, result)
     sys.exit(result.exit_code)
 
 
-def run_with_signals(session: Session, settings: Settings, request: Request) -> RunResult:
-    """A sync with progress on stderr; the first signal drains and saves, the second stops at once."""
-    with guarded_stdout(), session.open_progress(settings).started() as shown, _signals() as asked:
-        result = driver.sync(settings, request, report=shown, stop=asked.stop)
-    return replace(result, interrupted_by=asked.number)
+def run_with_signals(
+    session: Session, settings: Settings, request: Request, *, report_file: Path | None = None
+) -> RunResult:
+    """A sync with progress on stderr, whose report is kept; the first signal drains and saves, the second stops."""
+    recorder = Recorder()
+    with guarded_stdout(), _signals() as asked:
+        with session.open_progress(settings).started() as shown:
+
+            def report(event: Event) -> None:
+                shown(event)
+                recorder(event)
+
+            result = driver.sync(settings, request, report=report, stop=asked.stop)
+        result = replace(result, interrupted_by=asked.number)
+        _keep_report(settings, recorder.document(settings, request, result), report_file)
+    return result
+
+
+def _keep_report(settings: Settings, document: dict[str, Any], file: Path | None) -> None:
+    """What cannot be kept is only told: the rows have been moved all the same."""
+    try:
+        log.info("report kept at %s", keep_report(open_store(settings), document))
+    except S3rsError as exc:
+        click.echo(f"warning: the report could not be kept on S3: {exc}", err=True)
+    if file is not None:
+        try:
+            write_html(file, document)
+        except S3rsError as exc:
+            click.echo(f"warning: {exc}", err=True)
 
 
 @dataclass(slots=True)
@@ -239,45 +280,3 @@ def _load_line(table: TableResult) -> str:
         f"{table.table}: loaded {table.rows_loaded:,} rows from {files}"
         f" ({table.bytes_loaded / 1e6:,.1f} MB) in {table.load_seconds:.1f} s" + (f": {phases}" if phases else "")
     )
-
-
-def result_json(result: RunResult) -> dict[str, Any]:
-    """The contract of ``-o json``: the field names do not change."""
-    return {
-        "execution_id": result.execution_id,
-        "start_time": result.start_time.isoformat(),
-        "end_time": result.end_time.isoformat(),
-        "duration_seconds": round((result.end_time - result.start_time).total_seconds(), 3),
-        "status": result.status.value,
-        "tables_requested": list(result.tables_requested),
-        "table_results": {str(t.table): _table_json(t) for t in result.tables},
-        "summary": {
-            "success_count": len(result.tables) - len(result.failures),
-            "failure_count": len(result.failures),
-            "total_rows": sum(t.rows_extracted for t in result.tables),
-            "total_files": sum(t.files_created for t in result.tables),
-        },
-    }
-
-
-def _table_json(table: TableResult) -> dict[str, Any]:
-    return {
-        "status": table.status.value,
-        "rows_extracted": table.rows_extracted,
-        "rows_loaded": table.rows_loaded,
-        "files_created": table.files_created,
-        "bytes": table.bytes,
-        "duration_seconds": table.duration_seconds,
-        "extract_seconds": table.extract_seconds,
-        "load_seconds": table.load_seconds,
-        "files_loaded": table.files_loaded,
-        "bytes_loaded": table.bytes_loaded,
-        "load_phases": table.load_phases,
-        "watermark": table.watermark,
-        **asdict(table.adjusted),
-        "verified_rows": table.verified_rows,
-        "warnings": list(table.warnings),
-        "error": table.error or None,
-        "hint": table.hint or None,
-        "context": table.context,
-    }

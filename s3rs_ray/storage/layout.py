@@ -111,6 +111,26 @@ def format_run_key(table: TableName, run_id: str, name: str) -> str:
     return f"{RUN_PREFIX}{format_table(table)}/{run_id}/{name}"
 
 
+_REPORT_PREFIX = f"{RUN_PREFIX}reports/"  # no table's folder: those hold a dot
+
+
+def format_report_key(execution_id: str, form: str) -> str:
+    """The report of a command, as ``json`` or ``html``."""
+    return f"{_REPORT_PREFIX}{execution_id}.{form}"
+
+
+def parse_report_key(text: str) -> tuple[str, str] | None:
+    """The execution id and the form of a report's key, or None."""
+    execution_id, dot, form = text.removeprefix(_REPORT_PREFIX).rpartition(".")
+    fits = dot and form in ("json", "html") and "/" not in execution_id
+    return (execution_id, form) if fits and text.startswith(_REPORT_PREFIX) else None
+
+
+def report_prefix(execution_id: str) -> str:
+    """Below it lie the reports of the commands whose id begins so."""
+    return f"{_REPORT_PREFIX}{execution_id}"
+
+
 MAX_KEY_BYTES = 1024
 """Amazon S3 User Guide, "Naming Amazon S3 objects"."""
 _BEHIND_TABLE = 100
