@@ -35,7 +35,7 @@ class Step:
 USUAL = (
     Step(module="benchmarks", suffix="rows", options=("--rows", "2000000", "--rounds", "3", "--full")),
     Step(module="benchmarks.scaling", suffix="scaling", options=("--rows", "2000000", "--rounds", "2")),
-    Step(module="benchmarks.order", suffix="order", options=("--rows", "1500000", "--rounds", "1")),
+    Step(module="benchmarks.order", suffix="order", options=("--rows", "1500000", "--rounds", "2")),
     Step(module="benchmarks.memory", suffix="2m", options=("--rows", "2000000")),
     Step(module="benchmarks.memory", suffix="narrow", options=("--narrow", "--rows", "10000000")),
     Step(module="benchmarks.memory", suffix="wide", options=("--wide", "--rows", "100000")),
