@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 
 ROW_GROUP_BYTES = 96 * 1024 * 1024
 """Arrow bytes in one row group; on disk it is smaller, and COPY wants at most 128 MB."""
-SAMPLED_ROWS, SAMPLES = 8192, 8
-"""How many rows are looked at for repetition, and in how many places: rows beside one another are often alike."""
+SAMPLED_ROWS, SAMPLED_BYTES, SAMPLES = 8192, 8 * 1024 * 1024, 8
+"""How many rows are looked at for repetition, at most, and in how many places: rows beside one another are often alike.
+Counting distinct values keeps a copy of each, two and a half times the size of long texts (measured)."""
 REPETITIVE = 0.5
 """Most distinct values among the sampled ones of a column that is worth a dictionary."""
 
@@ -105,8 +106,9 @@ def _repetitive_columns(table: pa.Table) -> list[str]:
     For others a dictionary is built, found too large and given up (Parquet's writer, ``dictionary_pagesize_limit``):
     on the 51-column table that took half of all the time, and the files became larger.
     """
-    if table.num_rows > SAMPLED_ROWS:
-        size, step = SAMPLED_ROWS // SAMPLES, table.num_rows // SAMPLES
+    sampled = min(SAMPLED_ROWS, int(table.num_rows * SAMPLED_BYTES / max(table.nbytes, 1)))
+    if table.num_rows > max(sampled, SAMPLES):
+        size, step = max(sampled // SAMPLES, 1), table.num_rows // SAMPLES
         table = pa.concat_tables([table.slice(i * step, size) for i in range(SAMPLES)])
     return [
         name

@@ -136,6 +136,21 @@ def test_repetition_is_looked_for_all_over_the_table() -> None:
     assert has_dictionary(pa.array(list(range(2_000)) + [1] * 18_000)) is True
 
 
+def test_looking_for_repetition_in_long_texts_takes_little_memory() -> None:
+    table = pa.table({"c": [f"{n:05}" * 2_000 for n in range(4_000)]})
+    assert table.nbytes > 4 * parquet.SAMPLED_BYTES
+    default = pa.default_memory_pool()
+    watched = pa.proxy_memory_pool(default)
+    pa.set_memory_pool(watched)
+    try:
+        write_parquet(table, {})
+    finally:
+        pa.set_memory_pool(default)
+    assert watched.max_memory() < 1.5 * table.nbytes
+    assert has_dictionary(pa.array(["a" * 10_000, "b" * 10_000] * 2_000))
+    assert not has_dictionary(table.column("c"))
+
+
 def test_a_column_of_nulls_is_encoded_and_read_back() -> None:
     assert written(pa.table({"c": pa.nulls(10_000, pa.string())})).read().column("c").null_count == 10_000
 
