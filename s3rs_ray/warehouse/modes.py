@@ -100,7 +100,7 @@ def _require_untouched(warehouse: Warehouse, target: Target, manifest: Manifest)
         raise IntegrityError(
             f"{target.qualified} holds {present} rows of the stretch that is to be appended, and without a key nothing"
             " tells them apart; nothing was appended",
-            hint="they came before a `watermark reset`, or something else wrote them: delete them there first",
+            hint="they came before a `watermark reset` or from elsewhere; `sync --full-refresh` begins the table anew",
         )
 
 

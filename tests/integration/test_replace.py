@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +18,7 @@ from s3rs_ray.engine.rebuild import rebuild
 from s3rs_ray.errors import LedgerError
 from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.local import comparison
+from s3rs_ray.local.stack import LocalStack
 from s3rs_ray.model import Mode, Watermark
 from s3rs_ray.table_settings import TableSettings
 from s3rs_ray.warehouse.sql import SHADOW_PREFIX
@@ -260,6 +264,62 @@ def test_what_a_full_refresh_cannot_do_is_refused_before_any_work(world: World, 
     world.execute("CREATE TABLE t (id INT PRIMARY KEY)")
     (refused,) = world.sync("t", settings=replacing(world), **asked)
     assert (refused.exit_code, refused.files_created) == (2, 0)
+
+
+def test_a_shadow_that_does_not_hold_the_rows_of_its_files_never_takes_the_tables_place(world: World) -> None:
+    make(world)
+    settings = replacing(world)
+    world.sync_one("t", settings)
+    world.execute("UPDATE t SET note = 'y'")
+    world.sync_one("t", settings, load=False)
+    assert world.sync_one("t", settings, extract=False, limit=70).rows_loaded == 60
+    (shadow,) = shadows(world)
+    assert world.target_rows(shadow, "count(*), max(note)") == [(60, "y")]
+    assert world.target_rows("t", "count(*), max(note)") == [(200, "x")]
+    carry_out(world, f'DELETE FROM @."{shadow}" WHERE id = 7')
+    for _ in range(2):
+        (refused,) = world.sync("t", settings=settings, extract=False)
+        assert refused.exit_code == 4
+        assert "has 199 rows where its files hold 200; the table was left as it is" in refused.error
+    assert world.target_rows("t", "count(*), max(note)") == [(200, "x")]
+    world.ledger().commit(world.name("t"), [SetWatermark(watermark=Watermark.START, generation="anew")])
+    world.sync_one("t", settings)
+    world.assert_equal("t")
+    assert shadows(world) == []
+
+
+def test_rows_that_stay_arrive_once_however_busy_the_table_is(world: World, stack: LocalStack) -> None:
+    """Rows are updated, inserted and deleted while the whole table is read."""
+    make(world, 2000, indexes=", KEY (update_at)")
+    settings = replacing(world, backup_batch_size=100, backup_files_per_load=4)
+    ended = threading.Event()
+
+    def write() -> None:
+        with stack.mariadb.connect() as own, own.cursor() as cursor:
+            for turn in itertools.count():
+                if ended.is_set():
+                    return
+                table = f"`{world.schema}`.t"
+                cursor.execute(f"UPDATE {table} SET note = 'turn {turn}', update_at = NOW() WHERE id % 7 = {turn % 7}")
+                cursor.execute(f"DELETE FROM {table} WHERE id % 5 = 4 AND id % 11 = {turn % 11}")
+                cursor.execute(f"INSERT INTO {table} VALUES ({5000 + turn}, 'new', NOW()), ({-1 - turn}, 'new', NULL)")
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            for _ in range(3):
+                world.sync_one("t", settings)
+                stayed = world.target_rows(
+                    "t", "count(*), count(distinct id)", "WHERE id % 5 <> 4 AND id BETWEEN 0 AND 1999"
+                )
+                assert stayed == [(1600, 1600)]
+                counted = world.target_rows("t", "count(*), count(distinct id)")[0]
+                assert counted[0] == counted[1]
+        finally:
+            ended.set()
+        writing.result()
+    world.sync_one("t", settings)
+    world.assert_equal("t")
 
 
 def test_load_columns_name_the_run_of_the_replacement(world: World) -> None:
