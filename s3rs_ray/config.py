@@ -170,7 +170,7 @@ class Settings(BaseModel):
     backup_load_columns: bool = Field(
         False, description="targets get _s3rs_loaded_at (UTC) and _s3rs_run_id: when and by which run a row was loaded"
     )
-    backup_files_per_load: Count = Field(4, description="how many files one COPY takes while chunks still come")
+    backup_files_per_load: Count = Field(16, description="the most files of one load while chunks still come")
     backup_retention_days: Count = Field(30, description="how long loaded files are kept by `clean`")
 
     ray_address: str = Field(

@@ -32,6 +32,9 @@ from .events import EventKind
 
 log = logging.getLogger(__name__)
 
+LOAD_BYTES = 64 * 2**20
+"""Parquet bytes that are loaded while chunks still come."""
+
 LARGE_LOAD = 100_000
 """Rows from which the loads of a run are followed by ANALYZE."""
 
@@ -141,16 +144,20 @@ class Loading:
                 return
             self._under_way.result()
             self._under_way = None
-        enough = self.hold.run.settings.backup_files_per_load
-        if len(self._choose(state)) < enough:
+        if not self._is_enough(self._choose(state)):
             return
         state = self.hold.load()  # the given one may be older than the last load's seal or advance
         files = self._choose(state)
-        if state.sealed is None and len(files) < enough:
+        if state.sealed is None and not self._is_enough(files):
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"load {self.hold.table}")
         self._under_way = self._pool.submit(self._load_next, state, files)
+
+    def _is_enough(self, files: Sequence[DataFile]) -> bool:
+        """Whether a load is worth its while; while one is under way more files gather for the next."""
+        most = self.hold.run.settings.backup_files_per_load
+        return len(files) >= most or sum(f.bytes for f in files) >= LOAD_BYTES
 
     def finish(self) -> TableState:
         """Loads everything that waits, in order; returns the newest state."""

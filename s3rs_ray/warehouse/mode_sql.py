@@ -28,6 +28,14 @@ def pick_newest_sql(target: Target) -> str:
     )
 
 
+def count_known_sql(target: Target, staged: str) -> str:
+    """Counts the staged rows whose key the target holds."""
+    return (
+        f"SELECT count(*) FROM {staged} AS x WHERE EXISTS"
+        f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
+    )
+
+
 def count_new_sql(target: Target, staged: str, *, nulls: bool = False) -> str:
     """Counts the staged rows of which the target holds no newer version; parameters as :func:`delete_older_sql`."""
     cursor = quote_name(target.cursor)

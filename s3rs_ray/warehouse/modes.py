@@ -44,14 +44,19 @@ def merge(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
     horizon = (manifest.null_horizon,) if nulls else ()
     if warehouse.query(mode_sql.repeated_keys_sql(target)):
         staged = _pick(warehouse, target, mode_sql.pick_newest_sql(target))
-    expected, written = warehouse.number(mode_sql.count_new_sql(target, staged, nulls=nulls), horizon), 0
     present = tuple(target_columns(warehouse, target))
-    stamp = _stamp(manifest, present)
-    if only_in_target(target, present):
-        written = warehouse.execute(mode_sql.update_older_sql(target, staged, stamp=stamp, nulls=nulls), horizon)
+    stamp, count = _stamp(manifest, present), warehouse.number(sql.count_sql(staged))
+    expected, written = count, 0
+    if warehouse.number(mode_sql.count_known_sql(target, staged)):
+        expected = warehouse.number(mode_sql.count_new_sql(target, staged, nulls=nulls), horizon)
+        if only_in_target(target, present):
+            written = warehouse.execute(mode_sql.update_older_sql(target, staged, stamp=stamp, nulls=nulls), horizon)
+        else:
+            warehouse.execute(mode_sql.delete_older_sql(target, staged, nulls=nulls), horizon)
+    if expected == count and not written:  # the target holds none of these keys, or none any more
+        written = warehouse.execute(mode_sql.insert_all_sql(target, target.qualified, staged, stamp))
     else:
-        warehouse.execute(mode_sql.delete_older_sql(target, staged, nulls=nulls), horizon)
-    written += warehouse.execute(mode_sql.insert_missing_sql(target, staged, stamp))
+        written += warehouse.execute(mode_sql.insert_missing_sql(target, staged, stamp))
     if written != expected:
         raise IntegrityError(
             f"the merge into {target.qualified} wrote {written} rows where {expected} are new; nothing was merged",

@@ -18,7 +18,7 @@ STEPS = {
     4: ("read.after:3", "data.before:3", "data.after:8"),
     5: ("AddFiles.after:2", "Finish.before"),
     6: ("Seal.after", "manifest.after:2"),
-    7: ("copy.after:2", "delete.after", "record.after", "commit.after:2"),
+    7: ("copy.after:2", "insert.after", "record.after", "commit.after:2"),
     8: ("Advance.before", "Advance.after:3", "Release.before"),
 }
 POINTS = [pytest.param(point, id=f"{step}-{point}") for step, points in STEPS.items() for point in points]
@@ -78,3 +78,14 @@ def test_so_is_a_run_whose_chunks_are_ranges_of_the_key(ends: Ends, runs: Runs, 
     ends.assert_settled()
     ends.assert_each_row_merged_once()
     assert_no_chunk_read_again(there, later)
+
+
+def test_a_merge_killed_between_the_deletion_of_old_versions_and_the_insertion_of_new_ones_loses_neither(
+    ends: Ends, runs: Runs
+) -> None:
+    runs.settle()
+    ends.change(1)
+    killed = runs.sync(point="delete.after")
+    assert killed.wait() == -signal.SIGKILL, killed.stderr
+    runs.settle()
+    ends.assert_settled()

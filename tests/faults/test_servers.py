@@ -21,7 +21,7 @@ from .ends import Ends
 from .runs import Runs
 
 EXTRACTING = Point("read.before", 4, "pause")
-LOADING = Point("delete.after", 1, "pause")
+LOADING = Point("insert.after", 1, "pause")
 
 
 class Part(Protocol):

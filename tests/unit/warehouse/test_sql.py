@@ -48,6 +48,7 @@ def statements() -> dict[str, str]:
         "reached": sql.reached_sql("public"),
         "other source": sql.other_source_sql("public"),
         "pick newest": mode_sql.pick_newest_sql(TARGET),
+        "count known": mode_sql.count_known_sql(TARGET, TARGET.staging),
         "count new": mode_sql.count_new_sql(TARGET, TARGET.staging),
         "delete older": mode_sql.delete_older_sql(TARGET, TARGET.staging),
         "delete older by composite key": mode_sql.delete_older_sql(WIDE_KEY, TARGET.newest),

@@ -61,6 +61,9 @@ SELECT source_table FROM "public"."s3rs_load_ledger" WHERE target = %s AND sourc
 -- pick newest
 INSERT INTO "s3rs_newest_parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM (SELECT s.*, ROW_NUMBER() OVER (PARTITION BY "id" ORDER BY "update_at" DESC NULLS LAST) AS s3rs_rank FROM "s3rs_stage_parcels" AS s) AS x WHERE x.s3rs_rank = 1
 
+-- count known
+SELECT count(*) FROM "s3rs_stage_parcels" AS x WHERE EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id")
+
 -- count new
 SELECT count(*) FROM "s3rs_stage_parcels" AS x WHERE NOT EXISTS (SELECT 1 FROM "public"."parcels" AS t WHERE t."id" = x."id" AND (t."update_at" > x."update_at" OR x."update_at" IS NULL AND t."update_at" IS NOT NULL))
 
