@@ -68,8 +68,17 @@ class Settings(BaseModel):
     ssh_bastion_host: str = Field("", description="SSH bastion in front of MySQL; empty: connect directly")
     ssh_bastion_port: Port = Field(22, description="the bastion's port")
     ssh_bastion_user: str = Field("", description="user on the bastion")
-    ssh_bastion_key_path: str = Field("", description="private key file for the bastion")
-    ssh_local_port: int = Field(0, ge=0, le=65535, description="local end of the tunnel; 0: any free port")
+    ssh_bastion_key_path: str = Field(
+        "", description="private key file for the bastion; empty: the SSH agent's keys, and those in ~/.ssh"
+    )
+    ssh_bastion_key_passphrase: SecretStr = Field(SecretStr(""), description="passphrase of that key")
+    ssh_local_port: int = Field(
+        0, ge=0, le=65535, description="local end of the tunnel; 0, or where it is taken: any free port"
+    )
+    ssh_known_hosts: str = Field("~/.ssh/known_hosts", description="host keys of bastions that are trusted")
+    ssh_trust_first_use: bool = Field(
+        False, description="a bastion that is not in SSH_KNOWN_HOSTS is trusted and written there"
+    )
 
     # S3
     s3_bucket_name: str = Field("", description="bucket of the Parquet files, the state and the manifests")
@@ -114,6 +123,7 @@ class Settings(BaseModel):
     redshift_ssh_bastion_port: Port = Field(22, description="that bastion's port")
     redshift_ssh_bastion_user: str = Field("", description="user on that bastion")
     redshift_ssh_bastion_key_path: str = Field("", description="private key file for that bastion")
+    redshift_ssh_bastion_key_passphrase: SecretStr = Field(SecretStr(""), description="passphrase of that key")
     redshift_ssh_local_port: int = Field(
         0, ge=0, le=65535, description="a local port of that tunnel for other clients as well; 0: none"
     )

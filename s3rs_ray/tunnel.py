@@ -1,51 +1,64 @@
-"""The way to a server from here, through an SSH bastion where one is set. sshtunnel lives here."""
+"""The way to a server from here, through an SSH bastion where one is set."""
 
 from __future__ import annotations
 
+import atexit
+import errno
 import logging
-import sys
+import os
+import socket
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from .bastion import Bastion, Refused, log_in
 from .config import Settings
 from .errors import ConfigError, SourceUnavailable, WarehouseUnavailable
 
 if TYPE_CHECKING:
-    import sshtunnel
+    import paramiko
 
 log = logging.getLogger(__name__)
 
+PIECE_BYTES = 2**18
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bastion:
-    """An SSH server between here and a database."""
-
-    host: str
-    port: int
-    user: str
-    key_path: str
+End = str | tuple[str, int]
+"""A unix socket's path, or a TCP address."""
 
 
 @contextmanager
 def open_source_tunnel(settings: Settings) -> Iterator[tuple[str, int]]:
-    """Host and port of MySQL from here; without a bastion the same pair comes back."""
-    bastion = Bastion(
-        host=settings.ssh_bastion_host,
-        port=settings.ssh_bastion_port,
-        user=settings.ssh_bastion_user,
-        key_path=settings.ssh_bastion_key_path,
-    )
+    """Host and port of MySQL from here; without a bastion the same pair comes back.
+
+    All who ask in one process share one tunnel. It stays open for the next, until :func:`close_idle_tunnels` or the end
+    of the process, and is connected anew when the bastion was lost meanwhile.
+
+    Raises:
+        ConfigError: no key, or a host that is not known. SourceUnavailable: the bastion lets nobody through.
+    """
+    bastion = _source_bastion(settings)
     remote = (settings.db_host, settings.db_port)
     if not bastion.host:
         yield remote
         return
-    end = ("127.0.0.1", settings.ssh_local_port)  # it binds 0.0.0.0 unless told
-    with _open_forwarder(bastion, remote, (end,), SourceUnavailable) as forwarder:
-        yield "127.0.0.1", int(forwarder.local_bind_port)
+    tunnel = _take(bastion, remote, settings.ssh_local_port)
+    try:
+        yield "127.0.0.1", tunnel.port
+    finally:
+        with _lock:
+            tunnel.users -= 1
+
+
+def close_idle_tunnels() -> None:
+    """Closes the shared tunnels that nobody uses at the moment."""
+    with _lock:
+        idle = [key for key, tunnel in _shared.items() if not tunnel.users]
+        for key in idle:
+            _shared.pop(key).close()
 
 
 @contextmanager
@@ -55,75 +68,224 @@ def open_warehouse_tunnel(settings: Settings) -> Iterator[str]:
     Through a socket without an address, the driver still knows Redshift by its own name: TLS verifies the certificate
     against it, and an IAM login reads region and workgroup off it.
     """
-    bastion = Bastion(
-        host=settings.redshift_ssh_bastion_host,
-        port=settings.redshift_ssh_bastion_port,
-        user=settings.redshift_ssh_bastion_user,
-        key_path=settings.redshift_ssh_bastion_key_path,
-    )
+    bastion = _warehouse_bastion(settings)
     if not bastion.host:
         yield ""
         return
     with TemporaryDirectory(prefix="s3rs-") as directory:  # its mode lets nobody else use the tunnel
-        socket = str(Path(directory) / "redshift")
+        path = str(Path(directory) / "redshift")
         port = settings.redshift_ssh_local_port
-        ends = (socket, ("127.0.0.1", port)) if port else (socket,)
-        remote = (settings.redshift_host, settings.redshift_port)
-        with _open_forwarder(bastion, remote, ends, WarehouseUnavailable):
-            yield socket
+        ends: tuple[End, ...] = (path, ("127.0.0.1", port)) if port else (path,)
+        tunnel = Tunnel(bastion, (settings.redshift_host, settings.redshift_port), WarehouseUnavailable)
+        try:
+            tunnel.connect()
+            tunnel.listen(ends)
+            yield path
+        finally:
+            tunnel.close()
 
 
-@contextmanager
-def _open_forwarder(
-    bastion: Bastion,
-    remote: tuple[str, int],
-    ends: Sequence[str | tuple[str, int]],
-    unavailable: type[SourceUnavailable | WarehouseUnavailable],
-) -> Iterator[sshtunnel.SSHTunnelForwarder]:
-    """Leads local ends, TCP ports or unix sockets, to a server behind a bastion."""
-    import sshtunnel  # imports paramiko, half a second that a direct connection need not pay
-
-    host, port = remote
-    if bastion.key_path and not Path(bastion.key_path).expanduser().is_file():
-        raise ConfigError(
-            f"there is no key file {bastion.key_path}", hint="give the private key's path in SSH_BASTION_KEY_PATH"
-        )
-    forwarder = sshtunnel.SSHTunnelForwarder(
-        (bastion.host, bastion.port),
-        ssh_username=bastion.user or None,
-        ssh_pkey=str(Path(bastion.key_path).expanduser()) if bastion.key_path else None,
-        remote_bind_addresses=[remote] * len(ends),
-        local_bind_addresses=list(ends),
-        set_keepalive=30.0,
+def _source_bastion(settings: Settings) -> Bastion:
+    return Bastion(
+        host=settings.ssh_bastion_host,
+        port=settings.ssh_bastion_port,
+        user=settings.ssh_bastion_user,
+        key_path=settings.ssh_bastion_key_path,
+        passphrase=settings.ssh_bastion_key_passphrase,
+        known_hosts=settings.ssh_known_hosts,
+        trust_first_use=settings.ssh_trust_first_use,
+        seconds=settings.db_connect_timeout_seconds,
+        prefix="SSH_BASTION",
     )
+
+
+def _warehouse_bastion(settings: Settings) -> Bastion:
+    return Bastion(
+        host=settings.redshift_ssh_bastion_host,
+        port=settings.redshift_ssh_bastion_port,
+        user=settings.redshift_ssh_bastion_user,
+        key_path=settings.redshift_ssh_bastion_key_path,
+        passphrase=settings.redshift_ssh_bastion_key_passphrase,
+        known_hosts=settings.ssh_known_hosts,
+        trust_first_use=settings.ssh_trust_first_use,
+        seconds=settings.redshift_connect_timeout_seconds,
+        prefix="REDSHIFT_SSH_BASTION",
+    )
+
+
+class Tunnel:
+    """Local ends that lead to a server behind a bastion. Thread-safe.
+
+    All its threads are daemons: a tunnel that nobody closes does not keep the interpreter from exiting.
+    """
+
+    def __init__(
+        self,
+        bastion: Bastion,
+        remote: tuple[str, int],
+        unavailable: type[SourceUnavailable | WarehouseUnavailable],
+    ) -> None:
+        self.users = 0
+        self.port = 0
+        self._bastion = bastion
+        self._remote = remote
+        self._unavailable = unavailable
+        self._lock = threading.Lock()
+        self._transport: paramiko.Transport | None = None
+        self._listeners: list[socket.socket] = []
+        self._closed = False
+
+    def connect(self) -> paramiko.Transport:
+        """The connection to the bastion, made anew when there is none or it was lost."""
+        with self._lock:
+            if self._closed:
+                raise self._unavailable("the tunnel is closed")
+            if self._transport is not None:
+                if self._transport.is_active():
+                    return self._transport
+                log.warning("the connection to the bastion %s was lost; connecting anew", self._bastion)
+                self._transport.close()
+            try:
+                self._transport = log_in(self._bastion)
+            except Refused as exc:
+                host, port = self._remote
+                raise self._unavailable(
+                    f"cannot open a tunnel to {host}:{port} through {self._bastion}: {exc}",
+                    hint=f"check the {self._bastion.prefix}_… settings, the key and the network",
+                ) from exc
+            return self._transport
+
+    def listen(self, ends: Sequence[End], *, elsewhere: bool = False) -> None:
+        """Opens the local ends.
+
+        Args:
+            elsewhere: take any free port when the one asked for is taken.
+        """
+        for end in ends:
+            try:
+                listener = _listener(end)
+            except OSError as exc:
+                if not elsewhere or exc.errno != errno.EADDRINUSE or isinstance(end, str):
+                    raise ConfigError(f"the local end of the tunnel, {end}, cannot be opened: {exc}") from exc
+                log.info("port %d is taken, by another worker's tunnel perhaps; any free one is used", end[1])
+                listener = _listener((end[0], 0))
+            self._listeners.append(listener)
+            if not isinstance(end, str):
+                self.port = listener.getsockname()[1]
+            threading.Thread(target=self._accept, args=(listener,), name="tunnel", daemon=True).start()
+
+    def close(self) -> None:
+        """Ends everything that goes through it."""
+        with self._lock:
+            self._closed = True
+            for listener in self._listeners:
+                with suppress(OSError):
+                    listener.shutdown(socket.SHUT_RDWR)
+                listener.close()
+            if self._transport is not None:
+                self._transport.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                if self._closed:
+                    return
+                raise
+            threading.Thread(target=self._carry, args=(client,), name="tunnel session", daemon=True).start()
+
+    def _open_channel(self) -> paramiko.Channel:
+        """A way through the bastion; the loss of its connection may be noticed only now."""
+        transport = self.connect()
+        try:
+            return self._lead_on(transport)
+        except Exception:
+            if transport.is_active():
+                raise
+            return self._lead_on(self.connect())
+
+    def _lead_on(self, transport: paramiko.Transport) -> paramiko.Channel:
+        return transport.open_channel("direct-tcpip", self._remote, ("127.0.0.1", 0), timeout=self._bastion.seconds)
+
+    def _carry(self, client: socket.socket) -> None:
+        """One session; one that cannot be led on is closed, which its client sees as a lost connection."""
+        with client:
+            try:
+                channel = self._open_channel()
+            except Exception as exc:  # noqa: BLE001  paramiko raises many kinds; nobody is above this thread
+                log.warning("the bastion does not lead on: %s", exc)
+                return
+            try:
+                _pump(client, channel)
+                channel.close()
+            except (OSError, EOFError) as exc:
+                log.debug("a session through the tunnel ended: %r", exc)
+
+
+def _listener(end: End) -> socket.socket:
+    if isinstance(end, str):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(end)
+        listener.listen(32)
+        return listener
+    return socket.create_server(end, backlog=32)
+
+
+def _pump(client: socket.socket, channel: paramiko.Channel) -> None:
+    """Carries bytes both ways until both sides have ended theirs, or one is gone."""
+    back = threading.Thread(target=_copy_back, args=(channel, client), name="tunnel session", daemon=True)
+    back.start()
+    while data := client.recv(PIECE_BYTES):
+        channel.sendall(data)
+    channel.shutdown_write()
+    back.join()
+
+
+def _copy_back(channel: paramiko.Channel, client: socket.socket) -> None:
     try:
-        forwarder.start()
-        for server in forwarder._server_list:
-            server.handle_error = _say_failure  # a unix socket's would print a traceback
-    except (sshtunnel.BaseSSHTunnelForwarderError, OSError) as exc:
-        _give_up(forwarder)
-        raise unavailable(
-            f"cannot open a tunnel to {host}:{port} through {bastion.user}@{bastion.host}:{bastion.port}: {exc}",
-            hint="check the SSH_BASTION_… settings, the key and the network",
-        ) from exc
+        while data := channel.recv(PIECE_BYTES):
+            client.sendall(data)
+    except (OSError, EOFError) as exc:
+        log.debug("a session through the tunnel ended: %r", exc)
+    with suppress(OSError):  # the other direction ends as well, when the far side has gone
+        client.shutdown(socket.SHUT_RDWR)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What tells shared tunnels apart. A forked process shares none with its parent."""
+
+    bastion: Bastion
+    remote: tuple[str, int]
+    port: int
+    process: int
+
+
+_lock = threading.Lock()
+_shared: dict[_Key, Tunnel] = {}
+
+
+def _take(bastion: Bastion, remote: tuple[str, int], port: int) -> Tunnel:
+    key = _Key(bastion, remote, port, os.getpid())
+    with _lock:
+        tunnel = _shared.get(key)
+        if tunnel is None:
+            tunnel = Tunnel(bastion, remote, SourceUnavailable)
+            tunnel.connect()
+            tunnel.listen((("127.0.0.1", port),), elsewhere=True)
+            _shared[key] = tunnel
+        tunnel.users += 1
     try:
-        yield forwarder
-    finally:
-        forwarder.stop(force=True)
+        tunnel.connect()
+    except BaseException:
+        with _lock:
+            tunnel.users -= 1
+        raise
+    return tunnel
 
 
-def _give_up(forwarder: sshtunnel.SSHTunnelForwarder) -> None:
-    """Stops a forwarder that could not start; one that is not stopped keeps the interpreter from exiting."""
-    if not forwarder.is_active:  # its servers do not serve yet, and stop() would wait for them for ever
-        for server in forwarder._server_list:
-            server.server_close()
-        forwarder._server_list.clear()
-    forwarder.stop(force=True)
-
-
-def _say_failure(request: object, address: object) -> None:
-    error = sys.exc_info()[1]
-    if type(error).__name__ == "HandlerSSHTunnelForwarderError":
-        log.warning("the bastion does not lead on: %s", error)
-    else:  # a session that ends while the other side is gone
-        log.debug("a session through the tunnel ended: %r", error)
+@atexit.register
+def _close_all() -> None:
+    for tunnel in _shared.values():
+        tunnel.close()

@@ -15,7 +15,7 @@ from ..config import Settings
 from ..engine.events import Event, EventKind
 from ..errors import ConfigError
 
-NOISY = ("botocore", "boto3", "urllib3", "paramiko", "sshtunnel", "redshift_connector", "ray", "s3transfer")
+NOISY = ("botocore", "boto3", "urllib3", "paramiko", "redshift_connector", "ray", "s3transfer")
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 events = logging.getLogger("s3rs_ray.events")

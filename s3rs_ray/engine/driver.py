@@ -19,6 +19,7 @@ from ..model import TableName, matching
 from ..source.catalog import Catalog
 from ..source.columns import ColumnContract
 from ..storage.layout import format_run_id
+from ..tunnel import close_idle_tunnels
 from ..warehouse.login import login_arguments
 from .cleaning import stored_tables
 from .context import Request, Run, Workplace
@@ -133,6 +134,7 @@ def _open_run(
     require_settings(settings, request)
     store = open_store(settings)
     with ExitStack() as stack:
+        stack.callback(close_idle_tunnels)
         place = _LazyWorkplace(settings, request, stack)
         run = Run(
             settings=settings,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import pymysql
 import pymysql.cursors
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 SYSTEM_SCHEMAS = frozenset({"information_schema", "mysql", "performance_schema", "sys"})
 UNAVAILABLE = frozenset({1040, 1044, 1045, 1049, 1129, 1130, 1203, 1226, 1251, 2002, 2003, 2005, 2013, 2026})
+
+LOST = frozenset({0, 2006, 2013, 2055})
+"""pymysql's codes for a connection that was cut: an interface error, CR_SERVER_GONE_ERROR, CR_SERVER_LOST."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,12 @@ def _translated(exc: pymysql.err.MySQLError, settings: Settings) -> SourceError:
     return SourceError(f"MySQL error {code}: {text}", context={"code": str(code)})
 
 
+def _was_lost(exc: pymysql.err.MySQLError) -> bool:
+    """Whether the connection was cut, and not given up by us after BACKUP_TIMEOUT_SECONDS or killed by the server."""
+    code, text = (*exc.args, 0, "")[:2] if exc.args else (0, "")
+    return code in LOST and "timed out" not in str(text)
+
+
 class Catalog:
     """One connection to the source and the questions asked of it."""
 
@@ -129,23 +139,34 @@ class Catalog:
         Raises:
             SourceError: the server refused it; SourceUnavailable: the connection was lost.
         """
+        return [tuple(row) for row in self._ask(sql, tuple(arguments) or None, pymysql.cursors.Cursor)]
+
+    def query_named(self, sql: str) -> list[dict[str, object]]:
+        """All rows of a query as dictionaries, for SHOW statements whose columns differ between versions."""
+        return [dict(row) for row in self._ask(sql, None, pymysql.cursors.DictCursor)]
+
+    def _ask(self, sql: str, arguments: tuple[object, ...] | None, kind: type[pymysql.cursors.Cursor]) -> Sequence[Any]:
+        """Every question is a read that depends on none before it, so one may be asked again on a new connection."""
         try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(sql, tuple(arguments) or None)
-                return list(cursor.fetchall())
+            try:
+                return self._fetch(sql, arguments, kind)
+            except pymysql.err.MySQLError as exc:
+                if not _was_lost(exc):
+                    raise
+                log.warning("the connection to MySQL was lost (%s); connecting anew", exc)
+                self._connection.connect()
+                return self._fetch(sql, arguments, kind)
         except pymysql.err.MySQLError as exc:
             raise _translated(exc, self._settings) from exc
         except UnicodeDecodeError:
             raise half_pair() from None
 
-    def query_named(self, sql: str) -> list[dict[str, object]]:
-        """All rows of a query as dictionaries, for SHOW statements whose columns differ between versions."""
-        try:
-            with self._connection.cursor(pymysql.cursors.DictCursor) as cursor:
-                cursor.execute(sql)
-                return list(cursor.fetchall())
-        except pymysql.err.MySQLError as exc:
-            raise _translated(exc, self._settings) from exc
+    def _fetch(
+        self, sql: str, arguments: tuple[object, ...] | None, kind: type[pymysql.cursors.Cursor]
+    ) -> Sequence[Any]:
+        with self._connection.cursor(kind) as cursor:
+            cursor.execute(sql, arguments)
+            return cursor.fetchall()
 
     def server_version(self) -> str:
         return str(self.query("SELECT VERSION()")[0][0])

@@ -43,48 +43,90 @@ class Bastion(paramiko.ServerInterface):  # type: ignore[misc]
         return int(paramiko.OPEN_SUCCEEDED)
 
 
-@contextlib.contextmanager
-def open_bastion(directory: Path, leads_to: int) -> Iterator[tuple[dict[str, str], list[tuple[str, int]]]]:
-    """Runs a bastion; yields the settings that lead through it, and the addresses it is asked for as they come."""
-    key = paramiko.RSAKey.generate(2048)
-    key_file = directory / "bastion-key"
-    key.write_private_key_file(str(key_file))
-    asked: list[tuple[str, int]] = []
-    transports: list[paramiko.Transport] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=_accept, args=(listener, key, leads_to, asked, transports), daemon=True).start()
-        settings = {
-            "REDSHIFT_SSH_BASTION_HOST": "127.0.0.1",
-            "REDSHIFT_SSH_BASTION_PORT": str(listener.getsockname()[1]),
-            "REDSHIFT_SSH_BASTION_USER": USER,
-            "REDSHIFT_SSH_BASTION_KEY_PATH": str(key_file),
+class BastionServer:
+    """A bastion on a port of its own, which may be killed and started again.
+
+    Attributes:
+        asked: the addresses clients wanted to be led to, as they come.
+        logins: how many connections were made to it.
+    """
+
+    def __init__(self, directory: Path, leads_to: int) -> None:
+        self._directory, self._leads_to = directory, leads_to
+        self.key = paramiko.RSAKey.generate(2048)
+        self.key_file = directory / "bastion-key"
+        self.key.write_private_key_file(str(self.key_file))
+        self.known_hosts = directory / "known_hosts"
+        self.host_key = paramiko.ECDSAKey.generate()
+        self.more_host_keys: list[paramiko.PKey] = []
+        self.asked: list[tuple[str, int]] = []
+        self.logins = 0
+        self._transports: list[paramiko.Transport] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.known_hosts.write_text(self.line())
+
+    def line(self) -> str:
+        """Its line in known_hosts."""
+        return f"[127.0.0.1]:{self.port} {self.host_key.get_name()} {self.host_key.get_base64()}\n"
+
+    def settings(self, prefix: str = "SSH_BASTION") -> dict[str, str]:
+        """What leads through it."""
+        return {
+            f"{prefix}_HOST": "127.0.0.1",
+            f"{prefix}_PORT": str(self.port),
+            f"{prefix}_USER": USER,
+            f"{prefix}_KEY_PATH": str(self.key_file),
+            "SSH_KNOWN_HOSTS": str(self.known_hosts),
         }
-        yield settings, asked
-        listener.shutdown(socket.SHUT_RDWR)
-    for transport in transports:
-        transport.close()
+
+    def start(self) -> None:
+        if self._listener.fileno() < 0:
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def kill(self) -> None:
+        """Ends it and all that goes through it, without a word."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for transport in self._transports:
+            transport.sock.close()
+            transport.close()
+        self._transports.clear()
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return sum(t.is_active() for t in self._transports)
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            self.logins += 1
+            transport = paramiko.Transport(client)
+            transport.set_log_channel("bastion")
+            self._transports.append(transport)
+            for key in (*self.more_host_keys, self.host_key):
+                transport.add_server_key(key)
+            server = Bastion(self.key, self._leads_to, self.asked)
+            with contextlib.suppress(paramiko.SSHException, EOFError):
+                transport.start_server(server=server)
+                threading.Thread(target=_serve, args=(transport, server), daemon=True).start()
 
 
-def _accept(
-    listener: socket.socket,
-    key: paramiko.PKey,
-    leads_to: int,
-    asked: list[tuple[str, int]],
-    transports: list[paramiko.Transport],
-) -> None:
-    while True:
-        try:
-            client, _ = listener.accept()
-        except OSError:
-            return
-        transport = paramiko.Transport(client)
-        transport.set_log_channel("bastion")  # sshtunnel prints what the channel "paramiko.transport" logs
-        transports.append(transport)
-        transport.add_server_key(paramiko.ECDSAKey.generate())
-        server = Bastion(key, leads_to, asked)
-        with contextlib.suppress(paramiko.SSHException, EOFError):
-            transport.start_server(server=server)
-            threading.Thread(target=_serve, args=(transport, server), daemon=True).start()
+@contextlib.contextmanager
+def open_bastion(directory: Path, leads_to: int) -> Iterator[BastionServer]:
+    """A running bastion that leads every address to a port here."""
+    bastion = BastionServer(directory, leads_to)
+    bastion.start()
+    try:
+        yield bastion
+    finally:
+        bastion.kill()
 
 
 def _serve(transport: paramiko.Transport, server: Bastion) -> None:

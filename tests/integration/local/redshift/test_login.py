@@ -243,9 +243,10 @@ def test_an_api_of_aws_that_does_not_answer_is_named(standin: StandIn, monkeypat
 def test_through_a_bastion_the_certificate_is_verified_against_the_warehouses_own_name(
     standin: StandIn, tmp_path: Path
 ) -> None:
-    with open_bastion(tmp_path, standin.port) as (through, asked):
+    with open_bastion(tmp_path, standin.port) as bastion:
+        through = bastion.settings("REDSHIFT_SSH_BASTION")
         assert who(settings(standin, **through)) == standin.account.user
-        assert asked == [("localhost", standin.port)]
+        assert bastion.asked == [("localhost", standin.port)]
         error = refused(settings(standin, REDSHIFT_HOST="other.internal", **through))
         assert "CERTIFICATE_VERIFY_FAILED" in error.message
         lenient = settings(standin, REDSHIFT_HOST="other.internal", REDSHIFT_SSL_MODE="verify-ca", **through)
@@ -257,13 +258,14 @@ def test_through_a_bastion_the_certificate_is_verified_against_the_warehouses_ow
 def test_an_iam_login_through_a_bastion_asks_for_the_host_it_will_reach(
     standin: StandIn, aws: AwsApi, tmp_path: Path
 ) -> None:
-    with open_bastion(tmp_path, standin.port) as (through, asked):
+    with open_bastion(tmp_path, standin.port) as bastion:
+        through = bastion.settings("REDSHIFT_SSH_BASTION")
         made = settings(
             standin, REDSHIFT_HOST=SERVERLESS_HOST, REDSHIFT_PORT="5439", REDSHIFT_SSL_MODE="verify-ca",
             **TO_WORKGROUP, **through,
         )  # fmt: skip
         assert who(made) == ANALYST
-    assert asked == [(SERVERLESS_HOST, 5439)]
+    assert bastion.asked == [(SERVERLESS_HOST, 5439)]
     assert "/eu-central-1/redshift-serverless/" in aws.headers[-1]["Authorization"]
 
 
@@ -271,7 +273,8 @@ def test_other_clients_share_the_tunnel_by_its_port(standin: StandIn, tmp_path: 
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     account = standin.account
-    with open_bastion(tmp_path, standin.port) as (through, _):
+    with open_bastion(tmp_path, standin.port) as bastion:
+        through = bastion.settings("REDSHIFT_SSH_BASTION")
         made = settings(standin, REDSHIFT_SSH_LOCAL_PORT=str(port), **through)
         with open_session(made), psycopg.connect(
             host="127.0.0.1", port=port, user=account.user, password=account.password, dbname=account.database,
@@ -283,7 +286,8 @@ def test_other_clients_share_the_tunnel_by_its_port(standin: StandIn, tmp_path: 
 def test_a_bastion_that_leads_nowhere_or_lets_nobody_in(
     standin: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with open_bastion(tmp_path, 1) as (through, _), caplog.at_level(logging.WARNING):
+    with open_bastion(tmp_path, 1) as bastion, caplog.at_level(logging.WARNING):
+        through = bastion.settings("REDSHIFT_SSH_BASTION")
         error = refused(settings(standin, **through))
         assert "cannot reach Redshift at localhost" in error.message
         assert "bastion" in error.hint
