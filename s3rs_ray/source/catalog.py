@@ -29,6 +29,7 @@ from ..model import (
 from . import chunks
 from .columns import ColumnContract
 from .discovery import Discovery, whole_number
+from .types import quote_name
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +171,10 @@ class Catalog:
 
     def server_version(self) -> str:
         return str(self.query("SELECT VERSION()")[0][0])
+
+    def require_readable(self, name: TableName) -> None:
+        """Raises SourceError unless the user may SELECT from a table."""
+        self.query(f"SELECT 1 FROM {quote_name(name.schema)}.{quote_name(name.name)} LIMIT 0")
 
     def table_names(self, patterns: Sequence[str]) -> tuple[TableName, ...]:
         """The tables that the patterns name, each once, in the order of the patterns.

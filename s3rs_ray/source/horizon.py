@@ -110,6 +110,20 @@ def _now(source: Asked, zone: str) -> dt.datetime:
     return now
 
 
+def missing_privileges(source: Asked) -> tuple[str, ...]:
+    """The privileges without which some of what holds a window back cannot be seen.
+
+    Raises:
+        SourceError: the source is a replica that has stopped.
+    """
+    unseen: list[str] = []
+    for privilege, look in (("PROCESS", _oldest_writer), ("REPLICATION CLIENT", _replica_lag)):
+        reasons: list[str] = []
+        look(source, reasons)
+        unseen += [privilege for reason in reasons if f"no {privilege} privilege" in reason]
+    return tuple(unseen)
+
+
 def _oldest_writer(source: Asked, reasons: list[str]) -> dt.timedelta:
     """How long ago the oldest open writing transaction began; zero when there is none or none can be seen."""
     try:

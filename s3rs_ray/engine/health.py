@@ -1,0 +1,266 @@
+"""Is everything there that a sync needs? Each dependency asked and timed, and what would go wrong said beforehand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..config import DB_NAMES, Settings
+from ..errors import PreconditionFailed, S3rsError, StorageError
+from ..ledger.state import TableState
+from ..ledger.store import is_over, utc_now
+from ..model import Table, TableName
+from ..source.catalog import Catalog, Endpoint, open_catalog
+from ..source.horizon import missing_privileges
+from ..source.types import quote_name
+from ..storage.s3 import ObjectStore
+from ..tunnel import open_source_tunnel
+from ..warehouse.rights import missing_rights, missing_table_rights
+from .loading import open_session
+from .tasks import open_ledger, open_store
+
+PROBE_PREFIX = "watermark/probe-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something to look at.
+
+    Attributes:
+        about: a table, or a dependency.
+        serious: a sync would fail by it.
+    """
+
+    about: str
+    message: str
+    hint: str = ""
+    serious: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Check:
+    """One dependency: whether it answers, how long that took, what it said, and what was found there."""
+
+    name: str
+    up: bool = True
+    seconds: float = 0.0
+    detail: str = ""
+    hint: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Everything ``status`` shows."""
+
+    checks: tuple[Check, ...]
+    states: tuple[TableState, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def well(self) -> bool:
+        """Whether everything answers and nothing would make a sync fail."""
+        return all(c.up for c in self.checks) and not any(f.serious for f in self.findings)
+
+
+def examine(settings: Settings, patterns: Sequence[str], clock: Callable[[], dt.datetime] = utc_now) -> Health:
+    """Asks all three dependencies, whatever the others answer.
+
+    Args:
+        patterns: the tables to look at, at the source and in the warehouse; empty for those that have a state.
+    """
+    states: list[TableState] = []
+    findings: list[Finding] = []
+    s3 = _timed("s3", lambda check: _ask_store(settings, check))
+    if s3.up:
+        for name in open_ledger(settings).tables():
+            try:
+                states.append(open_ledger(settings).load(name))
+            except S3rsError as exc:
+                findings.append(Finding(about=str(name), message=exc.message, hint=exc.hint, serious=True))
+    names = [s.table for s in states]
+    mysql = _timed("mysql", lambda check: _ask_source(settings, patterns, names, check))
+    redshift = _timed("redshift", lambda check: _ask_warehouse(settings, names, check))
+    checks = (mysql, s3, redshift)
+    for check in checks:
+        findings += check.findings
+    now = clock()
+    return Health(
+        checks=checks,
+        states=tuple(states),
+        findings=(*findings, *(f for state in states for f in state_findings(state, now))),
+    )
+
+
+def _timed(name: str, ask: Callable[[Check], str]) -> Check:
+    check, started = Check(name=name), time.perf_counter()
+    try:
+        check.detail = ask(check)
+    except S3rsError as exc:
+        check.up, check.detail, check.hint = False, exc.message, exc.hint
+    check.seconds = round(time.perf_counter() - started, 4)
+    return check
+
+
+def _ask_source(settings: Settings, patterns: Sequence[str], known: Sequence[TableName], check: Check) -> str:
+    settings.require(*DB_NAMES)
+    with open_source_tunnel(settings) as (host, port), open_catalog(settings, Endpoint(host, port)) as catalog:
+        version = catalog.server_version()
+        for privilege in missing_privileges(catalog):
+            check.findings.append(
+                Finding(
+                    about="mysql",
+                    message=f"{settings.db_user} lacks {privilege}: {UNSEEN[privilege]}",
+                    hint=f"GRANT {privilege} ON *.* TO {settings.db_user}",
+                )
+            )
+        for name in catalog.table_names(patterns) if patterns else known:
+            check.findings += _look_at_table(catalog, name, asked=bool(patterns))
+        return version
+
+
+UNSEEN = {
+    "PROCESS": "open transactions cannot be seen, so BACKUP_SETTLE_SECONDS alone guards against late commits",
+    "REPLICATION CLIENT": "whether this is a replica, and how far behind, cannot be seen",
+}
+
+
+def _look_at_table(catalog: Catalog, name: TableName, *, asked: bool) -> Iterator[Finding]:
+    """Whether a table can be read and carried, and by which index. One that merely has a state may be given up."""
+    try:
+        table = catalog.discover(name)
+        catalog.require_readable(name)
+    except S3rsError as exc:
+        yield Finding(about=str(name), message=exc.message, hint=exc.hint, serious=asked)
+        return
+    if table.cursor and not table.cursor_index:
+        yield Finding(about=str(name), message=_without_index(table), hint=_index_sql(table))
+
+
+def _without_index(table: Table) -> str:
+    order = ", ".join(table.order_columns)
+    return f"no index serves ({order}): every run reads the whole table in the order of its key to find what changed"
+
+
+def _index_sql(table: Table) -> str:
+    columns = ", ".join(quote_name(c) for c in table.order_columns)
+    name = f"{quote_name(table.name.schema)}.{quote_name(table.name.name)}"
+    return f"CREATE INDEX s3rs_order ON {name} ({columns})"
+
+
+def _ask_store(settings: Settings, check: Check) -> str:
+    store = open_store(settings)
+    store.check()
+    check.findings += conditional_findings(store)
+    return f"s3://{store.bucket}"
+
+
+def conditional_findings(store: ObjectStore) -> list[Finding]:
+    """Whether writes are conditional, which everything rests on: tried with an object that is deleted again.
+
+    Source: Amazon S3 User Guide, "Conditional requests". Some S3-compatible servers take the headers and ignore them.
+    """
+    key = f"{PROBE_PREFIX}{secrets.token_hex(8)}"
+    try:
+        version = store.put_new(key, b"1")
+        refused = _refused(lambda: store.put_new(key, b"2"))
+        refused &= _refused(lambda: store.put_if(key, b"2", '"0123456789abcdef0123456789abcdef"'))
+        if refused:
+            store.put_if(key, b"3", version)
+    except StorageError as exc:
+        return [
+            Finding(
+                about="s3",
+                message=f"a conditional write failed: {exc.message}",
+                hint=exc.hint or "the credentials need s3:GetObject, s3:PutObject and s3:DeleteObject",
+                serious=True,
+            )
+        ]
+    finally:
+        _delete_probe(store, key)
+    if not refused:
+        return [
+            Finding(
+                about="s3",
+                message="this S3 overwrites objects whatever a conditional write asks for: two runs could both win",
+                hint="use Amazon S3, or a server that keeps If-None-Match and If-Match",
+                serious=True,
+            )
+        ]
+    return []
+
+
+def _refused(write: Callable[[], str]) -> bool:
+    try:
+        write()
+    except PreconditionFailed:
+        return True
+    return False
+
+
+def _delete_probe(store: ObjectStore, key: str) -> None:
+    try:
+        store.delete([key])
+    except StorageError:
+        return  # what was written is told; a probe that stays is a byte
+
+
+def _ask_warehouse(settings: Settings, names: Sequence[TableName], check: Check) -> str:
+    settings.require(*settings.redshift_names)
+    with open_session(settings) as warehouse:
+        version = str(warehouse.query("SELECT version()")[0][0])
+        targets = {settings.target(name) for name in names} | {(settings.redshift_schema, "")}
+        missing = [m for schema in sorted({s for s, _ in targets}) for m in missing_rights(warehouse, schema)]
+        for schema, table in sorted(targets):
+            missing += missing_table_rights(warehouse, schema, table)
+        for lack in missing:
+            found = Finding(about="redshift", message=lack.message, hint=lack.remedy, serious=lack.serious)
+            check.findings.append(found)
+        return version
+
+
+def state_findings(state: TableState, now: dt.datetime) -> Iterator[Finding]:
+    """What a table's state says somebody should look at."""
+    name, lease = str(state.table), state.lease
+    over = lease is not None and is_over(lease, now)
+    if lease is not None and over:
+        yield Finding(
+            about=name,
+            message=f"held by process {lease.pid} on {lease.host}, last heard of {age_text(now - lease.renewed)} ago",
+            hint="nothing is to be done: the next run takes the table over",
+        )
+    if state.run is not None and (lease is None or over):
+        done = len(state.run.chunks) - len(state.run.missing)
+        yield Finding(
+            about=name,
+            message=f"run {state.run.run_id} has not ended: {done} of {len(state.run.chunks)} planned chunks are on S3",
+            hint=f"`s3rs-ray sync -t {name}` goes on with it",
+        )
+    if state.sealed is not None and (lease is None or over):
+        yield Finding(
+            about=name,
+            message=f"the load {state.sealed.load_id[:12]} may or may not have happened",
+            hint=f"`s3rs-ray sync -t {name} --redshift-only` looks it up",
+        )
+    if state.backlog:
+        rows, size = sum(f.rows for f in state.backlog), sum(f.bytes for f in state.backlog)
+        yield Finding(
+            about=name,
+            message=f"{len(state.backlog):,} files with {rows:,} rows ({size / 1e6:,.1f} MB) are not loaded",
+            hint=f"`s3rs-ray sync -t {name} --redshift-only` loads them",
+        )
+    for stage, status in (("extraction", state.mysql_status), ("load", state.redshift_status)):
+        if status == "failed":
+            yield Finding(about=name, message=f"its last {stage} failed", hint=f"`s3rs-ray sync -t {name}` tries again")
+
+
+def age_text(age: dt.timedelta) -> str:
+    """``45 s``, ``12 min``, ``3 h``, ``5 d``."""
+    seconds = age.total_seconds()
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:,.0f} {unit}"
+    return f"{seconds:,.0f} s"

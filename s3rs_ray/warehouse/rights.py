@@ -1,0 +1,60 @@
+"""What the session's user may do in the warehouse, asked before a load finds out.
+
+Source: Amazon Redshift Database Developer Guide, "HAS_SCHEMA_PRIVILEGE", "HAS_TABLE_PRIVILEGE", "CREATE TABLE".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import WarehouseError
+from .redshift import Warehouse
+from .sql import quote_name, quote_text
+
+PROBE = "s3rs_probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """Something a load needs that is not there, and the statement that mends it; serious where a load would fail."""
+
+    message: str
+    remedy: str
+    serious: bool = True
+
+
+def missing_rights(warehouse: Warehouse, schema: str) -> Iterator[Lack]:
+    """What a load into a schema needs and the user lacks."""
+    try:
+        warehouse.execute(f"CREATE TEMP TABLE {PROBE} (x INTEGER)")
+        warehouse.execute(f"DROP TABLE {PROBE}")
+    except WarehouseError as exc:
+        yield Lack(message=f"no temporary table can be made: {exc.message}", remedy="GRANT TEMP ON DATABASE … TO …")
+    if not warehouse.query(f"SELECT 1 FROM pg_namespace WHERE nspname = {quote_text(schema.lower())}"):
+        yield Lack(
+            message=f"there is no schema {schema}: the first load makes it, which needs CREATE on the database",
+            remedy=f"CREATE SCHEMA {quote_name(schema)}",
+            serious=False,
+        )
+        return
+    for right in ("USAGE", "CREATE"):
+        if not _has(warehouse, f"has_schema_privilege({quote_text(schema.lower())}, {quote_text(right)})"):
+            grant = f"GRANT {right} ON SCHEMA {quote_name(schema)} TO …"
+            yield Lack(message=f"no {right} on schema {schema}", remedy=grant)
+
+
+def missing_table_rights(warehouse: Warehouse, schema: str, table: str) -> Iterator[Lack]:
+    """The same for a target table; nothing where it is still to be created."""
+    found = warehouse.query(
+        "SELECT tablename FROM pg_tables"
+        f" WHERE schemaname = {quote_text(schema.lower())} AND tablename = {quote_text(table.lower())}"
+    )
+    qualified = f"{quote_name(schema.lower())}.{quote_name(table.lower())}"
+    for right in ("SELECT", "INSERT", "DELETE") if found else ():
+        if not _has(warehouse, f"has_table_privilege({quote_text(qualified)}, {quote_text(right)})"):
+            yield Lack(message=f"no {right} on {qualified}", remedy=f"GRANT {right} ON {qualified} TO …")
+
+
+def _has(warehouse: Warehouse, question: str) -> bool:
+    return bool(warehouse.query(f"SELECT {question}")[0][0])

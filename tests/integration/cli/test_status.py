@@ -1,0 +1,93 @@
+"""``status``: what is down, what is missing, what was left behind."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ..conftest import World
+    from .conftest import Command
+
+
+def make(world: World, index: str = ", KEY (update_at)") -> str:
+    world.execute(f"CREATE TABLE t (id INT PRIMARY KEY, update_at DATETIME NOT NULL{index})")
+    world.execute("INSERT INTO t VALUES (1, '2026-01-01')")
+    return f"{world.schema}.t"
+
+
+def test_all_is_well_and_the_fields_are_a_contract(world: World, command: Command) -> None:
+    table = make(world)
+    world.sync_one("t")
+    done = command("status", "-t", table, "-o", "json")
+    ours = [f for f in done.json["findings"] if f["about"] in (table, "mysql", "s3", "redshift")]
+    assert (done.json["well"], ours) == (done.code == 0, [])
+    assert set(done.json) == {"well", "checks", "tables", "findings"}
+    assert set(done.json["checks"]) == {"mysql", "s3", "redshift"}
+    assert set(done.json["checks"]["s3"]) == {"up", "seconds", "detail", "hint"}
+    assert set(done.json["tables"][table]) == {
+        "watermark", "files_waiting", "mysql_status", "redshift_status", "last_run", "held_by",
+    }  # fmt: skip
+
+
+def test_each_dependency_is_asked_whatever_the_others_say(command: Command) -> None:
+    down = command("status", "-o", "json", DB_PORT="1")
+    assert down.code == 1
+    assert {name: c["up"] for name, c in down.json["checks"].items()} == {"mysql": False, "s3": True, "redshift": True}
+    assert "check DB_HOST, DB_PORT" in down.json["checks"]["mysql"]["hint"]
+    bucket = command("status", S3_BUCKET_NAME="no-such-bucket")
+    assert bucket.code == 1
+    assert "check S3_BUCKET_NAME" in bucket.out
+    assert "DOWN" in bucket.out
+
+
+def test_privileges_an_index_and_a_schema_that_are_missing_are_named(world: World, command: Command) -> None:
+    table = make(world, index="")
+    user = f"u{secrets.token_hex(4)}"
+    world.execute(f"CREATE USER {user}@'%' IDENTIFIED BY 'Secret1234'")
+    try:
+        world.execute(f"GRANT SELECT ON `{world.schema}`.* TO {user}@'%'")
+        done = command(
+            "status", "-t", table, "-o", "json",
+            DB_USER=user, DB_PASSWORD="Secret1234", REDSHIFT_SCHEMA="no_such_schema",
+        )  # fmt: skip
+    finally:
+        world.execute(f"DROP USER {user}@'%'")
+    said = {(f["about"], f["message"].partition(":")[0]): f for f in done.json["findings"]}
+    assert said["mysql", f"{user} lacks PROCESS"]["hint"] == f"GRANT PROCESS ON *.* TO {user}"
+    assert ("mysql", f"{user} lacks REPLICATION CLIENT") in said
+    missing = said[table, "no index serves (update_at, id)"]
+    assert missing["serious"] is False
+    world.execute(missing["hint"])
+    assert said["redshift", "there is no schema no_such_schema"]["hint"] == 'CREATE SCHEMA "no_such_schema"'
+    again = command("status", "-t", table, "-o", "json").json["findings"]
+    assert [f for f in again if f["about"] == table] == []
+
+
+def test_a_table_that_cannot_be_moved_and_files_that_wait_are_told(world: World, command: Command) -> None:
+    table = make(world)
+    world.sync_one("t", load=False)
+    world.execute("CREATE TABLE plain (a INT)")
+    done = command("status", "-t", f"{world.schema}.*")
+    assert done.code == 1
+    assert f"error: {world.schema}.plain: {world.schema}.plain has no column update_at" in done.out
+    assert f"note: {table}: 1 files with 1 rows" in done.out
+    assert f"s3rs-ray sync -t {table} --redshift-only" in done.out
+
+
+def test_rights_that_a_load_would_miss_are_named(
+    world: World, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = make(world)
+    world.sync_one("t")
+    user, schema = f"u{secrets.token_hex(4)}", world.schema
+    run = world.warehouse.execute
+    run(f"CREATE USER {user} PASSWORD 'Secret1234'".encode())
+    run(f'GRANT USAGE ON SCHEMA "{schema}" TO {user}'.encode())
+    run(f'GRANT SELECT ON "{schema}".t TO {user}'.encode())
+    done = command("status", "-o", "json", REDSHIFT_USER=user, REDSHIFT_PASSWORD="Secret1234")
+    said = [f["message"] for f in done.json["findings"] if f["about"] == "redshift" and schema in f["message"]]
+    assert said == [f"no CREATE on schema {schema}", f'no INSERT on "{schema}"."t"', f'no DELETE on "{schema}"."t"']
+    assert table in done.json["tables"]
