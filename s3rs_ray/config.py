@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
 from dotenv import dotenv_values
@@ -190,11 +191,27 @@ class Settings(BaseModel):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="what is logged")
     log_format: Literal["text", "json"] = Field("text", description="log lines for people, or one JSON object a line")
     debug: bool = Field(False, description="tracebacks and debug logs")
+    metrics_file: str = Field("", description="Prometheus metrics of each table's last run are written there (*.prom)")
+    openlineage_url: str = Field(
+        "", description="where OpenLineage events go: http(s)://HOST, or file:/path; empty: none"
+    )
+    openlineage_api_key: SecretStr = Field(SecretStr(""), description="bearer token for OPENLINEAGE_URL")
+    openlineage_namespace: str = Field("s3rs-ray", description="namespace of the OpenLineage jobs")
 
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("openlineage_url")
+    @classmethod
+    def _as_receiver(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (
+            parts.hostname if parts.scheme in ("http", "https") else parts.scheme == "file" and parts.path
+        ):
+            raise ValueError("give http://HOST:PORT, https://HOST, or file:/path/of/events.ndjson")
+        return value
 
     @field_validator("s3_incremental_path")
     @classmethod

@@ -23,7 +23,8 @@ from .coordinator import NAMESPACE, RemoteLedger
 from .executor import ChunkTask, Ticket, own_cpus, reader_count
 from .scratch import open_scratch
 from .sizing import FILE_BYTES, SLICE_BYTES
-from .tasks import extract_chunk
+from .tasks import StageSeconds, extract_chunk
+from .worker_metrics import measure
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +186,10 @@ class Cluster:
 
 def _extract(task: ChunkTask, settings: Settings) -> DataFile:
     """The remote task."""
-    return extract_chunk(task.table, task.chunk, settings, order=task.order, server=task.server)
+    spent = StageSeconds()
+    file = extract_chunk(task.table, task.chunk, settings, order=task.order, server=task.server, spent=spent)
+    measure(str(task.table.name), rows=file.rows, size=file.bytes, spent=spent)
+    return file
 
 
 def _get_file(handle: Any) -> Any:

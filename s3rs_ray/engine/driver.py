@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from ..config import DB_NAMES, S3_NAMES, Settings
 from ..errors import PlanError, TableNotFound
@@ -23,9 +24,12 @@ from ..tunnel import close_idle_tunnels
 from ..warehouse.login import login_arguments
 from .cleaning import stored_tables
 from .context import Request, Run, Workplace
-from .events import Event, EventKind, Report, RunResult, TableResult
+from .events import Event, EventKind, Report, RunResult, Status, TableResult
 from .executor import InlineExecutor
+from .lineage import Lineage
 from .loading import authorization, open_session
+from .marker import mark_success
+from .metrics import write_metrics
 from .plan import TablePlan, strategy_limits
 from .planning import plan_table
 from .table import open_source, require_fit_keys, sync_table
@@ -60,7 +64,8 @@ def sync(
         names = resolve_tables(run)
         _check_warehouse(run)
         run.say(EventKind.RUN_STARTED, None, tables=len(names), strategy=request.strategy.value)
-        results = _all_tables(run, names)
+        lineage = Lineage(settings, request, run.execution_id)
+        results = _all_tables(run, names, lineage)
         result = RunResult(
             execution_id=run.execution_id,
             start_time=started,
@@ -68,6 +73,8 @@ def sync(
             tables_requested=request.tables,
             tables=tuple(results),
         )
+        if settings.metrics_file:
+            write_metrics(Path(settings.metrics_file), result)
         run.say(EventKind.RUN_DONE, None, status=result.status.value, failed=len(result.failures))
     return result
 
@@ -251,9 +258,19 @@ def _check_warehouse(run: Run) -> None:
         pass
 
 
-def _all_tables(run: Run, names: Sequence[TableName]) -> list[TableResult]:
+def _all_tables(run: Run, names: Sequence[TableName], lineage: Lineage) -> list[TableResult]:
     limits = strategy_limits(run.request.strategy, run.settings.backup_max_tables)
     if limits.tables == 1 or len(names) == 1:
-        return [sync_table(run, name) for name in names]
+        return [_one_table(run, name, lineage) for name in names]
     with ThreadPoolExecutor(limits.tables, thread_name_prefix="table") as pool:
-        return list(pool.map(lambda name: sync_table(run, name), names))
+        return list(pool.map(lambda name: _one_table(run, name, lineage), names))
+
+
+def _one_table(run: Run, name: TableName, lineage: Lineage) -> TableResult:
+    """A table, and what others are told of it: its marker is the last thing that is written."""
+    lineage.start(name)
+    result = sync_table(run, name)
+    lineage.end(result)
+    if result.status in (Status.SUCCESS, Status.NOTHING) and (why := mark_success(run, result)):
+        return replace(result, warnings=(*result.warnings, why))
+    return result

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from ..model import Adjusted, TableName
+from ..model import Adjusted, Column, TableName
 
 
 class EventKind(StrEnum):
@@ -68,6 +68,7 @@ class TableResult:
 
     Attributes:
         bytes: size of the Parquet files.
+        columns: what the table carries; empty where it was refused before that was known.
         context: the values an error speaks of (file, column, Redshift's own code and text), without secrets.
         load_phases: the seconds of ``load_seconds`` spent on each phase (``copy``, ``merge``, ``analyze``).
         watermark: the cursor reached, as text.
@@ -94,6 +95,7 @@ class TableResult:
     note: str = ""
     warnings: tuple[str, ...] = ()
     adjusted: Adjusted = field(default_factory=Adjusted)
+    columns: tuple[Column, ...] = ()
     error: str = ""
     hint: str = ""
     context: dict[str, str] = field(default_factory=dict)

@@ -122,6 +122,7 @@ class Loading:
         budget: about how many rows may still be loaded; None for all. A file is loaded whole.
         seconds: how long the loads took together; ``phases`` says what they spent it on.
         bytes: size of the files loaded.
+        newest: the contract of the last files loaded.
     """
 
     hold: Hold
@@ -135,7 +136,7 @@ class Loading:
     _pool: ThreadPoolExecutor | None = None
     _under_way: Future[None] | None = None
     _prepared: set[tuple[str, str, bool]] = field(default_factory=set)
-    _newest: Table | None = None
+    newest: Table | None = None
 
     def offer(self, state: TableState) -> None:
         """Starts a load beside the extraction when enough files wait and none is under way."""
@@ -168,7 +169,7 @@ class Loading:
             self._load_next(state, () if state.sealed is not None else files)
             state = self.hold.load()
         if self.rows >= LARGE_LOAD:
-            self._analyze(self._newest)
+            self._analyze(self.newest)
         return state
 
     def settle(self) -> None:
@@ -217,7 +218,7 @@ class Loading:
         self.seconds += time.perf_counter() - started
         self.loads.append(done)
         self.bytes += manifest.bytes
-        self._newest = table
+        self.newest = table
         for phase, spent in done.seconds.items():
             self._spent(phase, spent)
         self._say(

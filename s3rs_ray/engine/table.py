@@ -13,7 +13,7 @@ from ..ledger.apply import apply
 from ..ledger.changes import Abandon, Begin, BeginRefresh, Fail
 from ..ledger.document import cursor_text
 from ..ledger.state import OpenRun, TableState
-from ..model import Adjusted, Chunk, DataFile, Table, TableName, Watermark, Window
+from ..model import Adjusted, Chunk, Column, DataFile, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.cutting import cut_chunks
 from ..storage.layout import CONTRACT, format_run_id, format_run_key, long_keys, parse_run_time
@@ -42,6 +42,13 @@ class _Tally:
     note: str = ""
     warnings: list[str] = field(default_factory=list)
     verified: int | None = None
+    table: Table | None = None
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What the table carries: as it was discovered, or as the files loaded say."""
+        table = self.table or (self.loading.newest if self.loading else None)
+        return table.columns if table else ()
 
     @property
     def adjusted(self) -> Adjusted:
@@ -79,6 +86,7 @@ def sync_table(run: Run, name: TableName) -> TableResult:
         note=tally.note,
         warnings=(*tally.warnings, *adjusted_warnings(tally.adjusted)),
         adjusted=tally.adjusted,
+        columns=tally.columns,
     )
     run.say(
         EventKind.TABLE_DONE,
@@ -109,6 +117,7 @@ def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> T
         load_phases=dict(done.phases) if done else {},
         warnings=(*tally.warnings, *adjusted_warnings(tally.adjusted)),
         adjusted=tally.adjusted,
+        columns=tally.columns,
         error=exc.message,
         hint=exc.hint,
         context=exc.context,
@@ -131,6 +140,7 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
         return _load_only(run, name, tally)
     with open_source(run) as catalog:
         table = catalog.discover(name)
+        tally.table = table
         state = run.ledger.load(name)
         apply(state, name_pair(run, state, table), state.updated_at)  # refused also where there is nothing to do
         plan = plan_table(run, catalog, table, state)

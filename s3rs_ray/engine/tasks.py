@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
@@ -72,11 +74,38 @@ def data_key(settings: Settings, table: TableName, run_id: str, ordinal: int) ->
     return format_data_key(settings.s3_incremental_path, DataKey(table, parse_run_time(run_id), ordinal))
 
 
-def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: RangeOrder, server: str) -> DataFile:
+@dataclass(slots=True)
+class StageSeconds:
+    """What one chunk's stages took, in seconds; all 0 where its file was there already."""
+
+    read: float = 0.0
+    encode: float = 0.0
+    upload: float = 0.0
+
+    @contextmanager
+    def add(self, stage: str) -> Iterator[None]:
+        """Adds the time of the block to a stage."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.perf_counter() - began)
+
+
+def extract_chunk(
+    table: Table,
+    chunk: Chunk,
+    settings: Settings,
+    *,
+    order: RangeOrder,
+    server: str,
+    spent: StageSeconds | None = None,
+) -> DataFile:
     """Reads a chunk and writes its file; a chunk whose file is there already is not read again.
 
     Args:
         server: the source's version text.
+        spent: what each stage took is added to it.
 
     Returns:
         The description of *the object that is there*, whoever wrote it.
@@ -89,15 +118,23 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
     present = _find(store, key)
     if present is not None:
         return _own_file(store, present, table, chunk)
+    spent = spent or StageSeconds()
     encoder = ParquetEncoder(arrow_schema(table.columns), _footer(table, chunk, order), statistics=table.order_columns)
     adjusted, rows, memory = Adjusted(), 0, 0
     with open_source_tunnel(settings) as (host, port):
-        for extract in _read_slices(table, chunk, settings, Endpoint(host, port), server=server):
-            encoder.write(extract.data)
+        slices = _read_slices(table, chunk, settings, Endpoint(host, port), server=server)
+        while True:
+            with spent.add("read"):
+                extract = next(slices, None)
+            if extract is None:
+                break
+            with spent.add("encode"):
+                encoder.write(extract.data)
             adjusted += extract.adjusted
             rows += extract.data.num_rows
             memory += extract.data.nbytes
-    file = encoder.finish()
+    with spent.add("encode"):
+        file = encoder.finish()
     if file.rows != rows:
         raise IntegrityError(f"{key}: the Parquet footer counts {file.rows} rows, {rows} were read")
     described = DataFile(
@@ -114,7 +151,8 @@ def extract_chunk(table: Table, chunk: Chunk, settings: Settings, *, order: Rang
         null_horizon=chunk.window.null_horizon,
     )
     try:
-        store.put_new(key, file.body, _object_metadata(described, chunk))
+        with spent.add("upload"):
+            store.put_new(key, file.body, _object_metadata(described, chunk))
     except PreconditionFailed:  # an earlier attempt got through after all
         return _own_file(store, store.head(key), table, chunk)
     return described

@@ -21,6 +21,8 @@ MANIFEST_PREFIX = "manifests/"
 RUN_PREFIX = "runs/"
 CONTRACT = "table.json"
 """The object of a run that says under which contract its files were written."""
+SUCCESS = "_SUCCESS"
+"""The object of a command and table that says that it ended well."""
 
 
 def format_table(table: TableName) -> str:

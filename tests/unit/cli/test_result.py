@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import orjson
 import pytest
 
 from s3rs_ray.cli.output import Output
 from s3rs_ray.cli.sync import show_result
 from s3rs_ray.engine.events import RunResult, Status, TableResult
+from s3rs_ray.model import TableName
 from tests.support.build import NAME, NOON
+from tests.support.golden import assert_golden
 
 LOADED = TableResult(
     table=NAME,
@@ -51,3 +56,13 @@ def test_json_has_the_numbers_and_the_context(capfdbinary: pytest.CaptureFixture
     assert told["context"] == {}
     show_result(Output("json"), result(FAILED))
     assert orjson.loads(capfdbinary.readouterr().out)["table_results"][str(NAME)]["context"] == {"column": "note"}
+
+
+def test_the_json_document_is_a_contract(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """A field that is renamed or goes away breaks somebody's script: only additions belong here."""
+    nothing = TableResult(
+        table=TableName("settlement", "partners"), status=Status.NOTHING, watermark="2026-01-31 12:00:00"
+    )
+    failed = replace(FAILED, table=TableName("settlement", "claims"))
+    show_result(Output("json"), result(LOADED, nothing, failed))
+    assert_golden(Path(__file__).parent / "golden" / "result.json", capfdbinary.readouterr().out.decode())

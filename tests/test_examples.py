@@ -1,0 +1,64 @@
+"""The examples for schedulers are at least well-formed, and name options that exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from s3rs_ray.cli.app import cli, hoist
+from s3rs_ray.config import Settings
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def command_lines() -> list[list[str]]:
+    """The words behind `s3rs-ray` in every example."""
+    dag = ast.parse((EXAMPLES / "airflow_dag.py").read_text(encoding="utf-8"))
+    (command,) = (
+        ast.literal_eval(node.value)
+        for node in dag.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMMAND"
+    )
+    cron = (EXAMPLES / "crontab").read_text(encoding="utf-8").splitlines()[-1].partition(" > ")[0]
+    unit = (EXAMPLES / "s3rs-ray.service").read_text(encoding="utf-8")
+    lines = [command, cron, *re.findall(r"^ExecStart=(.*)$", unit, re.MULTILINE)]
+    return [shlex.split(line[line.rindex("s3rs-ray -") :])[1:] for line in lines]
+
+
+@pytest.mark.parametrize("words", command_lines(), ids=["airflow", "cron", "systemd"])
+def test_every_option_of_the_examples_is_one(words: list[str]) -> None:
+    words = hoist(words)
+    place = words.index("sync")
+    with cli.make_context("s3rs-ray", words[: place + 1]) as context:
+        cli.commands["sync"].make_context("sync", words[place + 1 :], parent=context)
+
+
+def test_the_dag_is_python() -> None:
+    compile((EXAMPLES / "airflow_dag.py").read_text(encoding="utf-8"), "airflow_dag.py", "exec")
+
+
+def test_the_cron_line_has_five_fields_a_user_and_no_percent_sign() -> None:
+    line = (EXAMPLES / "crontab").read_text(encoding="utf-8").splitlines()[-1]
+    assert re.match(r"([\d*,/-]+\s+){5}s3rs ", line)
+    assert "%" not in line  # cron takes it for the end of the line
+
+
+def test_variables_named_in_the_examples_are_settings() -> None:
+    text = "".join(p.read_text(encoding="utf-8") for p in EXAMPLES.iterdir() if p.is_file())
+    named = set(re.findall(r"\b([A-Z]+(?:_[A-Z]+)+)=", text))
+    assert named
+    assert named <= {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")
+def test_systemd_takes_the_units() -> None:
+    units = [str(EXAMPLES / name) for name in ("s3rs-ray.service", "s3rs-ray.timer")]
+    done = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "s3rs-ray" not in done.stderr
