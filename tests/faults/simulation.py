@@ -11,10 +11,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import SimpleNamespace
 from typing import Any, cast
@@ -31,6 +30,7 @@ from s3rs_ray.engine.context import Hold, Request, Run, hold_table
 from s3rs_ray.engine.executor import ChunkTask, Ticket
 from s3rs_ray.engine.extraction import Extraction, run_extraction
 from s3rs_ray.engine.loading import Loading
+from s3rs_ray.engine.plan import begins_refresh, reaches
 from s3rs_ray.engine.sizing import chunk_sizer
 from s3rs_ray.errors import (
     IntegrityError,
@@ -41,29 +41,25 @@ from s3rs_ray.errors import (
     StorageUnknown,
     WarehouseUnavailable,
 )
-from s3rs_ray.ledger.changes import Begin
+from s3rs_ray.ledger.changes import Begin, BeginRefresh
 from s3rs_ray.ledger.state import OpenRun, TableState
 from s3rs_ray.ledger.store import COMMIT_SECONDS, Holder, Ledger
 from s3rs_ray.model import (
     Chunk,
     DataFile,
-    KeyRange,
     Load,
     Manifest,
-    Position,
+    Mode,
     RangeOrder,
-    Table,
     TableName,
-    Watermark,
-    Window,
 )
-from s3rs_ray.storage.layout import format_run_id
 from s3rs_ray.storage.s3 import StoredObject
 from s3rs_ray.warehouse.loader import CopySource
-from tests.support.build import NOON, table
+from tests.support.build import NOON
 from tests.support.memory_store import MemoryStore
 
-ROWS_PER_CHUNK = 3
+from .simulated import Place
+
 FILES_PER_LOAD = 2
 SETTINGS = Settings.load(
     environment={
@@ -88,98 +84,6 @@ class Order(StrEnum):
 
 class Died(BaseException):
     """The process is gone: nothing it still does reaches the world."""
-
-
-@dataclass(slots=True)
-class Source:
-    """The rows by key; a row's cursor is the tick at which it was written last."""
-
-    table: Table
-    tick: int = 1
-    rows: dict[int, int] = field(default_factory=dict)
-
-    def write(self, keys: Iterable[int]) -> None:
-        """Inserts or updates rows at this tick, so that all share their cursor."""
-        self.rows.update(dict.fromkeys(keys, self.tick))
-
-    def between(self, after: Position | None, upto: Position | None) -> list[Position]:
-        """``(cursor, key)`` of the rows in a range, in order."""
-        every = sorted((cursor, key) for key, cursor in self.rows.items())
-        return [p for p in every if (after is None or p > after) and (upto is None or p <= upto)]
-
-    def window(self, after: Watermark) -> Window | None:
-        """What a run owes: the rows of ticks that are over."""
-        settled = [p for p in self.between(after.after, None) if cast(int, p[0]) < self.tick]
-        return Window(after=after, upto=Watermark(position=settled[-1])) if settled else None
-
-    def cut(self, run: OpenRun) -> Iterator[Chunk]:
-        """The chunks of a run that are not planned yet."""
-        after = run.chunks[-1].range.upto if run.chunks else run.window.after.after
-        ordinal = len(run.chunks)
-        while after != run.window.upto.position:
-            rest = self.between(after, run.window.upto.position)
-            upto = rest[ROWS_PER_CHUNK - 1] if len(rest) > ROWS_PER_CHUNK else run.window.upto.position
-            key_range = KeyRange(columns=self.table.order_columns, after=after, upto=upto)
-            rows = len(self.between(after, upto))
-            yield Chunk(run_id=run.run_id, ordinal=ordinal, range=key_range, window=run.window, rows=rows)
-            after, ordinal = upto, ordinal + 1
-
-
-@dataclass(slots=True)
-class Warehouse:
-    """The target by key, the load ledger, and how often each version of a row was loaded."""
-
-    rows: dict[int, int] = field(default_factory=dict)
-    loads: dict[str, Load] = field(default_factory=dict)
-    loaded: Counter[tuple[int, int]] = field(default_factory=Counter)
-
-    def commit(self, manifest: Manifest, rows: Sequence[tuple[int, int]]) -> Load:
-        """The transaction that counts."""
-        present = self.loads.get(manifest.load_id)
-        if present is not None:
-            return replace(present, repeated=True)
-        for cursor, key in rows:
-            self.rows[key] = max(cursor, self.rows.get(key, 0))
-            self.loaded[(cursor, key)] += 1
-        done = Load(
-            load_id=manifest.load_id,
-            run_id=manifest.run_id,
-            rows=len(rows),
-            files=len(manifest.files),
-            merged=len(rows),
-            loaded_at=NOON,
-        )
-        self.loads[manifest.load_id] = done
-        return done
-
-
-@dataclass(slots=True)
-class Place:
-    """The world the drivers share."""
-
-    table: Table = field(default_factory=table)
-    store: MemoryStore = field(default_factory=MemoryStore)
-    warehouse: Warehouse = field(default_factory=Warehouse)
-    now: dt.datetime = NOON
-    runs: int = 0
-    reads: Counter[tuple[str, int]] = field(default_factory=Counter)
-    source: Source = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.source = Source(self.table)
-
-    @property
-    def name(self) -> TableName:
-        return self.table.name
-
-    @property
-    def state(self) -> TableState:
-        """The state on S3, whoever looks."""
-        return Ledger(self.store, lambda: self.now).load(self.name)
-
-    def new_run_id(self) -> str:
-        self.runs += 1
-        return format_run_id(NOON + dt.timedelta(seconds=self.runs), f"{self.runs:06x}")
 
 
 class Driver:
@@ -249,7 +153,7 @@ class Driver:
         self.store = GatedStore(self)
         self.ledger = Restartable(Ledger(self.store, self.clock))
         run = Run(
-            settings=SETTINGS,
+            settings=SETTINGS.model_copy(update={"backup_mode": self.place.mode}),
             request=Request(tables=(str(self.place.name),)),
             store=cast(Any, self.store),
             ledger=self.ledger,
@@ -269,6 +173,8 @@ class Driver:
 
     def _begin(self, hold: Hold) -> TableState:
         state = hold.load()
+        if self.place.mode is Mode.REPLACE:
+            return self._begin_refresh(hold, state)
         window = self.place.source.window(state.extracted)
         if state.run is not None or window is None:
             return state
@@ -281,16 +187,32 @@ class Driver:
         )
         return hold.commit(Begin(run=opened, found=state.extracted))
 
+    def _begin_refresh(self, hold: Hold, state: TableState) -> TableState:
+        if not begins_refresh(state, wanted=True, loads=True):
+            return state
+        run_id = self.place.new_run_id()
+        opened = OpenRun(
+            run_id=run_id,
+            window=self.place.source.refresh_window(),
+            order=RangeOrder.KEY,
+            fingerprint=self.place.table.fingerprint,
+            strategy="sequential",
+        )
+        begin = BeginRefresh(run=opened, generation=f"generation {run_id}", source="", follows="", mode=Mode.REPLACE)
+        return hold.commit(begin)
+
     def _extract(self, hold: Hold, state: TableState, loading: Loading) -> None:
         assert state.run is not None
+        source = self.place.source
+        cut = source.cut_whole if state.run.window.whole else source.cut
         extraction = Extraction(
             hold=hold,
             executor=Chunks(self),
             table=self.place.table,
             state=state,
-            order=RangeOrder.CURSOR,
+            order=state.run.order,
             server="",
-            planned=iter(()) if state.run.planned else self.place.source.cut(state.run),
+            planned=iter(()) if state.run.planned else cut(state.run),
             sizer=chunk_sizer(self.place.table, SETTINGS, window_rows=0, readers=2),
         )
         try:
@@ -400,7 +322,7 @@ class Chunks:
             return self._describe(chunk, store.get(key))
         except ObjectNotFound:
             self.driver.place.reads[(chunk.run_id, chunk.ordinal)] += 1
-        rows = self.driver.place.source.between(chunk.range.after, chunk.range.upto)
+        rows = self.driver.place.source.held(chunk)
         try:
             store.put_new(key, orjson.dumps(rows))
         except PreconditionFailed:
@@ -408,7 +330,7 @@ class Chunks:
         return self._describe(chunk, self.driver.place.store.get(key))
 
     def _describe(self, chunk: Chunk, found: StoredObject) -> DataFile:
-        assert chunk.range.upto is not None
+        order = RangeOrder.KEY if chunk.window.whole else RangeOrder.CURSOR
         return DataFile(
             key=found.key,
             rows=len(orjson.loads(found.body)),
@@ -417,7 +339,7 @@ class Chunks:
             run_id=chunk.run_id,
             ordinal=chunk.ordinal,
             fingerprint=self.driver.place.table.fingerprint,
-            reaches=Watermark(position=chunk.range.upto),
+            reaches=reaches(chunk, order),
         )
 
 

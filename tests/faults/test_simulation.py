@@ -9,10 +9,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from s3rs_ray.errors import LeaseLost, StorageError, TableBusy, WarehouseError
+from s3rs_ray.errors import IntegrityError, LeaseLost, StorageError, TableBusy, WarehouseError
+from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.ledger.state import LEASE_SECONDS
+from s3rs_ray.ledger.store import Ledger
+from s3rs_ray.model import Mode, Watermark
 
-from .simulation import DRIVERS, Died, Driver, Order, Place, install
+from .simulated import Place
+from .simulation import DRIVERS, Died, Driver, Order, install
 
 EXPECTED = (Died, LeaseLost, TableBusy, StorageError, WarehouseError)
 KEYS = st.lists(st.integers(1, 30), min_size=1, max_size=12, unique=True)
@@ -169,5 +173,55 @@ class SharedTable(RuleBasedStateMachine):
         self.each_version_is_loaded_at_most_once()
 
 
+class ReplacedTable(SharedTable):
+    """The same drivers where every sync is a full refresh; rows are deleted too, and refreshes given up."""
+
+    @initialize(keys=KEYS)
+    def begin(self, keys: list[int]) -> None:
+        self.patch = pytest.MonkeyPatch()
+        install(self.patch)
+        self.place = Place(mode=Mode.REPLACE)
+        self.drivers: list[Driver] = []
+        self.started = 0
+        self.write(keys)
+
+    @rule(keys=KEYS)
+    def delete(self, keys: list[int]) -> None:
+        for key in keys:
+            self.place.source.rows.pop(key, None)
+
+    @precondition(lambda self: self.started % 3 == 2)
+    @rule()
+    def give_up(self) -> None:
+        """Somebody resets the watermark while a driver may stand at its last load."""
+        self.leases_run_out()
+        self.started += 1
+        change = SetWatermark(watermark=Watermark.START, generation=f"given up {self.started}")
+        Ledger(self.place.store, lambda: self.place.now).commit(self.place.name, [change])
+
+    def drop_finished(self) -> None:
+        """A refresh that was overtaken is refused."""
+        for driver in [d for d in self.drivers if d.finished and isinstance(d.error, IntegrityError)]:
+            assert "is older than" in str(driver.error)
+            self.drivers.remove(driver)
+        super().drop_finished()
+
+    def finish(self) -> None:
+        """Two refreshes nobody disturbs: the first may finish one that was under way, the second is of now."""
+        for _ in range(2):
+            driver = self.start_one()
+            for _ in range(2000):
+                driver.step()
+            assert driver.finished
+            assert driver.error is None, repr(driver.error)
+            self.drop_finished()
+        state = self.place.state
+        assert self.place.warehouse.rows == self.place.source.rows
+        assert (state.refresh, state.run, state.sealed, state.backlog, state.lease) == (None, None, None, (), None)
+        assert state.rows_loaded == state.rows_extracted == len(self.place.source.rows)
+
+
+TestReplacedTable = ReplacedTable.TestCase
+TestReplacedTable.settings = settings(max_examples=40, stateful_step_count=40, deadline=None, derandomize=True)
 TestSharedTable = SharedTable.TestCase
 TestSharedTable.settings = settings(max_examples=80, stateful_step_count=40, deadline=None, derandomize=True)
