@@ -58,6 +58,10 @@ class ObjectStore(Protocol):
         """The object with its body. Raises ObjectNotFound."""
         ...
 
+    def get_part(self, key: str, start: int, size: int) -> bytes:
+        """``size`` bytes of an object from ``start`` on, at least one of them in it. Raises ObjectNotFound."""
+        ...
+
     def head(self, key: str) -> StoredObject:
         """The object without its body. Raises ObjectNotFound."""
         ...
@@ -131,6 +135,11 @@ class S3Store:
             metadata=answer["Metadata"],
             body=body,
         )
+
+    def get_part(self, key: str, start: int, size: int) -> bytes:
+        with self._translated(key, write=False):
+            answer = self._client.get_object(Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + size - 1}")
+            return answer["Body"].read()
 
     def head(self, key: str) -> StoredObject:
         with self._translated(key, write=False):

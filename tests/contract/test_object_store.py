@@ -179,3 +179,11 @@ def test_deleting_what_is_not_there_counts_as_deleted(store: ObjectStore, prefix
 def test_the_address_of_a_key_is_the_one_copy_takes(store: ObjectStore) -> None:
     assert store.url("manifests/a.manifest").startswith("s3://")
     assert store.url("manifests/a.manifest").endswith("/manifests/a.manifest")
+
+
+def test_a_part_of_an_object_is_read_alone(store: ObjectStore, prefix: str) -> None:
+    store.put_new(f"{prefix}a", bytes(range(100)))
+    assert store.get_part(f"{prefix}a", 0, 3) == bytes([0, 1, 2])
+    assert store.get_part(f"{prefix}a", 97, 10) == bytes([97, 98, 99])
+    with pytest.raises(ObjectNotFound):
+        store.get_part(f"{prefix}none", 0, 1)

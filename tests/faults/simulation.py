@@ -259,6 +259,9 @@ class GatedStore:
     def get(self, key: str) -> StoredObject:
         return self._read("get", key, self.driver.place.store.get)
 
+    def get_part(self, key: str, start: int, size: int) -> bytes:
+        return self.get(key).body[start : start + size]
+
     def head(self, key: str) -> StoredObject:
         return self._read("head", key, self.driver.place.store.head)
 

@@ -41,6 +41,10 @@ class MemoryStore:
         self._hook(self.after, "get", key)
         return found
 
+    def get_part(self, key: str, start: int, size: int) -> bytes:
+        self._hook(self.before, "get_part", key)
+        return self._find(key).body[start : start + size]
+
     def head(self, key: str) -> StoredObject:
         self._hook(self.before, "head", key)
         return replace(self._find(key), body=b"")

@@ -1,0 +1,107 @@
+"""``inspect``: what lies in a table's Parquet files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from ..engine.inspection import Inspection, inspect_table
+from ..engine.profile import plain, shown
+from ..engine.tasks import open_store
+from .output import Output, size_text
+from .session import Session
+from .tables import parse_table
+
+CUT = 24
+
+
+@click.command(
+    "inspect", epilog="Example:  s3rs-ray inspect -t settlement.settlement_claim_detail --files 3 --sample 3"
+)
+@click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
+@click.option("--files", type=click.IntRange(min=1), default=1, show_default=True, help="So many of the newest files.")
+@click.option("--rows", type=click.IntRange(min=1), default=100_000, show_default=True, help="At most so many rows.")
+@click.option("--sample", type=click.IntRange(min=0), default=3, show_default=True, help="Rows shown.")
+@click.pass_obj
+def command(session: Session, table: str, files: int, rows: int, sample: int) -> None:
+    """Show schema, sample rows, column statistics and data quality of a table's files on S3.
+
+    Files are read in parts: memory does not grow with them.
+    """
+    settings = session.settings()
+    name = parse_table(settings, table)
+    open_store(settings).check()
+    found = inspect_table(settings, name, files=files, rows=rows, sample=sample)
+    if session.output.json:
+        session.output.document(_json(found))
+    else:
+        _show(session.output, found)
+
+
+def _show(output: Output, found: Inspection) -> None:
+    output.line(
+        f"{found.table}: {len(found.files)} of {found.present:,} files, {sum(f.rows for f in found.files):,} rows,"
+        f" {size_text(sum(f.bytes for f in found.files))}; statistics of"
+        f" {'all' if found.whole else f'the first {found.rows:,}'} rows"
+    )
+    schema = {c.name: c for c in found.schema}
+    rows = [
+        (
+            c.name, schema[c.name].source_type or schema[c.name].type, schema[c.name].redshift_type,
+            f"{c.null_rate:.1%}", f"{c.distinct:,}{'' if c.exact else '+'}", _cut(c.least), _cut(c.greatest),
+        )
+        for c in found.columns
+    ]  # fmt: skip
+    output.table("columns", ("column", "source", "redshift", "null", "distinct", "least", "greatest"), rows)
+    if found.sample:
+        heads = ("column", *(f"row {n}" for n in range(1, len(found.sample) + 1)))
+        output.table("sample", heads, [(c.name, *(_cut(row[c.name]) for row in found.sample)) for c in found.schema])
+    if found.quality:
+        output.table("to look at", ("column", "what"), [(q.column or "the files", q.message) for q in found.quality])
+    else:
+        output.line("nothing looks odd")
+    for key in found.skipped:
+        output.line(f"left out, because its columns are other: {key}")
+
+
+def _cut(value: object) -> str:
+    text = "NULL" if value is None else shown(value)
+    return text if len(text) <= CUT else text[: CUT - 1] + "…"
+
+
+def _json(found: Inspection) -> dict[str, Any]:
+    return {
+        "table": str(found.table),
+        "files_present": found.present,
+        "files": [{"key": f.key, "bytes": f.bytes, "rows": f.rows, "row_groups": f.row_groups} for f in found.files],
+        "rows_examined": found.rows,
+        "all_rows_examined": found.whole,
+        "schema": [
+            {
+                "name": c.name,
+                "type": c.type,
+                "nullable": c.nullable,
+                "source": c.source_type or None,
+                "redshift": c.redshift_type or None,
+            }
+            for c in found.schema
+        ],
+        "sample": [{name: plain(value) for name, value in row.items()} for row in found.sample],
+        "columns": [
+            {
+                "name": c.name,
+                "nulls": c.nulls,
+                "null_rate": round(c.null_rate, 6),
+                "min": plain(c.least),
+                "max": plain(c.greatest),
+                "distinct": c.distinct,
+                "distinct_is_exact": c.exact,
+            }
+            for c in found.columns
+        ],
+        "quality": [
+            {"column": q.column or None, "kind": q.kind, "count": q.count, "message": q.message} for q in found.quality
+        ],
+        "skipped": list(found.skipped),
+    }
