@@ -145,7 +145,7 @@ class Settings(BaseModel):
     )
     backup_max_tables: Count = Field(4, description="tables worked on at once with --strategy inter-table")
     backup_retry_attempts: int = Field(3, ge=0, description="how often a failed chunk is tried again")
-    backup_timeout_seconds: Seconds = Field(1800, description="how long one chunk may take")
+    backup_timeout_seconds: Seconds = Field(1800, description="how long one read of a chunk may take")
     backup_settle_seconds: int = Field(
         5, ge=0, description="rows younger than this are left for the next run, so that no late commit is missed"
     )

@@ -11,7 +11,8 @@ Third-party exceptions are translated at the one seam where their driver lives, 
     │   ├── UnsupportedTable     no usable key or cursor column
     │   └── SchemaDrift          source, state, files and warehouse no longer agree
     ├── SourceError              MySQL refused, failed or went away
-    │   └── SourceUnavailable    it could not be reached or did not let us in
+    │   ├── SourceUnavailable    it could not be reached or did not let us in
+    │   └── SourceStalled        it took a query and did not answer in time
     ├── StorageError             S3 refused, failed or went away
     │   ├── StorageUnavailable   it could not be reached, or the bucket is not there
     │   ├── ObjectNotFound       no object under that key
@@ -56,6 +57,7 @@ __all__ = [
     "S3rsError",
     "SchemaDrift",
     "SourceError",
+    "SourceStalled",
     "SourceUnavailable",
     "StorageError",
     "StorageUnavailable",
@@ -141,6 +143,10 @@ class SourceError(S3rsError):
 
 class SourceUnavailable(SourceError):
     """MySQL could not be reached or did not let us in."""
+
+
+class SourceStalled(SourceError):
+    """MySQL took a query and did not answer in time."""
 
 
 class StorageError(S3rsError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
-from ..errors import IntegrityError, PreconditionFailed, S3rsError, UnsupportedTable
+from ..errors import IntegrityError, PreconditionFailed, S3rsError, SourceError, UnsupportedTable
 from ..ledger.apply import apply
 from ..ledger.changes import Abandon, Begin, BeginRefresh, Fail
 from ..ledger.document import cursor_text
@@ -16,6 +17,7 @@ from ..ledger.state import OpenRun, TableState
 from ..model import Adjusted, Chunk, Column, DataFile, Table, TableName, Watermark, Window
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.cutting import cut_chunks
+from ..source.queries import end_queries
 from ..storage.layout import CONTRACT, format_run_id, format_run_key, long_keys, parse_run_time
 from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
@@ -30,6 +32,8 @@ from .plan import Action, TablePlan
 from .planning import name_pair, plan_sizer, plan_table, source_identity, wants_refresh, what_is_followed
 from .records import write_record
 from .sizing import ChunkSizer
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -252,6 +256,8 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
     started = time.perf_counter()
     state = hold.load() if plan.action is Action.RESUME else _begin(hold, plan)
     assert state.run is not None and plan.window is not None
+    if plan.action is Action.RESUME:
+        _end_orphans(hold, catalog, state.run.run_id)
     sizer = plan_sizer(hold.run, plan.table, plan.estimated_rows, place.executor.places)
     extraction = Extraction(
         hold=hold,
@@ -277,6 +283,17 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
         tally.extract_seconds = time.perf_counter() - started
     rows = sum(f.rows for f in extraction.files)
     hold.run.say(EventKind.BACKUP_DONE, hold.table, state.run.run_id, rows=rows, files=len(extraction.files))
+
+
+def _end_orphans(hold: Hold, catalog: Catalog, run_id: str) -> None:
+    """Ends what workers of a dead driver still read: under the lease nobody else reads for this run."""
+    try:
+        killed = end_queries(catalog, run_id)
+    except SourceError as exc:
+        log.warning("%s: whether workers of an earlier try still read cannot be seen: %s", hold.table, exc)
+    else:
+        if killed:
+            log.warning("%s: ended %d queries that workers of an earlier try had left", hold.table, killed)
 
 
 def _remaining_chunks(catalog: Catalog, plan: TablePlan, open_run: OpenRun, sizes: ChunkSizer) -> Iterator[Chunk]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
@@ -11,10 +13,11 @@ import connectorx
 import pyarrow as pa
 
 from ..config import Settings
-from ..errors import IntegrityError, SourceError
+from ..errors import IntegrityError, SourceError, SourceStalled
 from ..model import Adjusted, Chunk, Column, Table, TableName
 from .catalog import Endpoint, half_pair
 from .chunks import NULL_DATES_ALIASES, ROWS_ALIAS, UNMAPPED_ALIAS, looks_rows_up, select_sql, snapshot_sql
+from .queries import end_in_background
 from .types import arrow_schema
 from .values import apply_policies, before_year_one, holds_mark, require_unicode
 
@@ -22,6 +25,8 @@ log = logging.getLogger(__name__)
 
 LOOKUP_BUFFER_BYTES = 8 * 2**20
 """Row ids sorted at a time: at some 20 bytes each, those of a whole chunk."""
+PATIENCE_SECONDS = 5
+"""Beyond the server's own time limit, and for connecting."""
 DATE_PANIC = "Couldn't convert the value `Date("
 """What ConnectorX 0.4.6 says of a date no calendar has."""
 TEXT_PANIC = "Couldn't convert the value `Bytes("
@@ -54,7 +59,15 @@ def read_chunk(
     session = session_sql(settings, server, lookups=looks_rows_up(table, chunk.range.columns))
     if counted:
         session += snapshot_sql(table, chunk)
-    raw, guarded = _read_rows(table, chunk, lambda query: _read(url, query, session), counted=counted)
+
+    def read(query: str) -> pa.Table:
+        try:
+            return _read_in_time(url, query, session, settings.backup_timeout_seconds + PATIENCE_SECONDS)
+        except SourceStalled:
+            end_in_background(settings, endpoint, chunk.run_id, f"chunk={chunk.ordinal}")
+            raise
+
+    raw, guarded = _read_rows(table, chunk, read, counted=counted)
     own = len(table.columns)
     data = conform(raw.select(list(range(own))), table.columns)
     extra = dict(zip(raw.column_names[own:], raw.columns[own:], strict=True))
@@ -143,6 +156,34 @@ def session_sql(settings: Settings, server: str, *, lookups: bool) -> list[str]:
         buffer = "mrr_buffer_size" if mariadb else "read_rnd_buffer_size"
         statements.append(f"SET SESSION optimizer_switch='mrr=on,mrr_cost_based=off', {buffer}={LOOKUP_BUFFER_BYTES}")
     return statements
+
+
+def _read_in_time(url: str, query: str, session: list[str], seconds: float) -> pa.Table:
+    """One read, given up when it takes longer than the server's own limit should have let it.
+
+    A server that is frozen, or a middlebox that forgot the connection, answers nothing and acknowledges everything;
+    ConnectorX then waits for ever, and no signal interrupts it. Its thread is left behind, and ends with the
+    connection or the process.
+
+    Raises:
+        SourceStalled: it was given up.
+    """
+    read: Future[pa.Table] = Future()
+
+    def carry_out() -> None:
+        try:
+            read.set_result(_read(url, query, session))
+        except BaseException as exc:  # noqa: BLE001  raised again by whoever waits
+            read.set_exception(exc)
+
+    threading.Thread(target=carry_out, name="read", daemon=True).start()
+    try:
+        return read.result(timeout=seconds)
+    except TimeoutError:
+        raise SourceStalled(
+            f"MySQL has not answered a read for {seconds:.0f} s",
+            hint="the chunk is tried again; BACKUP_TIMEOUT_SECONDS is how long a read may take",
+        ) from None
 
 
 def _read(url: str, query: str, session: list[str]) -> pa.Table:

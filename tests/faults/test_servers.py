@@ -6,6 +6,8 @@ starts anew. An outage that loses nothing is in ``test_storage_faults.py``.
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from typing import Protocol
@@ -71,6 +73,23 @@ def test_a_server_dies_and_comes_back(stack: LocalStack, ends: Ends, runs: Runs,
     run.go_on()
     assert run.wait() in (0, 1), run.stderr
     assert "Traceback" not in run.stderr
+    runs.settle()
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+
+
+def test_a_source_that_stalls_is_given_up_in_time_and_read_again(stack: LocalStack, ends: Ends, runs: Runs) -> None:
+    """Frozen, it acknowledges every packet and answers none: no keep-alive notices, no signal interrupts ConnectorX."""
+    change = {"BACKUP_TIMEOUT_SECONDS": "1", "BACKUP_MAX_WORKERS": "5"}  # so many plan all chunks before the first read
+    run = runs.sync(point=EXTRACTING, change=change)
+    run.wait_paused()
+    os.kill(stack.mariadb.pid, signal.SIGSTOP)
+    try:
+        run.go_on()
+        run.wait_said("MySQL has not answered a read for 6 s")
+    finally:
+        os.kill(stack.mariadb.pid, signal.SIGCONT)
+    assert run.wait() == 0, run.stderr
     runs.settle()
     ends.assert_settled()
     ends.assert_each_row_merged_once()
