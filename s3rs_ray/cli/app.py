@@ -11,7 +11,7 @@ import click
 
 from ..errors import S3rsError
 from ..version import __version__
-from . import clean, configuration, demo, info, inspect, report, s3clean, status, sync, views, watermark
+from . import clean, configuration, demo, explore, info, inspect, report, s3clean, status, sync, views, watermark
 from .output import FORMATS, Output
 from .progress import STYLES
 from .session import Session
@@ -50,6 +50,8 @@ cli.add_command(views.group)
 cli.add_command(status.command)
 cli.add_command(configuration.command)
 cli.add_command(info.command)
+cli.add_command(explore.explore_command)
+cli.add_command(explore.dashboard_command)
 cli.add_command(inspect.command)
 cli.add_command(info.completion_command)
 cli.add_command(report.command)
