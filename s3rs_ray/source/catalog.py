@@ -265,13 +265,20 @@ class Catalog:
         guess = whole_number(row[-2 if len(row) == 10 else -3]) or 0
         return max(guess, table.estimated_rows) if 2 * guess >= table.estimated_rows else guess
 
+    def step(self, sql: str, columns: Sequence[str]) -> tuple[Position | None, bool]:
+        """The first row of a query for two positions, as :meth:`position` has it, and whether another follows."""
+        rows = self.query(sql)
+        return self._position(rows, columns), len(rows) > 1
+
     def position(self, sql: str, columns: Sequence[str]) -> Position | None:
         """The first row of a query for a position; None when it has none.
 
         Raises:
             IntegrityError: the row's key is not in Unicode, and could not be told from others by what the server sends.
         """
-        rows = self.query(sql)
+        return self._position(self.query(sql), columns)
+
+    def _position(self, rows: Sequence[tuple[object, ...]], columns: Sequence[str]) -> Position | None:
         if not rows:
             return None
         position = tuple(_key_value(v) for v in rows[0][: len(columns)])

@@ -218,7 +218,7 @@ def count_sql(table: Table, window: Window, key_range: KeyRange) -> str:
 
 
 def boundary_sql(table: Table, window: Window, key_range: KeyRange, rows: int) -> str:
-    """The position of the ``rows``-th row of a range: one step along the index.
+    """The positions of the ``rows``-th row of a range and of the next: one step along the index.
 
     Chunks cut so hold equal numbers of rows, whatever the gaps in the key.
     """
@@ -226,7 +226,7 @@ def boundary_sql(table: Table, window: Window, key_range: KeyRange, rows: int) -
     return (
         f"SELECT {names}{_stray_sql(table, key_range.columns)} FROM {chunk_from_sql(table, window, key_range)}"
         f" WHERE {where_sql(table, window, key_range)}"
-        f" ORDER BY {names} LIMIT 1 OFFSET {rows - 1}"
+        f" ORDER BY {names} LIMIT 2 OFFSET {rows - 1}"
     )
 
 

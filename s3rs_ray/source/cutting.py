@@ -70,12 +70,9 @@ def _step(
     cuts: list[Cut] = []
     while (left := size.rows - sum(c.rows for c in cuts)) > 0:
         rows = min(left, size.slice_rows)
-        boundary = catalog.position(boundary_sql(table, window, rest, rows), rest.columns)
-        if boundary is None or boundary == rest.upto:
-            expected = catalog.count(table, window, rest)
-            if not expected and cuts:
-                expected = cuts.pop().rows
-            return [*cuts, Cut(rest.upto or (), expected)], None
+        boundary, behind = catalog.step(boundary_sql(table, window, rest, rows), rest.columns)
+        if boundary is None or not behind:
+            return [*cuts, Cut(rest.upto or (), catalog.count(table, window, rest))], None
         piece, rest = rest.split(boundary)
         # Without a key, the rows that share the last cursor value stay together, so there may be more of them.
         cuts.append(Cut(boundary, rows if table.key else catalog.count(table, window, piece)))

@@ -23,10 +23,10 @@
 SELECT COUNT(*) FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE (`update_at` > TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` > 5)) AND (`update_at` < TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` <= 7))
 
 -- boundary
-SELECT `update_at`, `ID` FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE (`update_at` > TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` > 5)) AND (`update_at` < TIMESTAMP'2026-02-01 00:00:00.000000' OR (`update_at` = TIMESTAMP'2026-02-01 00:00:00.000000' AND `ID` <= 9)) ORDER BY `update_at`, `ID` LIMIT 1 OFFSET 999
+SELECT `update_at`, `ID` FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE (`update_at` > TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` > 5)) AND (`update_at` < TIMESTAMP'2026-02-01 00:00:00.000000' OR (`update_at` = TIMESTAMP'2026-02-01 00:00:00.000000' AND `ID` <= 9)) ORDER BY `update_at`, `ID` LIMIT 2 OFFSET 999
 
 -- boundary of one row by key
-SELECT `ID` FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE (`update_at` < TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` <= 5)) ORDER BY `ID` LIMIT 1 OFFSET 0
+SELECT `ID` FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE (`update_at` < TIMESTAMP'2026-01-31 23:59:59.999999' OR (`update_at` = TIMESTAMP'2026-01-31 23:59:59.999999' AND `ID` <= 5)) ORDER BY `ID` LIMIT 2 OFFSET 0
 
 -- high watermark
 SELECT `update_at`, `ID` FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE `update_at` <= TIMESTAMP'2026-01-31 23:59:59.999999' ORDER BY `update_at` DESC, `ID` DESC LIMIT 1
