@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ..engine.driver import Preview
 from ..engine.plan import Action, TablePlan, key_notes
+from ..engine.preview import Preview
 from ..ledger.document import cursor_text
 from ..model import Window
 from .output import Output
@@ -45,9 +45,42 @@ def _show(output: Output, preview: Preview) -> None:
         output.line(f"  {reason}")
     if plan is not None and plan.window is not None:
         output.line(f"  window: {_shown(plan.window)}")
-        output.line(f"  about {plan.estimated_rows:,} rows, in chunks of about {plan.rows_per_chunk:,}")
+    if preview.size.chunks:
+        output.line(f"  {_amount(preview)}")
+    if preview.estimate is not None:
+        minutes = preview.estimate.minutes
+        took = "time unknown" if minutes is None else f"about {minutes:,.1f} minutes"
+        output.line(f"  {took}: {preview.estimate.known_from}")
+    for line in _target_lines(preview):
+        output.line(f"  {line}")
     rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value, c.note) for c in preview.columns]
     output.table("columns", ("column", "source", "redshift", "how", "note"), rows)
+    for what, statement in preview.statements.items():
+        output.line(f"-- {what}\n{statement};")
+
+
+def _amount(preview: Preview) -> str:
+    size = preview.size
+    files = "1 chunk and file" if size.chunks == 1 else f"{size.chunks:,} chunks, each a file"
+    rows = preview.plan.rows_per_chunk if preview.plan else 0
+    return (
+        f"about {size.rows:,} rows in {files}, of at most about {rows:,} rows; about {size.bytes / 1e6:,.1f} MB on S3"
+    )
+
+
+def _target_lines(preview: Preview) -> list[str]:
+    """Where the rows go, and what becomes of the target before."""
+    if preview.foreseen is None:
+        return []
+    if not preview.foreseen.exists:
+        return [f"target: {preview.target}, by {preview.mode}; it is not there and will be created:"] + [
+            f"  {statement}" for statement in preview.foreseen.statements
+        ]
+    changes = preview.foreseen.changes
+    said = "; before the load, this run:" if changes else "; its columns fit"
+    lines = [f"target: {preview.target}, by {preview.mode}{said}"]
+    lines += [f"  {change}" for change in changes]
+    return lines + [f"  {statement}" for statement in preview.foreseen.statements]
 
 
 def _shown(window: Window) -> str:
@@ -80,8 +113,25 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
             }
             for c in preview.columns
         ],
+        "chunks": preview.size.chunks,
+        "estimated_bytes": preview.size.bytes,
+        "target": None if preview.foreseen is None else _target_json(preview),
+        "statements": preview.statements,
+        "estimate": preview.estimate
+        and {"minutes": preview.estimate.minutes, "known_from": preview.estimate.known_from},
         "error": preview.refusal.message if preview.refusal else None,
         "hint": preview.refusal.hint if preview.refusal else None,
+    }
+
+
+def _target_json(preview: Preview) -> dict[str, Any]:
+    assert preview.foreseen is not None
+    return {
+        "name": preview.target,
+        "mode": preview.mode,
+        "exists": preview.foreseen.exists,
+        "changes": list(preview.foreseen.changes),
+        "ddl": list(preview.foreseen.statements),
     }
 
 

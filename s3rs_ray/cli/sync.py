@@ -44,7 +44,9 @@ STRATEGY = click.option(
     help="One table at a time, or several.",
 )
 LIMIT = click.option("--limit", type=click.IntRange(min=1), help="At most so many rows for each table, in both stages.")
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the plan; change nothing.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the plan and what becomes of the target; change nothing.")
+SHOW_SQL = click.option("--show-sql", is_flag=True, help="With --dry-run: the statements that would be sent.")
+ESTIMATE = click.option("--estimate", is_flag=True, help="As --dry-run, with the minutes it will take.")
 MAX_WORKERS = click.option("--max-workers", type=click.IntRange(min=1), help="Chunks read at the same time.")
 BATCH_SIZE = click.option("--batch-size", type=click.IntRange(min=1), help="Rows in one chunk.")
 MODE = click.option(
@@ -81,6 +83,8 @@ log = logging.getLogger(__name__)
     "--verify-data", "verify", is_flag=True, help="Compare source and warehouse after the load; exit 4 on a mismatch."
 )
 @DRY_RUN
+@SHOW_SQL
+@ESTIMATE
 @MAX_WORKERS
 @BATCH_SIZE
 @MODE
@@ -123,6 +127,8 @@ def sync_command(
 @STRATEGY
 @LIMIT
 @DRY_RUN
+@SHOW_SQL
+@ESTIMATE
 @MAX_WORKERS
 @BATCH_SIZE
 @MODE
@@ -163,10 +169,12 @@ def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
 
 def _carry_out(session: Session, settings: Settings, request: Request, asked: dict[str, Any]) -> None:
     report_file: Path | None = asked["report_file"]
-    if asked["dry_run"]:
+    if asked["show_sql"] and not asked["dry_run"]:
+        raise click.UsageError("--show-sql goes with --dry-run")
+    if asked["dry_run"] or asked["estimate"]:
         if not request.extract:
             raise click.UsageError("--dry-run with --redshift-only: use `s3rs-ray watermark get -t TABLE --show-files`")
-        previews = driver.preview(settings, request)
+        previews = driver.preview(settings, request, statements=asked["show_sql"], timed=asked["estimate"])
         show_previews(session.output, previews)
         sys.exit(preview_exit_code(previews))
     result = run_with_signals(session, settings, request, report_file=report_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import logging
 import secrets
 import threading
@@ -14,16 +15,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..config import DB_NAMES, S3_NAMES, Settings
-from ..errors import PlanError, TableNotFound
+from ..errors import TableNotFound
 from ..ledger.store import utc_now
 from ..model import TableName, matching
 from ..source.catalog import Catalog
-from ..source.columns import ColumnContract
 from ..storage.layout import format_run_id
 from ..tunnel import close_idle_tunnels
 from ..warehouse.login import login_arguments
 from .cleaning import stored_tables
 from .context import Request, Run, Workplace
+from .estimate import measured_runs
 from .events import Event, EventKind, Report, RunResult, Status, TableResult
 from .executor import InlineExecutor
 from .lineage import Lineage
@@ -31,8 +32,8 @@ from .loading import authorization, open_session
 from .marker import mark_success
 from .metrics import write_metrics
 from .plan import TablePlan, strategy_limits
-from .planning import plan_table
-from .table import open_source, require_fit_keys, sync_table
+from .preview import Asked, Preview, preview_table
+from .table import open_source, sync_table
 from .tasks import open_ledger, open_store
 
 log = logging.getLogger(__name__)
@@ -88,33 +89,30 @@ def backup(
 
 def plan(settings: Settings, request: Request) -> tuple[TablePlan, ...]:
     """What a sync would do with each table, from the same discovery and the same state; changes nothing."""
-    return tuple(_planned(p) for p in preview(settings, request))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preview:
-    """A table before any work: what becomes of each column, and the plan, or why there is none."""
-
-    table: TableName
-    columns: tuple[ColumnContract, ...]
-    plan: TablePlan | None = None
-    refusal: PlanError | None = None
-
-
-def preview(settings: Settings, request: Request) -> tuple[Preview, ...]:
-    """:func:`plan` for tables that may be refused; changes nothing."""
     with _open_run(settings, request, ignore, threading.Event(), utc_now()) as run, open_source(run) as catalog:
-        return tuple(_preview(run, catalog, name) for name in _asked(run, catalog))
+        return tuple(_planned(preview_table(run, catalog, name, Asked())) for name in _asked(run, catalog))
 
 
-def _preview(run: Run, catalog: Catalog, name: TableName) -> Preview:
-    columns = catalog.list_columns(name)
-    try:
-        require_fit_keys(run, name)
-        made = plan_table(run, catalog, catalog.discover(name), run.ledger.load(name))
-    except PlanError as exc:
-        return Preview(table=name, columns=columns, refusal=exc)
-    return Preview(table=name, columns=columns, plan=made)
+def preview(
+    settings: Settings, request: Request, *, statements: bool = False, timed: bool = False
+) -> tuple[Preview, ...]:
+    """:func:`plan` for tables that may be refused, with what a load would do to the target; changes nothing.
+
+    Args:
+        statements: with the SQL that would be sent.
+        timed: with an estimate of the minutes, from the last runs.
+
+    Raises:
+        S3rsError: as :func:`sync` before any work.
+    """
+    with _open_run(settings, request, ignore, threading.Event(), utc_now()) as run, ExitStack() as stack:
+        catalog = stack.enter_context(open_source(run))
+        asked = Asked(
+            warehouse=functools.cache(lambda: stack.enter_context(open_session(settings))) if request.load else None,
+            statements=statements,
+            measured=measured_runs(run.store, request) if timed else None,
+        )
+        return tuple(preview_table(run, catalog, name, asked) for name in _asked(run, catalog))
 
 
 def _planned(shown: Preview) -> TablePlan:

@@ -120,7 +120,7 @@ def _prepare_in(warehouse: Warehouse, pair: Pair, begun: dict[str, str]) -> None
     target = pair.target
     warehouse.execute(sql.create_schema_sql(target.schema))
     warehouse.execute(sql.create_ledger_sql(target.schema))
-    _require_own_target(warehouse, target, pair.source, pair.identity)
+    require_own_target(warehouse, target, pair.source, pair.identity)
     drop_shadows(warehouse, target, pair.generation)
     present = target_columns(warehouse, target)
     if not present:
@@ -156,7 +156,7 @@ def _rehearse(warehouse: Warehouse, target: Target, changes: Sequence[Alteration
     log.warning("%s: the full refresh %s", target.qualified, " and ".join(c.says for c in changes))
 
 
-def _require_own_target(warehouse: Warehouse, target: Target, source: TableName, identity: str) -> None:
+def require_own_target(warehouse: Warehouse, target: Target, source: TableName, identity: str) -> None:
     """Two source tables in one target would overwrite each other's keys."""
     others = warehouse.query(sql.other_source_sql(target.schema), (identity, str(source)))
     if others:
@@ -242,7 +242,7 @@ def _record_with_retries(warehouse: Warehouse, manifest: Manifest, target: Targe
         done = find_load(warehouse, target.schema, manifest.load_id)
         if done is not None:
             return done
-        _require_own_target(warehouse, target, manifest.table, manifest.target)
+        require_own_target(warehouse, target, manifest.table, manifest.target)
         merged = write_staged(warehouse, target, manifest)
         warehouse.execute(
             sql.record_load_sql(target.schema),
