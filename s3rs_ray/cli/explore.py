@@ -113,7 +113,10 @@ def _show_dashboard(
          ", ".join(f"{a.files:,} {s.value}" for s, a in i.standings.items()))
         for i in found
     ]  # fmt: skip
-    output.table("files", ("table", "files", "size", "mean", "largest", "standing"), files)
+    if not found:
+        output.line("no table has a state or files here yet: `s3rs-ray sync -t TABLE` moves the first")
+    else:
+        output.table("files", ("table", "files", "size", "mean", "largest", "standing"), files)
     marks = [
         (str(i.table), cursor_text(i.state.extracted) or "", cursor_text(i.state.loaded) or "",
          i.state.rows_extracted, i.state.rows_loaded, i.state.mysql_status, i.state.redshift_status)
@@ -121,7 +124,8 @@ def _show_dashboard(
         if i.state is not None
     ]  # fmt: skip
     columns = ("table", "on S3 up to", "loaded up to", "extracted", "loaded", "mysql", "redshift")
-    output.table("watermarks", columns, marks)
+    if marks:
+        output.table("watermarks", columns, marks)
     checks = [(c.name, "up" if c.up else "DOWN", round(c.seconds * 1000, 1), c.detail) for c in health.checks]
     output.table("health", ("what", "state", "ms", "detail"), checks)
     done = [

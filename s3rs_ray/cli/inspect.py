@@ -66,7 +66,7 @@ def _show(output: Output, found: Inspection) -> None:
 
 
 def _cut(value: object) -> str:
-    text = "NULL" if value is None else shown(value)
+    text = "NULL" if value is None else shown(value) or "''"
     return text if len(text) <= CUT else text[: CUT - 1] + "…"
 
 

@@ -9,8 +9,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import orjson
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
+from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table as RichTable
+from rich.text import Text
 
 from ..errors import S3rsError
 
@@ -34,17 +38,27 @@ class Output:
         sys.stdout.flush()
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table, as wide as the terminal and as its content in a pipe."""
-        table = RichTable(title=title, title_justify="left")
-        for column in columns:
-            numeric = all(isinstance(row[list(columns).index(column)], (int, float)) for row in rows)
-            table.add_column(column, justify="right" if numeric and rows else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(_cell(value) for value in row))
-        console = Console(file=sys.stdout)
+        """A table, as wide as the terminal and as its content in a pipe.
+
+        On a terminal too narrow for it, cells break between words, never inside a name in the first column; where
+        even that does not fit, each row is a paragraph under its first cell.
+        """
+        cells = [[_cell(value) for value in row] for row in rows]
+        console, least = Console(file=sys.stdout), _least_widths(columns, cells)
         if not sys.stdout.isatty():
-            wide = Console(file=sys.stdout, width=10_000)
-            console = Console(file=sys.stdout, width=max(wide.measure(table).maximum, 80))
+            console = Console(file=sys.stdout, width=10_000)
+        elif sum(least) + 3 * len(columns) + 1 > console.width:
+            _print_paragraphs(console, title, columns, cells)
+            return
+        table = RichTable(title=escape(title), title_justify="left")
+        for place, column in enumerate(columns):
+            numeric = all(isinstance(row[place], (int, float)) for row in rows)
+            justify: JustifyMethod = "right" if numeric and rows else "left"
+            table.add_column(column, justify=justify, overflow="fold", min_width=least[place], no_wrap=not place)
+        for row in cells:
+            table.add_row(*map(escape, row))
+        if not sys.stdout.isatty():
+            console = Console(file=sys.stdout, width=max(console.measure(table).maximum, 80))
         console.print(table)
 
     def error(self, exc: S3rsError) -> None:
@@ -55,6 +69,25 @@ class Output:
         if self.json:
             error = {"type": type(exc).__name__, "message": exc.message, "hint": exc.hint, "context": exc.context}
             self.document({"status": "failed", "error": error})
+
+
+def _least_widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
+    """The longest word of each column, of the first one its longest cell."""
+    widths = [max((cell_len(word) for word in column.split()), default=1) for column in columns]
+    for row in cells:
+        for place, cell in enumerate(row):
+            parts = cell.split() if place else [cell]
+            widths[place] = max(widths[place], *(cell_len(part) for part in parts), 1)
+    return widths
+
+
+def _print_paragraphs(console: Console, title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    console.print(Text(title, style="italic"))
+    for first, *rest in cells:
+        console.print(Text(first, style="bold", overflow="fold"))
+        said = [f"{name} {cell}".strip() for name, cell in zip(columns[1:], rest, strict=True) if cell]
+        if said:
+            console.print(Padding(Text(" · ".join(said), overflow="fold"), (0, 0, 0, 4)))
 
 
 def size_text(size: float) -> str:

@@ -165,7 +165,7 @@ def _passed(ends: Iterable[Position], position: Position) -> bool:
 def _gone_text(gone: Sequence[tuple[DataFile, str]]) -> str:
     rows = sum(f.rows for f, _ in gone)
     runs = ", ".join(dict.fromkeys(run for _, run in gone))
-    return f"{len(gone)} files of run {runs} with {rows:,} rows are on S3 no more, the first {gone[0][0].key}"
+    return f"on S3 no more are {len(gone)} of the files of run {runs}, with {rows:,} rows, the first {gone[0][0].key}"
 
 
 def _require_joined(run_id: str, after: Position, position: Position, lost: _Lost) -> None:

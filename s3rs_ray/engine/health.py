@@ -249,7 +249,7 @@ def state_findings(state: TableState, now: dt.datetime) -> Iterator[Finding]:
         rows, size = sum(f.rows for f in state.backlog), sum(f.bytes for f in state.backlog)
         yield Finding(
             about=name,
-            message=f"{len(state.backlog):,} files with {rows:,} rows ({size / 1e6:,.1f} MB) are not loaded",
+            message=f"files that wait to be loaded: {len(state.backlog):,}, with {rows:,} rows ({size / 1e6:,.1f} MB)",
             hint=f"`s3rs-ray sync -t {name} --redshift-only` loads them",
         )
     for stage, status in (("extraction", state.mysql_status), ("load", state.redshift_status)):

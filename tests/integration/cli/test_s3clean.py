@@ -68,8 +68,8 @@ def test_after_cleaning_a_load_from_s3_alone_names_what_is_gone(world: World, co
     assert command("watermark", "reset", "-t", "t").code == 0
     loading = command("sync", "-t", f"{world.schema}.t", "--redshift-only", "--inline")
     assert loading.code == 4
-    assert "2 files of run" in loading.err
-    assert "100 rows are on S3 no more" in loading.err
+    assert "on S3 no more are 2 of the files of run" in loading.err
+    assert "with 100 rows" in loading.err
     assert "without --redshift-only" in loading.err
     assert world.sync_one("t").rows_extracted == 200
     world.assert_equal("t")
