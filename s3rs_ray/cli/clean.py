@@ -11,7 +11,7 @@ import click
 from ..engine.retention import Expired, delete_expired, find_expired
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
-from .output import size_text
+from .output import amount_json, amount_text
 from .session import Session
 
 
@@ -38,25 +38,26 @@ def command(session: Session, bucket: str | None, prefix: str | None, days: int 
         )
     else:
         rows = [
-            (str(t.table), _text(Amount.of(t.choice.doomed)), len(t.manifests),
+            (str(t.table), amount_text(Amount.of(t.choice.doomed)), len(t.manifests),
              ", ".join(f"{a.files:,} {s.value}" for s, a in t.choice.kept.items()))
             for t in found.tables
         ]  # fmt: skip
         if found.others:
-            rows.append(("of no table", _text(Amount.of(found.others)), 0, ""))
-        session.output.table(title, ("table", "files", "manifests", "kept"), rows)
-        what = f"deleted {_text(found.deleted)}" if confirmed else f"would delete {_text(found.doomed)}: add --confirm"
-        session.output.line(what if found.doomed.files else "nothing to delete")
+            rows.append(("of no table", amount_text(Amount.of(found.others)), 0, ""))
+        if rows:
+            session.output.table(title, ("table", "files", "manifests", "kept"), rows)
+        what = (
+            f"deleted {amount_text(found.deleted)}"
+            if confirmed
+            else f"would delete {amount_text(found.doomed)}: add --confirm"
+        )
+        session.output.line(what if found.doomed.files else f"nothing to delete in {title}")
     for _, exc in found.failures:
         click.echo(f"error: {exc.message}", err=True)
         if exc.hint:
             click.echo(f"hint: {exc.hint}", err=True)
     if found.failures:
         sys.exit(3 if found.deleted.files else found.failures[0][1].exit_code)
-
-
-def _text(amount: Amount) -> str:
-    return f"{amount.files:,} files, {size_text(amount.bytes)}"
 
 
 def _json(found: Expired, bucket: str, prefix: str | None, days: int, confirmed: bool) -> dict[str, Any]:
@@ -66,20 +67,16 @@ def _json(found: Expired, bucket: str, prefix: str | None, days: int, confirmed:
         "prefix": prefix or "",
         "days": days,
         "dry_run": not confirmed,
-        "selected": _amount(found.doomed),
-        "deleted": _amount(found.deleted),
+        "selected": amount_json(found.doomed),
+        "deleted": amount_json(found.deleted),
         "tables": {
             str(t.table): {
-                "files": _amount(Amount.of(t.choice.doomed)),
-                "manifests": _amount(Amount.of(t.manifests)),
-                "kept": {s.value: _amount(a) for s, a in t.choice.kept.items()},
+                "files": amount_json(Amount.of(t.choice.doomed)),
+                "manifests": amount_json(Amount.of(t.manifests)),
+                "kept": {s.value: amount_json(a) for s, a in t.choice.kept.items()},
                 "error": errors.get(t.table),
             }
             for t in found.tables
         },
-        "others": _amount(Amount.of(found.others)),
+        "others": amount_json(Amount.of(found.others)),
     }
-
-
-def _amount(amount: Amount) -> dict[str, int]:
-    return {"files": amount.files, "bytes": amount.bytes}

@@ -22,7 +22,7 @@ from ..engine.inventory import (
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
 from ..ledger.document import cursor_text
-from .output import Output, size_text
+from .output import Output, amount_json, amount_text, size_text
 from .session import Session
 from .tables import select_names
 
@@ -46,9 +46,9 @@ def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[st
         session.output.document(
             {
                 "bucket": store.bucket,
-                **_amount_json(_total(found)),
+                **amount_json(_total(found)),
                 "tables": {str(i.table): _inventory_json(i) for i in found},
-                "activity": {str(day): _amount_json(amount) for day, amount in by_day.items()},
+                "activity": {str(day): amount_json(amount) for day, amount in by_day.items()},
             }
         )
         return
@@ -59,7 +59,7 @@ def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[st
     columns = ("table", "files", "size", "first run (UTC)", "last run (UTC)", "runs", "quiet days")
     session.output.table(f"s3://{store.bucket}/{settings.s3_incremental_path}", columns, rows)
     _show_days(session.output, by_day, days)
-    session.output.line(_text(_total(found)))
+    session.output.line(amount_text(_total(found)))
 
 
 @click.command("dashboard", epilog="Example:  s3rs-ray dashboard -o json")
@@ -80,7 +80,7 @@ def dashboard_command(session: Session, tables: tuple[str, ...], exclude: tuple[
         session.output.document(
             {
                 "bucket": store.bucket,
-                "folders": {f.prefix: {"holds": f.holds, **_amount_json(f.amount)} for f in folders},
+                "folders": {f.prefix: {"holds": f.holds, **amount_json(f.amount)} for f in folders},
                 "tables": {str(i.table): {**_inventory_json(i), **_watermark_json(i)} for i in found},
                 "health": {
                     "well": health.well,
@@ -159,8 +159,8 @@ def _inventory_json(i: TableInventory) -> dict[str, Any]:
         "last_run": i.last,
         "runs": len(i.runs),
         "quiet_days": i.quiet_days,
-        "standing": {s.value: _amount_json(a) for s, a in i.standings.items()},
-        "days": {str(day): _amount_json(amount) for day, amount in sorted(i.days.items())},
+        "standing": {s.value: amount_json(a) for s, a in i.standings.items()},
+        "days": {str(day): amount_json(amount) for day, amount in sorted(i.days.items())},
         "error": i.problem or None,
     }
 
@@ -185,14 +185,6 @@ def _run_json(run: Mapping[str, Any]) -> dict[str, Any]:
 def _total(found: Iterable[TableInventory]) -> Amount:
     amounts = [(i.files, i.bytes) for i in found]
     return Amount(files=sum(n for n, _ in amounts), bytes=sum(size for _, size in amounts))
-
-
-def _amount_json(amount: Amount) -> dict[str, int]:
-    return {"files": amount.files, "bytes": amount.bytes}
-
-
-def _text(amount: Amount) -> str:
-    return f"{amount.files:,} files, {size_text(amount.bytes)}"
 
 
 def _moment(moment: dt.datetime | None) -> str:

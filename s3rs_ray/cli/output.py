@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ..engine.standing import Amount
 from ..errors import S3rsError
 
 FORMATS = ("text", "json")
@@ -97,6 +98,16 @@ def size_text(size: float) -> str:
             return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
         size /= 1000
     return f"{size:,.1f} TB"
+
+
+def amount_text(amount: Amount) -> str:
+    """``1 file, 2.0 kB``."""
+    return f"{amount.files:,} {'file' if amount.files == 1 else 'files'}, {size_text(amount.bytes)}"
+
+
+def amount_json(amount: Amount) -> dict[str, int]:
+    """How many files and bytes, in every document alike."""
+    return {"files": amount.files, "bytes": amount.bytes}
 
 
 def _cell(value: object) -> str:

@@ -27,7 +27,7 @@ from ..ledger.store import utc_now
 from ..model import TableName
 from ..storage.s3 import S3Store
 from .asking import confirm, confirm_by_name
-from .output import Output, size_text
+from .output import Output, amount_json, amount_text, size_text
 from .session import Session
 from .tables import parse_table, select_names
 
@@ -77,7 +77,7 @@ def list_command(
             {
                 "tables": {
                     str(name): {
-                        **_amount_json(Amount.of([o for o, _ in found])),
+                        **amount_json(Amount.of([o for o, _ in found])),
                         "objects": [
                             {"key": o.key, "bytes": o.size, "modified": o.modified, "standing": s.value}
                             for o, s in found
@@ -85,7 +85,7 @@ def list_command(
                     }
                     for name, found in listed.items()
                 },
-                **_amount_json(Amount.of([o for _, o, _ in files])),
+                **amount_json(Amount.of([o for _, o, _ in files])),
             }
         )
         return
@@ -93,7 +93,7 @@ def list_command(
     session.output.table("files", ("key", "size", "written (UTC)", "standing"), rows)
     if len(files) > limit:
         session.output.line(f"… and {len(files) - limit:,} more: --limit {len(files)} or -o json shows all")
-    session.output.line(_amount_text(Amount.of([o for _, o, _ in files])))
+    session.output.line(amount_text(Amount.of([o for _, o, _ in files])))
 
 
 @group.command("clean", epilog="Example:  s3rs-ray s3clean clean -t settlement.settlement_claim_detail --older-than 7d")
@@ -117,7 +117,7 @@ def clean_command(
         _show(session.output, {name: choice}, {}, dry_run=dry_run)
         return
     _warn_of_unloaded(choice)
-    confirm(f"delete {_amount_text(Amount.of(choice.doomed))} of {name}?", force=force)
+    confirm(f"delete {amount_text(Amount.of(choice.doomed))} of {name}?", force=force)
     _show(session.output, {name: choice}, {name: clean_table(settings, name, selection)}, dry_run=False)
 
 
@@ -143,7 +143,7 @@ def clean_all_command(
     for choice in choices.values():
         _warn_of_unloaded(choice)
     busy = sum(bool(c.doomed) for c in choices.values())
-    confirm(f"delete {_amount_text(doomed)} of {busy} tables?", force=force)
+    confirm(f"delete {amount_text(doomed)} of {busy} tables?", force=force)
     confirm_by_name(f"type the bucket's name, {store.bucket}, to delete them", store.bucket, force=force)
     cleaned, failures = _clean_each(settings, choices, selection)
     _show(session.output, choices, cleaned, failures, dry_run=False)
@@ -162,7 +162,7 @@ def orphans_command(session: Session, table: str, clean: bool, force: bool) -> N
     name, store = parse_table(settings, table), _store(settings)
     found = find_orphans(store, settings, open_ledger(settings).load(name))
     if clean and found:
-        confirm(f"delete {_amount_text(Amount.of(found))} of {name}?", force=force)
+        confirm(f"delete {amount_text(Amount.of(found))} of {name}?", force=force)
         found = clean_orphans(settings, name)
     if session.output.json:
         objects = [{"key": o.key, "bytes": o.size, "modified": o.modified} for o in found]
@@ -227,28 +227,20 @@ def _choice_row(name: TableName, choice: Choice, done: Cleaned | None) -> Sequen
         done.after if done else Amount(files=choice.present.files - gone.files, bytes=choice.present.bytes - gone.bytes)
     )
     kept = ", ".join(f"{a.files:,} {s.value}" for s, a in choice.kept.items())
-    return str(name), _amount_text(choice.present), _amount_text(gone), _amount_text(after), kept
+    return str(name), amount_text(choice.present), amount_text(gone), amount_text(after), kept
 
 
 def _choice_json(choice: Choice, done: Cleaned | None, failure: S3rsError | None) -> dict[str, Any]:
     choice = done.choice if done else choice
     return {
-        "before": _amount_json(choice.present),
-        "selected": _amount_json(Amount.of(choice.doomed)),
-        "deleted": _amount_json(done.deleted if done else Amount()),
-        "after": _amount_json(done.after if done else choice.present),
-        "kept": {s.value: _amount_json(a) for s, a in choice.kept.items()},
+        "before": amount_json(choice.present),
+        "selected": amount_json(Amount.of(choice.doomed)),
+        "deleted": amount_json(done.deleted if done else Amount()),
+        "after": amount_json(done.after if done else choice.present),
+        "kept": {s.value: amount_json(a) for s, a in choice.kept.items()},
         "keys": [o.key for o in choice.doomed],
         "error": failure.message if failure else None,
     }
-
-
-def _amount_json(amount: Amount) -> dict[str, int]:
-    return {"files": amount.files, "bytes": amount.bytes}
-
-
-def _amount_text(amount: Amount) -> str:
-    return f"{amount.files:,} files, {size_text(amount.bytes)}"
 
 
 def _selection(older_than: str | None, pattern: str) -> Selection:

@@ -197,7 +197,7 @@ def test_a_file_of_the_last_run_that_was_deleted_is_named(lost: int) -> None:
 def test_a_run_whose_files_were_all_deleted_is_named() -> None:
     with pytest.raises(IntegrityError, match="3 of the files of run r1"):
         gapless([], Watermark.START, record(FIRST))
-    with pytest.raises(IntegrityError, match=r"leave a gap: run r2 .*; 3 of the files of run r1"):
+    with pytest.raises(IntegrityError, match=r"leave a gap: run r2 .*; .* 3 of the files of run r1"):
         gapless(SECOND, Watermark.START, record(FIRST, SECOND))
 
 
