@@ -191,6 +191,12 @@ def _clean_each(
 def _warn_of_unloaded(choice: Choice) -> None:
     for item in choice.unloaded:
         click.echo(f"warning: {item.key} is not loaded: its rows are nowhere but at the source", err=True)
+    if choice.unloaded:
+        click.echo(
+            "hint: where the table waits for it, `watermark reset` or `watermark set` before the next load, which would"
+            " miss it",
+            err=True,
+        )
 
 
 def _show(

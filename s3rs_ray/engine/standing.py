@@ -175,7 +175,10 @@ class Choice:
 
 
 def choose(files: Iterable[tuple[StoredObject, Standing]], selection: Selection, now: dt.datetime) -> Choice:
-    """The files that may go: the selected ones that are loaded, and those asked for by name."""
+    """The files that may go: the selected ones that are loaded, and those asked for by name.
+
+    A file of a load in doubt stays in any case: without it nobody can settle the load.
+    """
     present: list[StoredObject] = []
     doomed: list[StoredObject] = []
     unloaded: list[StoredObject] = []
@@ -186,7 +189,7 @@ def choose(files: Iterable[tuple[StoredObject, Standing]], selection: Selection,
             continue
         if standing is Standing.LOADED:
             doomed.append(item)
-        elif selection.names(item):
+        elif selection.names(item) and standing is not Standing.DOUBT:
             doomed.append(item)
             unloaded.append(item)
         else:

@@ -92,6 +92,23 @@ def test_after_cleaning_a_lost_state_is_rebuilt_from_the_warehouse(world: World,
     assert waiting[0].file.key in rebuilt.err
 
 
+def test_a_file_that_waits_goes_only_by_its_name_and_a_reset_makes_the_table_whole(
+    world: World, command: Command, keys: Callable[[str], list[str]]
+) -> None:
+    fill(world)
+    carry(world, load=False)
+    first = keys("t")[0]
+    kept = command("s3clean", "clean", "-t", "t", "--force", "--pattern", "batch_0000*")
+    assert (kept.code, len(keys("t"))) == (0, 4)
+    gone = command("s3clean", "clean", "-t", "t", "--force", "--pattern", first.rpartition("/")[2])
+    assert f"warning: {first} is not loaded" in gone.err
+    assert "`watermark reset`" in gone.err
+    assert first not in keys("t")
+    assert command("watermark", "reset", "-t", "t").code == 0
+    assert world.sync_one("t").rows_loaded == 200
+    world.assert_equal("t")
+
+
 def test_files_of_a_table_without_a_state_are_kept(
     world: World, command: Command, keys: Callable[[str], list[str]]
 ) -> None:

@@ -124,6 +124,8 @@ def test_only_loaded_files_go_unless_one_is_asked_for_by_name() -> None:
     assert [o.key for o in every.doomed] == ["k/LOADED.parquet"]
     assert (every.present.files, every.present.bytes) == (6, 60)
     assert {s: a.files for s, a in every.kept.items()} == {s: 1 for s in Standing if s is not L}
+    in_doubt = choose(files, Selection(pattern="k/DOUBT.parquet"), NOON)
+    assert (in_doubt.doomed, in_doubt.kept[Standing.DOUBT].files) == ((), 1)
     named = choose(files, Selection(pattern="k/WAITING.parquet"), NOON)
     assert [o.key for o in named.doomed] == [o.key for o in named.unloaded] == ["k/WAITING.parquet"]
 
