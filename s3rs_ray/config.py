@@ -7,19 +7,18 @@ The only reader of ``os.environ`` in the package. Every setting has one name, th
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-import yaml
 from dotenv import dotenv_values
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationError,
     field_validator,
@@ -38,6 +37,7 @@ from .model import (
     TableName,
     ZeroDates,
 )
+from .setting_files import read_settings_file, reference_of
 from .table_settings import NullByName, TableSettings
 from .view_settings import Names
 
@@ -53,6 +53,8 @@ class Settings(BaseModel):
     """The effective settings. Build one with :meth:`load`; a field's name is the variable's in lower case."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    _references: dict[str, str] = PrivateAttr(default_factory=dict)
 
     # The source
     db_host: str = Field("", description="MySQL host")
@@ -229,6 +231,7 @@ class Settings(BaseModel):
         environment: Mapping[str, str] | None = None,
         flags: Mapping[str, object] | None = None,
         dotenv: Path | None = None,
+        resolve: Callable[[str], str] | None = None,
     ) -> Settings:
         """The settings of all layers together.
 
@@ -237,13 +240,17 @@ class Settings(BaseModel):
             environment: the variables; None reads this process's.
             flags: values from the command line, by field name; None values are not given.
             dotenv: a ``.env`` file below the environment; missing is fine.
+            resolve: gives the value behind a reference (:func:`reference_of`), as
+                :class:`~s3rs_ray.storage.references.References` does.
 
         Raises:
             ConfigError: naming every unknown key and every wrong value at once.
         """
         layered = layers(config_file=config_file, environment=environment, flags=flags, dotenv=dotenv)
+        references = _references(layered)
+        resolved = {name: _resolved(name, text, resolve) for name, text in references.items()}
         try:
-            made = cls.model_validate({name: value for name, (value, _) in layered.items()})
+            made = cls.model_validate({name: value for name, (value, _) in layered.items()} | resolved)
         except ValidationError as exc:
             raise ConfigError(
                 "\n".join(
@@ -251,7 +258,13 @@ class Settings(BaseModel):
                 ),
                 hint="correct the named settings; `s3rs-ray --help` lists where they come from",
             ) from None  # the refusal of the library shows the values, secrets among them
+        made = made._remember(references)
         return made._with_one_mode() if layered.get("backup_mode", ("", ""))[1] == "flag" else made
+
+    def _remember(self, references: Mapping[str, str]) -> Settings:
+        """The settings that show references and not what is behind them."""
+        self._references = dict(references)
+        return self
 
     def _with_one_mode(self) -> Settings:
         """The settings with BACKUP_MODE above the tables' own, as a flag is."""
@@ -336,7 +349,9 @@ class Settings(BaseModel):
         values: dict[str, object] = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
-            if isinstance(value, SecretStr):
+            if name in self._references:
+                value = self._references[name]
+            elif isinstance(value, SecretStr):
                 value = "********" if value.get_secret_value() else ""
             if name == "tables":
                 value = {pattern: t.model_dump(mode="json", exclude_unset=True) for pattern, t in self.tables.items()}
@@ -362,6 +377,30 @@ def explain_mistake(error: Mapping[str, object], layered: Mapping[str, tuple[obj
     return f"{name.upper()}{value} ({origin}): {inside}{error['msg']}"
 
 
+def secret_fields() -> frozenset[str]:
+    """The settings that are never shown."""
+    return frozenset(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
+
+
+def _references(layered: Mapping[str, tuple[object, str]]) -> dict[str, str]:
+    """The text settings that are kept elsewhere."""
+    fields = {name: Settings.model_fields[name].annotation for name in layered if name in Settings.model_fields}
+    found = {name: reference_of(layered[name][0]) for name, kind in fields.items() if kind in (str, SecretStr)}
+    return {name: text for name, text in found.items() if text}
+
+
+def _resolved(name: str, reference: str, resolve: Callable[[str], str] | None) -> str:
+    if resolve is None:
+        raise ConfigError(
+            f"{name.upper()} = {reference} is a reference, and nothing here looks it up",
+            hint="Settings.load(resolve=s3rs_ray.storage.references.References())",
+        )
+    try:
+        return resolve(reference)
+    except ConfigError as exc:
+        raise ConfigError(f"{name.upper()}: {exc.message}", hint=exc.hint) from None
+
+
 def layers(
     *,
     config_file: Path | None,
@@ -375,7 +414,7 @@ def layers(
     """
     result: dict[str, tuple[object, str]] = {}
     if config_file is not None:
-        for name, value in _read_file(config_file).items():
+        for name, value in read_settings_file(config_file).items():
             result[name] = (value, f"file {config_file}")
     named = {field.upper(): field for field in Settings.model_fields if field != "tables"}
     dotenv_layer = dotenv_values(dotenv) if dotenv is not None and dotenv.is_file() else {}
@@ -388,36 +427,3 @@ def layers(
         if flag is not None:
             result[name] = (flag, "flag")
     return result
-
-
-def _read_file(path: Path) -> dict[str, object]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"cannot read the settings file {path}: {exc}") from exc
-    try:
-        document = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
-    except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path} is not valid TOML: {exc}") from exc
-    except yaml.YAMLError as exc:  # its text quotes the line, which may hold a secret
-        mark = getattr(exc, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(
-            f"{path} is not valid YAML{where}", hint="put quotes around values that hold special characters"
-        ) from None
-    if document is None:
-        return {}
-    if not isinstance(document, dict):
-        raise ConfigError(f"{path} must hold settings by name, not a {type(document).__name__}")
-    return _flatten(document)
-
-
-def _flatten(document: Mapping[Any, object], prefix: str = "") -> dict[str, object]:
-    flat: dict[str, object] = {}
-    for key, value in document.items():
-        name = f"{prefix}{key}".lower()
-        if isinstance(value, dict) and name != "tables":
-            flat.update(_flatten(value, prefix=f"{name}_"))
-        else:
-            flat[name] = value
-    return flat

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..config import Settings
 from ..engine.effective import Effective, read_effective
+from ..engine.permissions import loose_files
+from ..storage.references import References
 from .logs import set_up_logging
 from .output import Output
 from .progress import Progress
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +35,11 @@ class Session:
             flags: by field name; None is not given.
         """
         given = {**flags, "debug": True if self.debug else None}
-        settings = Settings.load(config_file=self.config_file, dotenv=Path(".env"), flags=given)
+        dotenv = Path(".env")
+        settings = Settings.load(config_file=self.config_file, dotenv=dotenv, flags=given, resolve=References())
         self.set_up_logging(settings)
+        for warning in loose_files(settings, config_file=self.config_file, dotenv=dotenv):
+            log.warning("%s", warning)
         return settings
 
     def effective(self) -> Effective:
