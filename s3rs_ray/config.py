@@ -145,6 +145,15 @@ class Settings(BaseModel):
     backup_max_workers: int = Field(
         0, ge=0, description="chunks read at the same time, over all tables; 0: one for each CPU, 2 to 8"
     )
+    backup_max_threads_running: int = Field(
+        0, ge=0, description="fewer readers while MySQL's Threads_running, readers included, is over this; 0: no limit"
+    )
+    backup_max_replica_lag_seconds: int = Field(
+        0, ge=0, description="fewer readers while the replica is further behind than this; 0: no limit"
+    )
+    backup_max_slowdown: int = Field(
+        0, ge=0, description="fewer readers while a row takes more than so many times as long as at best; 0: no limit"
+    )
     backup_max_tables: Count = Field(4, description="tables worked on at once with --strategy inter-table")
     backup_retry_attempts: int = Field(3, ge=0, description="how often a failed chunk is tried again")
     backup_timeout_seconds: Seconds = Field(1800, description="how long one read of a chunk may take")

@@ -26,11 +26,12 @@ from .cleaning import stored_tables
 from .context import Request, Run, Workplace
 from .estimate import measured_runs
 from .events import Event, EventKind, Report, RunResult, Status, TableResult
-from .executor import InlineExecutor
+from .executor import Executor, InlineExecutor
 from .lineage import Lineage
 from .loading import authorization, open_session
 from .marker import mark_success
 from .metrics import write_metrics
+from .pacing import Tell, open_pace
 from .plan import TablePlan, strategy_limits
 from .preview import Asked, Preview, preview_table
 from .table import open_source, sync_table
@@ -140,7 +141,7 @@ def _open_run(
     store = open_store(settings)
     with ExitStack() as stack:
         stack.callback(close_idle_tunnels)
-        place = _LazyWorkplace(settings, request, stack)
+        place = _LazyWorkplace(settings, request, stack, lambda *paced: _say_pace(run, *paced))
         run = Run(
             settings=settings,
             request=request,
@@ -167,6 +168,10 @@ def _told(run: Run, what: str, address: str) -> Iterator[None]:
     run.say(EventKind.CONNECTED, None, to=what, address=address, seconds=seconds)
 
 
+def _say_pace(run: Run, readers: int, reason: str) -> None:
+    run.say(EventKind.PACED, None, readers=readers, reason=reason)
+
+
 @dataclass(slots=True)
 class _LazyWorkplace:
     """Opens the executor when the first table has work: a run with nothing to do does not start Ray."""
@@ -174,6 +179,7 @@ class _LazyWorkplace:
     settings: Settings
     request: Request
     stack: ExitStack
+    tell: Tell
     lock: threading.Lock = field(default_factory=threading.Lock)
     opened: Workplace | None = None
 
@@ -187,11 +193,14 @@ class _LazyWorkplace:
         if self.request.inline:
             executor = InlineExecutor(self.settings)
             self.stack.callback(executor.close)
-            return Workplace(executor=executor, ledger=open_ledger(self.settings))
+            return Workplace(executor=self._paced(executor), ledger=open_ledger(self.settings))
         from .cluster import open_cluster  # imports Ray, half a second that a run with nothing to do need not pay
 
         cluster = self.stack.enter_context(open_cluster(self.settings))
-        return Workplace(executor=cluster, ledger=cluster.ledger)
+        return Workplace(executor=self._paced(cluster), ledger=cluster.ledger)
+
+    def _paced(self, executor: Executor) -> Executor:
+        return self.stack.enter_context(open_pace(executor, self.settings, self.tell))
 
 
 def resolve_tables(run: Run) -> tuple[TableName, ...]:

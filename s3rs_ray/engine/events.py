@@ -21,6 +21,7 @@ class EventKind(StrEnum):
     CHUNK_STARTED = "chunk started"
     CHUNK_DONE = "chunk extracted"
     CHUNK_RETRIED = "chunk tried again"
+    PACED = "readers adjusted"
     BACKUP_DONE = "backup operation completed"
     LOAD_STARTED = "load started"
     LOAD_DONE = "load completed"

@@ -62,7 +62,7 @@ def find_horizon(source: Asked, table: Table, settings: Settings) -> Horizon:
     behind = max(
         dt.timedelta(seconds=settings.backup_settle_seconds),
         _oldest_writer(source, reasons),
-        _replica_lag(source, reasons),
+        replica_lag(source, reasons),
     )
     return Horizon(upto=settled_cursor(kind, now - behind, settings.backup_cursor_unit), reasons=tuple(reasons))
 
@@ -117,7 +117,7 @@ def missing_privileges(source: Asked) -> tuple[str, ...]:
         SourceError: the source is a replica that has stopped.
     """
     unseen: list[str] = []
-    for privilege, look in (("PROCESS", _oldest_writer), ("REPLICATION CLIENT", _replica_lag)):
+    for privilege, look in (("PROCESS", _oldest_writer), ("REPLICATION CLIENT", replica_lag)):
         reasons: list[str] = []
         look(source, reasons)
         unseen += [privilege for reason in reasons if f"no {privilege} privilege" in reason]
@@ -150,7 +150,7 @@ def _oldest_writer(source: Asked, reasons: list[str]) -> dt.timedelta:
     return age
 
 
-def _replica_lag(source: Asked, reasons: list[str]) -> dt.timedelta:
+def replica_lag(source: Asked, reasons: list[str]) -> dt.timedelta:
     """How far this server is behind its source; zero when it is no replica."""
     version = str(source.query("SELECT VERSION()")[0][0])
     statement = "SHOW ALL SLAVES STATUS" if "mariadb" in version.lower() else "SHOW REPLICA STATUS"
