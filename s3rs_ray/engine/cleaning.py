@@ -90,7 +90,7 @@ def clean_table(
 def delete_held(
     store: ObjectStore, ledger: Ledger, table: TableName, holder: Holder, objects: Sequence[StoredObject]
 ) -> Amount:
-    """Deletes objects page by page, and shows between the pages that the holder is alive.
+    """Deletes objects page by page; before each, the table is shown to be held still.
 
     Raises:
         LeaseLost: another run took the table over; the rest is left.
@@ -98,8 +98,7 @@ def delete_held(
     rest = iter(objects)
     done = Amount()
     while page := tuple(islice(rest, DELETE_PAGE)):
-        if done.files:
-            ledger.commit(table, [Renew()], holder=holder.token)
+        ledger.commit(table, [Renew()], holder=holder.token)
         store.delete(o.key for o in page)
         size = Amount.of(page)
         done = replace(done, files=done.files + size.files, bytes=done.bytes + size.bytes)
