@@ -47,6 +47,28 @@ class Comparison(StrEnum):
     COUNTED = "counted"
 
 
+class TextForm(StrEnum):
+    """How a value is written as text, alike in MySQL and in Redshift, where rows are compared by checksums.
+
+    Attributes:
+        NUMBER: an integer or a DECIMAL with all digits of its scale.
+        SINGLE, DOUBLE: a binary number by the integers it is made of.
+        DATE, MOMENT: a date; a date and time with microseconds.
+        TEXT: the characters themselves, in UTF-8.
+        BINARY: hexadecimal digits.
+        NONE: has no form that is alike on both sides, so it is not compared.
+    """
+
+    NUMBER = "number"
+    SINGLE = "single"
+    DOUBLE = "double"
+    DATE = "date"
+    MOMENT = "moment"
+    TEXT = "text"
+    BINARY = "binary"
+    NONE = "none"
+
+
 class ZeroDates(StrEnum):
     """What becomes of a date no calendar has: ``0000-00-00``, month or day 0, the year 0, ``2024-02-31``."""
 
@@ -173,6 +195,7 @@ class Column:
         redshift_type: the Redshift type, e.g. ``DECIMAL(10,2)``.
         comparison: what is compared after a load.
         compared: the SELECT expression for it, which MySQL counts and orders as the warehouse does its own.
+        text_form: how checksums write what ``compared`` gives.
         treatment: exact, widened, as text or as number.
         note: what its reader in Redshift must know, e.g. a unit.
         nullable: whether the source allows NULL.
@@ -189,6 +212,7 @@ class Column:
     redshift_type: str
     comparison: Comparison
     compared: str
+    text_form: TextForm
     treatment: Treatment = Treatment.EXACT
     note: str = ""
     nullable: bool = True
@@ -199,9 +223,52 @@ class Column:
     nul_bytes: NulBytes | None = None
 
     @property
+    def size(self) -> int:
+        """Most bytes of a text or binary value in Redshift; 0 for other types."""
+        kind, _, size = self.redshift_type.partition("(")
+        return int(size.rstrip(")")) if kind in ("VARCHAR", "VARBYTE") else 0
+
+    @property
     def staging_type(self) -> str:
         """The type COPY loads: a SUPER arrives as text and is parsed on the way from staging."""
         return "VARCHAR(65535)" if self.redshift_type == "SUPER" else self.redshift_type
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """The binary numbers of ``at_least <= |x| < 2^72 * at_least`` or so, and what makes two whole numbers of each.
+
+    Attributes:
+        at_least: a power of two; 0 for the last bin.
+        factors: powers of two; |x| times all of them is below 2^62 and has no digit behind 2^-62. Every step is
+            exact, and so are its whole part and, times 2^62, the rest.
+    """
+
+    at_least: float
+    factors: tuple[float, ...]
+
+
+def float_bins(form: TextForm) -> tuple[Bin, ...]:
+    """Bins of all finite numbers of a binary format, the largest first (IEEE 754: binary32, binary64)."""
+    width, least, most = (101, -149, 128) if form is TextForm.SINGLE else (72, -1074, 1024)
+    bins = []
+    for low in range(most - width, least - width, -width):
+        factor = 62 - width - low
+        parts = (factor,) if factor <= 1000 else (factor // 2, factor - factor // 2)
+        bins.append(Bin(2.0**low if low > least else 0.0, tuple(2.0**part for part in parts)))
+    return tuple(bins)
+
+
+MAX_TEXT = 65_535
+"""Most bytes of a VARCHAR."""
+SHORT_TEXT = 36
+"""Bytes up to which a checksum holds a text itself, behind its length; of longer ones it holds their MD5."""
+SHORT_BINARY = 18
+"""The same of binary values, in bytes that become two digits each."""
+HEX_PIECE = 32_000
+"""Bytes of a binary value written out at a time: a VARCHAR holds 65,535 digits."""
+GROUP_COLUMNS = 200
+"""Columns of which one text is made: it stays far below the 65,535 bytes of a VARCHAR."""
 
 
 def ordered_columns(columns: Sequence[Column]) -> tuple[Column, ...]:

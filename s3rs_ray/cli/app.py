@@ -11,7 +11,21 @@ import click
 
 from ..errors import S3rsError
 from ..version import __version__
-from . import clean, configuration, demo, explore, info, inspect, report, s3clean, status, sync, views, watermark
+from . import (
+    clean,
+    configuration,
+    demo,
+    explore,
+    info,
+    inspect,
+    report,
+    s3clean,
+    status,
+    sync,
+    verify,
+    views,
+    watermark,
+)
 from .output import FORMATS, Output
 from .progress import STYLES
 from .session import Session
@@ -55,6 +69,7 @@ cli.add_command(explore.dashboard_command)
 cli.add_command(inspect.command)
 cli.add_command(info.completion_command)
 cli.add_command(report.command)
+cli.add_command(verify.command)
 cli.add_command(demo.command)
 cli.add_command(demo.local_group)
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..config import Settings
 from ..errors import ConfigError, S3rsError, SourceError
 from ..model import DataFile
 from .coordinator import NAMESPACE, RemoteLedger
-from .executor import ChunkTask, Ticket, own_cpus, reader_count
+from .executor import CHECK_SECONDS, ChunkTask, Item, Result, Ticket, own_cpus, reader_count
 from .scratch import open_scratch
 from .sizing import FILE_BYTES, SLICE_BYTES
 from .tasks import StageSeconds, extract_chunk
@@ -140,13 +140,14 @@ class Cluster:
         self._places = threading.BoundedSemaphore(self.places)
         self._held: set[Ticket] = set()
         source = source_resource(settings)
-        self._extract = ray.remote(
+        remote = ray.remote(
             num_cpus=TASK_CPUS,
             memory=TASK_BYTES,
             resources={source: 1} if source in has else None,
             scheduling_strategy="SPREAD",
             max_retries=LOST_NODES,
-        )(_extract)
+        )
+        self._extract, self._apply = remote(_extract), remote(_apply)
         self.ledger = RemoteLedger(settings, self._settings)
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
@@ -168,13 +169,30 @@ class Cluster:
         return ended
 
     def result(self, ticket: Ticket) -> DataFile:
-        file: DataFile = _get_file(ticket.handle)
+        file: DataFile = _get(ticket.handle)
         return file
 
     def cancel(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
             ray.cancel(ticket.handle, force=True)
         self._free(tickets)
+
+    def run_all(
+        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+    ) -> Iterator[Result]:
+        left = list(reversed(items))
+        running: list[Any] = []
+        try:
+            while left or running:
+                while left and len(running) < self.places:
+                    running.append(self._apply.remote(function, left.pop(), self._settings))
+                done, running = ray.wait(running, num_returns=1, timeout=CHECK_SECONDS)
+                check()
+                for handle in done:
+                    yield _get(handle)
+        finally:
+            for handle in running:
+                ray.cancel(handle, force=True)
 
     def _free(self, tickets: Sequence[Ticket]) -> None:
         """Gives the places of tickets back, each once, however often they are waited for or cancelled."""
@@ -192,8 +210,13 @@ def _extract(task: ChunkTask, settings: Settings) -> DataFile:
     return file
 
 
-def _get_file(handle: Any) -> Any:
-    """The file behind a handle; a task's own error comes out as it was raised.
+def _apply(function: Callable[[Any, Settings], Any], item: Any, settings: Settings) -> Any:
+    """The remote task of :meth:`Cluster.run_all`."""
+    return function(item, settings)
+
+
+def _get(handle: Any) -> Any:
+    """What is behind a handle; a task's own error comes out as it was raised.
 
     Raises:
         SourceError: for everything that Ray says of a task it could not end: its process or node died, its result is

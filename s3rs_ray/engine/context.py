@@ -18,7 +18,7 @@ from ..ledger.store import BRIEF_SECONDS, COMMIT_SECONDS, Holder, is_over, utc_n
 from ..model import Strategy, TableName
 from ..storage.s3 import S3Store
 from .events import Event, EventKind, Report
-from .executor import Executor
+from .executor import Workers
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Request:
 class Workplace:
     """Where the work is done; opened when the first table has work, because Ray takes seconds to start."""
 
-    executor: Executor
+    executor: Workers
     ledger: TableLedger
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from ..errors import SchemaDrift
-from ..model import Column, Comparison, LongText, NulBytes, Table, TableName, Treatment, ZeroDates
+from ..model import Column, Comparison, LongText, NulBytes, Table, TableName, TextForm, Treatment, ZeroDates
 
 
 def format_contract(table: Table) -> bytes:
@@ -45,6 +45,7 @@ def parse_contract(body: bytes, key: str) -> Table:
 def _column(d: dict[str, Any]) -> Column:
     kinds = {
         "comparison": Comparison,
+        "text_form": TextForm,
         "treatment": Treatment,
         "zero_dates": ZeroDates,
         "long_text": LongText,

@@ -62,7 +62,7 @@ def sync(
         ConfigError, TableNotFound, SourceUnavailable, StorageUnavailable, WarehouseUnavailable: before any work.
     """
     started = utc_now()
-    with _open_run(settings, request, report, stop or threading.Event(), started) as run:
+    with open_run(settings, request, report, stop or threading.Event(), started) as run:
         names = resolve_tables(run)
         _check_warehouse(run)
         run.say(EventKind.RUN_STARTED, None, tables=len(names), strategy=request.strategy.value)
@@ -90,7 +90,7 @@ def backup(
 
 def plan(settings: Settings, request: Request) -> tuple[TablePlan, ...]:
     """What a sync would do with each table, from the same discovery and the same state; changes nothing."""
-    with _open_run(settings, request, ignore, threading.Event(), utc_now()) as run, open_source(run) as catalog:
+    with open_run(settings, request, ignore, threading.Event(), utc_now()) as run, open_source(run) as catalog:
         return tuple(_planned(preview_table(run, catalog, name, Asked())) for name in _asked(run, catalog))
 
 
@@ -106,7 +106,7 @@ def preview(
     Raises:
         S3rsError: as :func:`sync` before any work.
     """
-    with _open_run(settings, request, ignore, threading.Event(), utc_now()) as run, ExitStack() as stack:
+    with open_run(settings, request, ignore, threading.Event(), utc_now()) as run, ExitStack() as stack:
         catalog = stack.enter_context(open_source(run))
         asked = Asked(
             warehouse=functools.cache(lambda: stack.enter_context(open_session(settings))) if request.load else None,
@@ -134,9 +134,10 @@ def require_settings(settings: Settings, request: Request) -> None:
 
 
 @contextmanager
-def _open_run(
+def open_run(
     settings: Settings, request: Request, report: Report, stop: threading.Event, started: dt.datetime
 ) -> Iterator[Run]:
+    """What a command on tables works with, once its settings are complete and the bucket answers."""
     require_settings(settings, request)
     store = open_store(settings)
     with ExitStack() as stack:

@@ -1,17 +1,20 @@
-"""Executor: where chunks run. The inline one uses threads of this process, the cluster's uses Ray."""
+"""Executor: where chunks run, and other tasks like them: in threads of this process, or on the cluster by Ray."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from ..config import Settings
 from ..model import Chunk, DataFile, RangeOrder, Table
 from .tasks import extract_chunk
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,10 @@ class Ticket:
 
 MOST_READERS = 8
 """The most chunks read at the same time unless BACKUP_MAX_WORKERS says more: the source serves others, too."""
+
+
+CHECK_SECONDS = 1.0
+"""How often whoever waits for tasks looks whether it should stop."""
 
 
 def reader_count(settings: Settings, cpus: int) -> int:
@@ -77,6 +84,23 @@ class Executor(Protocol):
         ...
 
 
+class Workers(Executor, Protocol):
+    """An executor that also runs other functions than the chunk's."""
+
+    def run_all(
+        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+    ) -> Iterator[Result]:
+        """A function of each item and the settings, at most ``places`` at a time; results as they come.
+
+        Args:
+            check: called while waiting; what it raises ends the work.
+
+        Raises:
+            What a task raised, as one of our errors; the others are dropped.
+        """
+        ...
+
+
 class InlineExecutor:
     """Runs chunks in threads: ConnectorX, the Parquet encoder and the upload all release the GIL."""
 
@@ -105,6 +129,20 @@ class InlineExecutor:
     def cancel(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
             _future(ticket).cancel()
+
+    def run_all(
+        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+    ) -> Iterator[Result]:
+        waiting = {self._pool.submit(function, item, self._settings) for item in items}
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=CHECK_SECONDS, return_when=FIRST_COMPLETED)
+                check()
+                for future in done:
+                    yield future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
     def close(self) -> None:
         """Waits for the running tasks; those not started are dropped."""

@@ -19,7 +19,7 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from ..errors import UnsupportedType
-from ..model import Column, Comparison, GeometryForm, JsonForm, LongText, Policy, Treatment
+from ..model import Column, Comparison, GeometryForm, JsonForm, LongText, Policy, TextForm, Treatment
 
 MAX_VARCHAR = 65_535
 MAX_VARBYTE = 1_024_000
@@ -98,6 +98,16 @@ class SourceColumn:
 _UNORDERED = frozenset({"string", "binary"})
 """Arrow types of the values that source and warehouse order differently, as text also numbers of over 38 digits."""
 
+_TEXT_FORMS = {
+    "float": TextForm.SINGLE,
+    "double": TextForm.DOUBLE,
+    "date32[day]": TextForm.DATE,
+    "timestamp[us]": TextForm.MOMENT,
+    "string": TextForm.TEXT,
+    "binary": TextForm.BINARY,
+}
+"""By Arrow type; all others are numbers."""
+
 Rule: TypeAlias = Callable[[SourceColumn, Policy], Column]
 
 
@@ -143,6 +153,7 @@ def _column(
         redshift_type=redshift,
         comparison=Comparison.COUNTED if arrow in _UNORDERED else Comparison.ORDERED,
         compared=compared or select,
+        text_form=_TEXT_FORMS.get(arrow, TextForm.NUMBER),
         treatment=treatment,
         nullable=column.nullable,
     )
@@ -158,8 +169,14 @@ def _integer(column: SourceColumn, policy: Policy) -> Column:
     treatment = Treatment.EXACT if bits in (16, 32, 64) else Treatment.WIDENED
     for width, arrow, redshift in _INTEGER_TARGETS:
         if bits <= width:
-            return _column(column, arrow, redshift, treatment)
-    return _column(column, "decimal128(20, 0)", "DECIMAL(20,0)", treatment)
+            return _column(column, arrow, redshift, treatment, compared=_unpadded(column))
+    return _column(column, "decimal128(20, 0)", "DECIMAL(20,0)", treatment, compared=_unpadded(column))
+
+
+def _unpadded(column: SourceColumn) -> str:
+    """A number that has no zeros in front when it is told as text, whatever ZEROFILL says."""
+    quoted = quote_name(column.name)
+    return f"{quoted}+0" if "zerofill" in column.column_type else quoted
 
 
 def _decimal(column: SourceColumn, policy: Policy) -> Column:
@@ -175,7 +192,7 @@ def _decimal(column: SourceColumn, policy: Policy) -> Column:
     declared = 20 if precision == 19 else precision
     treatment = Treatment.EXACT if declared == precision else Treatment.WIDENED
     arrow, redshift = f"decimal128({declared}, {scale})", f"DECIMAL({declared},{scale})"
-    return _column(column, arrow, redshift, treatment, select, compared=quoted)
+    return _column(column, arrow, redshift, treatment, select, compared=_unpadded(column))
 
 
 def _date(column: SourceColumn, policy: Policy) -> Column:
@@ -259,7 +276,14 @@ def _json(column: SourceColumn, policy: Policy) -> Column:
     made = _whole_text(column, f"CAST({quote_name(column.name)} AS CHAR)", policy)
     if policy.json_form is JsonForm.TEXT:
         return made
-    return replace(made, redshift_type="SUPER", treatment=Treatment.AS_DOCUMENT, note="parsed by JSON_PARSE")
+    # JSON_SERIALIZE's blanks, order of keys and form of numbers are not documented, so no text of it can be compared.
+    return replace(
+        made,
+        redshift_type="SUPER",
+        text_form=TextForm.NONE,
+        treatment=Treatment.AS_DOCUMENT,
+        note="parsed by JSON_PARSE",
+    )
 
 
 def _whole_text(column: SourceColumn, select: str, policy: Policy) -> Column:
@@ -298,7 +322,8 @@ def _time(column: SourceColumn, policy: Policy) -> Column:
 
 
 def _year(column: SourceColumn, policy: Policy) -> Column:
-    return _column(column, "int16", "SMALLINT", Treatment.WIDENED)
+    # As text the year 0 is told with four digits.
+    return _column(column, "int16", "SMALLINT", Treatment.WIDENED, compared=f"{quote_name(column.name)}+0")
 
 
 def _bit(column: SourceColumn, policy: Policy) -> Column:

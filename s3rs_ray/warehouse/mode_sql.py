@@ -13,13 +13,13 @@ from .sql import Target, layout, ledger_name, names, parsed, quote_name, quote_t
 
 def repeated_keys_sql(target: Target) -> str:
     """One row when staging holds a key twice."""
-    key = ", ".join(_key_values(target))
+    key = ", ".join(key_values(target))
     return f"SELECT 1 FROM {target.staging} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
 
 
 def pick_newest_sql(target: Target) -> str:
     """The newest version of each key that staging holds."""
-    key, cursor = ", ".join(_key_values(target)), quote_name(target.cursor)
+    key, cursor = ", ".join(key_values(target)), quote_name(target.cursor)
     # A cursor is NULL where it was a zero date, the oldest of all; DESC alone would put it first.
     ranked = f"ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {cursor} DESC NULLS LAST) AS s3rs_rank"
     return (
@@ -130,7 +130,7 @@ def _version_values(target: Target, prefix: str = "") -> list[str]:
     value = prefix + quote_name(cursor.name)
     if cursor.nullable or cursor.zero_dates:
         value = f"COALESCE(CAST({value} AS VARCHAR(40)), '')"
-    return [*_key_values(target, prefix), value]
+    return [*key_values(target, prefix), value]
 
 
 def _written(target: Target, stamp: str) -> list[str]:
@@ -155,11 +155,11 @@ def _replaced(target: Target, staged: str, *, nulls: bool) -> str:
 
 
 def _same_key(target: Target, left: str, right: str) -> str:
-    pairs = zip(_key_values(target, f"{left}."), _key_values(target, f"{right}."), strict=True)
+    pairs = zip(key_values(target, f"{left}."), key_values(target, f"{right}."), strict=True)
     return " AND ".join(f"{ours} = {theirs}" for ours, theirs in pairs)
 
 
-def _key_values(target: Target, prefix: str = "") -> list[str]:
+def key_values(target: Target, prefix: str = "") -> list[str]:
     """What tells one key from another, as at the source.
 
     Redshift ignores trailing blanks when it compares VARCHAR, MySQL does not under a NO PAD collation (the default

@@ -14,7 +14,7 @@ import ray
 from s3rs_ray.config import Settings
 from s3rs_ray.engine.cluster import open_cluster
 from s3rs_ray.engine.coordinator import RemoteLedger, find_coordinator
-from s3rs_ray.engine.executor import ChunkTask, Executor, InlineExecutor, Ticket
+from s3rs_ray.engine.executor import ChunkTask, Executor, InlineExecutor, Ticket, Workers
 from s3rs_ray.engine.tasks import data_key, open_store
 from s3rs_ray.errors import IntegrityError, S3rsError, SourceError, StorageError
 from s3rs_ray.local.stack import LocalStack
@@ -35,21 +35,21 @@ def place(stack: LocalStack) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def inline(place: Settings) -> Iterator[Executor]:
+def inline(place: Settings) -> Iterator[Workers]:
     executor = InlineExecutor(place)
     yield executor
     executor.close()
 
 
 @pytest.fixture(scope="module")
-def over_ray(place: Settings) -> Iterator[Executor]:
+def over_ray(place: Settings) -> Iterator[Workers]:
     with open_cluster(place) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module", params=["inline", "over_ray"])
-def executor(request: pytest.FixtureRequest) -> Executor:
-    chosen: Executor = request.getfixturevalue(request.param)
+def executor(request: pytest.FixtureRequest) -> Workers:
+    chosen: Workers = request.getfixturevalue(request.param)
     return chosen
 
 
@@ -262,3 +262,26 @@ def test_tasks_that_were_cancelled_give_their_places_back(
 ) -> None:
     executor.cancel([submitted(executor, task_of(slow(table), c)) for c in chunks[:PLACES]])
     assert len(run_all(executor, [task_of(table, c) for c in chunks[3:6]])) == 3
+
+
+def test_a_function_of_many_items_runs_in_as_many_places_as_there_are(executor: Workers) -> None:
+    calls: list[int] = []
+    assert sorted(executor.run_all(_half, list(range(0, 20, 2)), lambda: calls.append(1))) == list(range(10))
+    assert calls
+    with pytest.raises(IntegrityError, match="odd"):
+        list(executor.run_all(_half, [2, 3, 4], lambda: None))
+
+
+def test_whoever_waits_for_a_function_may_stop(executor: Workers) -> None:
+    def stop() -> None:
+        raise SourceError("enough")
+
+    with pytest.raises(SourceError, match="enough"):
+        list(executor.run_all(_half, [2, 4], stop))
+
+
+def _half(number: int, settings: Settings) -> int:
+    assert settings.db_host
+    if number % 2:
+        raise IntegrityError(f"{number} is odd")
+    return number // 2

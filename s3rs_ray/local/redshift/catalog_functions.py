@@ -43,6 +43,8 @@ _STRINGS = [
     _internal("lpad", f"{_V}, int4, {_V}", _V, "lpad"),
     *(_internal(name, f"{_V}, int4", _V, "text_substr_no_len") for name in ("substring", "substr")),
     *(_internal(name, f"{_V}, int4, int4", _V, "text_substr") for name in ("substring", "substr")),
+    # SUBSTRING of a binary expression counts bytes.
+    *(_internal(n, "{s}.varbyte, int4, int4", "{s}.varbyte", "bytea_substr") for n in ("substring", "substr")),
     _internal("strpos", f"{_V}, {_V}", "int4", "textpos"),
     _sql("charindex", f"{_V}, {_V}", "int4", "{s}.strpos($2, $1)"),
     _internal("split_part", f"{_V}, {_V}, int4", _V, "split_part"),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from s3rs_ray.errors import UnsupportedType
-from s3rs_ray.model import Column, Comparison, GeometryForm, LongText, NulBytes, Policy, Treatment, ZeroDates
+from s3rs_ray.model import Column, Comparison, GeometryForm, LongText, NulBytes, Policy, TextForm, Treatment, ZeroDates
 from s3rs_ray.source import types
 from s3rs_ray.source.types import MAX_VARBYTE, MAX_VARCHAR, arrow_schema, arrow_type, contract, fingerprint
 from tests.support.build import source_column
@@ -90,12 +90,24 @@ COMPARED = {
     **dict.fromkeys(("float", "double"), (Comparison.ORDERED, "`c`*1e0")),
 }
 
+TEXT_FORMS = {
+    "float": TextForm.SINGLE,
+    "double": TextForm.DOUBLE,
+    "date32[day]": TextForm.DATE,
+    "timestamp[us]": TextForm.MOMENT,
+    "string": TextForm.TEXT,
+    "binary": TextForm.BINARY,
+}
+
 
 def compared(rule: tuple[str, dict[str, Any], str, str, str, Treatment]) -> tuple[Comparison, str]:
     """A DECIMAL is ordered as a number and not as the text it is read as; an integer is as it is read."""
     if rule[3].startswith("decimal"):
-        return Comparison.ORDERED, "`c`" if rule[0].startswith("decimal") else rule[2]
+        expression = "`c`" if rule[0].startswith("decimal") else rule[2]
+        return Comparison.ORDERED, expression + "+0" * ("zerofill" in rule[0])
     comparison, expression = COMPARED[rule[3]]
+    if rule[0].startswith("year"):  # 0000 as text
+        expression = "`c`+0"
     return comparison, expression or rule[2]
 
 
@@ -114,6 +126,7 @@ def test_every_type_has_one_contract(rule: tuple[str, dict[str, Any], str, str, 
         redshift_type=redshift,
         comparison=comparison,
         compared=expression,
+        text_form=TEXT_FORMS.get(arrow, TextForm.NUMBER),
         treatment=treatment,
         nullable=True,
     )

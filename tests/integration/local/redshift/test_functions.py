@@ -39,6 +39,8 @@ def moment(text: str) -> datetime.datetime:
         ("sha1('abc')", "a9993e364706816aba3e25717850c26c9cd0d89d"),
         ("func_sha1('')", "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
         *((f"sha('{'é' * n}')", hashlib.sha1(("é" * n).encode()).hexdigest()) for n in (27, 28, 31, 32, 60, 64)),
+        # SUBSTRING of a binary expression counts bytes
+        ("to_hex(substring(from_hex('c3a9c3'), 2, 1))", "a9"),
         # STRTOL
         ("strtol('0xf', 16)", 15),
         ("strtol('abcd1234', 16)", 2882343476),

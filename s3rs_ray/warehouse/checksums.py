@@ -1,0 +1,251 @@
+"""Counts and checksums of rows in Redshift's SQL; ``source.checksums`` says what they are of, and is their twin. Pure.
+
+Sources: Amazon Redshift Database Developer Guide, "MD5", "STRTOL", "TO_HEX", "SUBSTRING" (of VARBYTE too), "VARBYTE
+operators", "TO_CHAR" with "Datetime format strings", "FLOOR" (returns its argument's type), "RANK".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from ..model import (
+    GROUP_COLUMNS,
+    HEX_PIECE,
+    SHORT_BINARY,
+    SHORT_TEXT,
+    Column,
+    KeyRange,
+    KeyValue,
+    Mode,
+    Position,
+    TextForm,
+    float_bins,
+)
+from .mode_sql import key_values
+from .sql import Target, quote_name, quote_text
+
+DATE_FORM, MOMENT_FORM = "YYYY-MM-DDAD", "YYYY-MM-DD HH24:MI:SS.USAD"
+ORDERED_FORMS = frozenset({TextForm.NUMBER, TextForm.DATE, TextForm.MOMENT, TextForm.BINARY})
+"""Values that Redshift orders as MySQL does: texts are ordered by collations there and by bytes here."""
+LARGEST = {TextForm.SINGLE: 3.4028234663852886e38, TextForm.DOUBLE: 1.7976931348623157e308}
+BEHIND_POINT = 2.0**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRows:
+    """Which rows and columns of a target table are compared.
+
+    Attributes:
+        columns: empty where rows are counted only.
+        mode: of a history (``append``) the newest version of each key counts.
+        where: a condition in SQL that both sides know; empty for all rows.
+        since: the least cursor; None for all.
+    """
+
+    target: Target
+    columns: tuple[Column, ...]
+    mode: Mode
+    where: str = ""
+    since: KeyValue | None = None
+
+
+def totals_sql(rows: TargetRows, within: KeyRange | None) -> str:
+    """Count and checksum of a segment."""
+    return f"SELECT count(*), {_sum(rows)} FROM {_from(rows, _within(within), _asked(rows))}"
+
+
+def buckets_sql(rows: TargetRows, within: KeyRange | None, buckets: int) -> str:
+    """Bucket, count and checksum of those buckets of a segment that hold rows."""
+    bucket = _bucket(rows, buckets)
+    source = _from(rows, _within(within), _asked(rows))
+    return f"SELECT {bucket}, count(*), {_sum(rows)} FROM {source} GROUP BY {bucket}"
+
+
+def bucket_rows_sql(rows: TargetRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
+    """Every row of some buckets: whether it is asked for, its checksum, and its key, binary values as digits."""
+    inside = f"{_bucket(rows, buckets)} IN ({', '.join(map(str, chosen))})"
+    return f"SELECT {', '.join(_described(rows))} FROM {_from(rows, _within(within), inside)}"
+
+
+def key_rows_sql(rows: TargetRows, keys: Sequence[Sequence[KeyValue]]) -> str:
+    """The rows of some keys as :func:`bucket_rows_sql`, then each compared column's text."""
+    selected = ", ".join([*_described(rows), *(field_sql(c) for c in rows.columns)])
+    same = " OR ".join(_same_key(rows.target, key) for key in keys)
+    return f"SELECT {selected} FROM {_from(rows, f'({same})', '')}"
+
+
+def is_ordered(column: Column) -> bool:
+    """Whether ranges of a column hold the same rows on both sides."""
+    return column.text_form in ORDERED_FORMS
+
+
+def digest_sql(columns: Sequence[Column]) -> str:
+    groups = [columns[i : i + GROUP_COLUMNS] for i in range(0, len(columns), GROUP_COLUMNS)]
+    digests = ["MD5(" + "||".join(f"{field_sql(c)}||','" for c in group) + ")" for group in groups]
+    return digests[0] if len(digests) == 1 else f"MD5({'||'.join(digests)})"
+
+
+def field_sql(column: Column) -> str:
+    """A column's text, empty for NULL."""
+    return f"COALESCE({_text(column)},'')"
+
+
+def _text(column: Column) -> str:
+    name = quote_name(column.name)
+    match column.text_form:
+        case TextForm.NUMBER:
+            return f"CAST({name} AS VARCHAR(42))"
+        case TextForm.SINGLE | TextForm.DOUBLE:
+            return _binary_number(name, column.text_form)
+        case TextForm.DATE:
+            return f"TO_CHAR({name},'{DATE_FORM}')"
+        case TextForm.MOMENT:
+            return f"TO_CHAR({name},'{MOMENT_FORM}')"
+        case TextForm.TEXT:
+            short = f"CAST(OCTET_LENGTH({name}) AS VARCHAR(10))||':'||{name}"
+            return short if column.size <= SHORT_TEXT else f"MD5({name})"
+        case TextForm.BINARY:
+            return _hex(name, column.size)
+    raise ValueError(f"{column.name} has no text that is alike on both sides")
+
+
+def _binary_number(name: str, form: TextForm) -> str:
+    value = f"CAST({name} AS DOUBLE PRECISION)" if form is TextForm.SINGLE else name
+    size = f"ABS({value})"
+    cases = [f"WHEN {size}>{_double(LARGEST[form])} THEN 'none'"]  # NaN and the infinities, which MySQL lacks
+    for number, part in enumerate(float_bins(form)):
+        scaled = "*".join([size, *map(_double, part.factors)])
+        rest = f"({scaled}-FLOOR({scaled}))*{_double(BEHIND_POINT)}"
+        whole = f"CAST(CAST(FLOOR({scaled}) AS BIGINT) AS VARCHAR(20))"
+        text = f"'{number}:'||{whole}||':'||CAST(CAST({rest} AS BIGINT) AS VARCHAR(20))"
+        cases.append(f"WHEN {size}>={_double(part.at_least)} THEN {text}")
+    sign = f"CASE WHEN {value}<0 THEN '-' ELSE '' END"
+    return f"CASE WHEN {value}=0 THEN '0' ELSE {sign}||CASE {' '.join(cases)} END END"
+
+
+def _double(value: float) -> str:
+    """A binary number: a bare literal is a DECIMAL."""
+    return f"CAST('{value!r}' AS DOUBLE PRECISION)"
+
+
+def _hex(name: str, size: int) -> str:
+    if size <= SHORT_BINARY:
+        return f"'x'||LOWER(TO_HEX({name}))"
+    whole = f"MD5(LOWER(TO_HEX({name})))"
+    if size <= HEX_PIECE:
+        return whole
+    pieces = (f"MD5(LOWER(TO_HEX(SUBSTRING({name},{start},{HEX_PIECE}))))" for start in range(1, size + 1, HEX_PIECE))
+    return f"CASE WHEN OCTET_LENGTH({name})<={HEX_PIECE} THEN {whole} ELSE MD5({'||'.join(pieces)}) END"
+
+
+def _row(rows: TargetRows) -> str:
+    return digest_sql(rows.columns) if rows.columns else "''"
+
+
+def _sum(rows: TargetRows) -> str:
+    if not rows.columns:
+        return "0"
+    return f"COALESCE(SUM(CAST(STRTOL(LEFT({_row(rows)},15),16) AS DECIMAL(38,0))),0)"
+
+
+def _bucket(rows: TargetRows, buckets: int) -> str:
+    keys = [c for c in rows.target.columns if c.name in rows.target.key]
+    return f"MOD(STRTOL(LEFT({digest_sql(keys or rows.columns)},8),16),{buckets})"
+
+
+def _described(rows: TargetRows) -> list[str]:
+    target = rows.target
+    binary = {c.name for c in target.columns if c.text_form is TextForm.BINARY}
+    named = target.key or ((target.cursor,) if target.cursor else ())
+    shown = (f"LOWER(TO_HEX({quote_name(c)}))" if c in binary else quote_name(c) for c in named)
+    return [f"CASE WHEN {_asked(rows)} THEN 1 ELSE 0 END", _row(rows), *shown]
+
+
+def _within(within: KeyRange | None) -> str:
+    return "" if within is None else range_sql(within)
+
+
+def _from(rows: TargetRows, within: str, more: str) -> str:
+    """The rows of two predicates; of a history the newest version of each key, twice where it is there twice.
+
+    Args:
+        within: is true of all versions of a key or of none.
+    """
+    target = rows.target
+    if rows.mode is not Mode.APPEND or not target.key:
+        return f"{target.qualified}{_where(within, more)}"
+    ranked = (
+        f"RANK() OVER (PARTITION BY {', '.join(key_values(target))}"
+        f" ORDER BY {quote_name(target.cursor)} DESC NULLS LAST) AS s3rs_rank"
+    )
+    ranks = f"SELECT t.*, {ranked} FROM {target.qualified} AS t{_where(within)}"
+    return f"({ranks}) AS x{_where('s3rs_rank = 1', more)}"
+
+
+def _where(*predicates: str) -> str:
+    given = [p for p in predicates if p]
+    return f" WHERE {' AND '.join(given)}" if given else ""
+
+
+def _asked(rows: TargetRows) -> str:
+    parts = [f"({rows.where})"] if rows.where else []
+    if rows.since is not None:
+        parts.append(f"{quote_name(rows.target.cursor)} >= {literal_sql(rows.since)}")
+    return f"({' AND '.join(parts)})" if parts else "TRUE"
+
+
+def _same_key(target: Target, key: Sequence[KeyValue]) -> str:
+    """Rows of a key, and of those that Redshift takes for it: the caller tells them apart."""
+    folded = zip(target.key, key_values(target), key, strict=False)
+    return f"({' AND '.join(f'{column} = {literal_sql(fold(target, name, v))}' for name, column, v in folded)})"
+
+
+def fold(target: Target, name: str, value: KeyValue) -> KeyValue:
+    """A key's text as the merge compares it: see :func:`~s3rs_ray.warehouse.mode_sql.key_values`."""
+    if not isinstance(value, str):
+        return value
+    if name in target.folded:
+        value = "".join(c.lower() if "A" <= c <= "Z" else c for c in value)
+    return value.rstrip(" ") if name in target.padded else value
+
+
+def literal_sql(value: KeyValue) -> str:
+    """A key's value as a Redshift literal."""
+    match value:
+        case int():
+            return str(value)
+        case Decimal():
+            return format(value, "f")
+        case dt.datetime():
+            return f"TIMESTAMP '{value.isoformat(sep=' ', timespec='microseconds')}'"
+        case dt.date():
+            return f"DATE '{value.isoformat()}'"
+        case bytes():
+            return f"FROM_HEX('{value.hex()}')"
+        case str():
+            return quote_text(value)
+    raise TypeError(f"a key is never a {type(value).__name__}")
+
+
+def range_sql(within: KeyRange) -> str:
+    """``(after, upto]`` as ``source.chunks.range_sql`` writes it, over columns that both sides order alike."""
+    parts = []
+    if within.after is not None:
+        parts.append(_side(within.columns, within.after, ">"))
+    if within.upto is not None:
+        parts.append(_side(within.columns, within.upto, "<"))
+    return " AND ".join(parts)
+
+
+def _side(columns: Sequence[str], position: Position, strict: str) -> str:
+    whole = len(position) == len(columns)
+    *head, last = [(quote_name(c), literal_sql(v)) for c, v in zip(columns, position, strict=False)]
+    # A position shorter than the columns stands before the rows that share it.
+    comparison = (">" if whole else ">=") if strict == ">" else ("<=" if whole else "<")
+    text = f"{last[0]} {comparison} {last[1]}"
+    for column, literal in reversed(head):
+        text = f"({column} {strict} {literal} OR ({column} = {literal} AND {text}))"
+    return text

@@ -1,0 +1,153 @@
+"""The statements by which both sides are compared, as they were reviewed: MySQL's and Redshift's side by side."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s3rs_ray.model import (
+    GROUP_COLUMNS,
+    Column,
+    JsonForm,
+    KeyRange,
+    LongText,
+    Mode,
+    NulBytes,
+    Policy,
+    TextForm,
+    Watermark,
+    float_bins,
+)
+from s3rs_ray.source import checksums as here
+from s3rs_ray.source.checksums import SourceRows
+from s3rs_ray.source.types import contract
+from s3rs_ray.warehouse import checksums as there
+from s3rs_ray.warehouse.checksums import TargetRows
+from s3rs_ray.warehouse.sql import Target
+from tests.support import build
+from tests.support.golden import assert_golden_sql
+
+GOLDEN = Path(__file__).parent / "golden" / "checksums.sql"
+NOON = dt.datetime(2026, 1, 31, 12, 0, 0, 500000)
+TABLE = build.table()
+SOURCE = SourceRows(table=TABLE, columns=TABLE.columns, upto=Watermark(position=(NOON, 7)))
+TARGET = TargetRows(
+    target=Target(schema="public", name="parcels", columns=TABLE.columns, key=("ID",), cursor="update_at"),
+    columns=TABLE.columns,
+    mode=Mode.MERGE,
+)
+RANGE = KeyRange(columns=("ID",), after=(100,), upto=(200,))
+CUT = Policy(long_text=LongText.TRUNCATE, nul_bytes=NulBytes.REMOVE)
+
+
+def columns() -> dict[str, Column]:
+    """A column for each form of text."""
+    made = {
+        "integer": build.source_column("c", "int(3) unsigned zerofill"),
+        "decimal": build.source_column("c", "decimal(10,2)", precision=10, scale=2),
+        "date": build.source_column("c", "date"),
+        "moment": build.source_column("c", "datetime(3)"),
+        "time": build.source_column("c", "time(6)"),
+        "short text": build.source_column("c", "varchar(9)", characters=9, character_set="utf8mb4"),
+        "text": build.source_column("c", "varchar(90)", characters=90, character_set="utf8mb4"),
+        "short binary value": build.source_column("c", "binary(16)", characters=16),
+        "binary value": build.source_column("c", "varbinary(200)", characters=200),
+        "large binary value": build.source_column("c", "blob", characters=65535),
+        "single": build.source_column("c", "float"),
+    }
+    found = {name: contract(column) for name, column in made.items()}
+    long = build.source_column("c", "longtext", characters=2**32 - 1, character_set="utf8mb4")
+    return found | {"text that is cut": contract(long, CUT)}
+
+
+def statements() -> dict[str, str]:
+    history, folded = replace(TARGET, mode=Mode.APPEND), replace(TARGET.target, key=("note",), folded=("note",))
+    pairs = {
+        "totals": (here.totals_sql(SOURCE, RANGE), there.totals_sql(TARGET, RANGE)),
+        "totals of the whole table": (here.totals_sql(SOURCE, None), there.totals_sql(TARGET, None)),
+        "counts alone": (
+            here.totals_sql(replace(SOURCE, columns=()), RANGE),
+            there.totals_sql(replace(TARGET, columns=()), RANGE),
+        ),
+        "totals under conditions": (
+            here.totals_sql(replace(SOURCE, nulls=True, where="amount > 3", since=NOON), RANGE),
+            there.totals_sql(replace(TARGET, where="amount > 3", since=NOON), RANGE),
+        ),
+        "buckets": (here.buckets_sql(SOURCE, RANGE, 8), there.buckets_sql(TARGET, RANGE, 8)),
+        "rows of buckets": (
+            here.bucket_rows_sql(SOURCE, RANGE, 8, [1, 5]),
+            there.bucket_rows_sql(TARGET, RANGE, 8, [1, 5]),
+        ),
+        "rows of keys": (here.key_rows_sql(SOURCE, [(7,), (8,)]), there.key_rows_sql(TARGET, [(7,), (8,)])),
+    }
+    sides = {
+        f"{name}: {side}": sql
+        for name, both in pairs.items()
+        for side, sql in zip(("here", "there"), both, strict=True)
+    }
+    sides["rows behind the watermark: here"] = here.behind_sql(SOURCE)
+    sides["totals of a history: there"] = there.totals_sql(history, RANGE)
+    sides["rows of a text key: there"] = there.key_rows_sql(replace(TARGET, target=folded, columns=()), [("Ab 'c",)])
+    for name, column in columns().items():
+        sides[f"{name}: here"], sides[f"{name}: there"] = here.field_sql(column), there.field_sql(column)
+    return sides
+
+
+def test_statements_are_as_reviewed() -> None:
+    assert_golden_sql(GOLDEN, statements())
+
+
+def test_the_longest_texts_of_many_columns_are_gathered_in_groups_that_fit() -> None:
+    """A DOUBLE takes up to 46 bytes, and a VARCHAR 65,535: 1600 columns would not fit into one."""
+    longest = len("-29:4611686018427387903:4611686018427387904,")
+    assert longest * GROUP_COLUMNS < 65_535
+    many = [contract(build.source_column(f"c{i}", "double")) for i in range(1600)]
+    groups = [here.digest_sql(many).count("MD5("), there.digest_sql(many).count("MD5(")]
+    assert groups == [1600 // GROUP_COLUMNS + 1] * 2
+
+
+def test_a_super_has_no_text() -> None:
+    column = contract(build.source_column("c", "json"), Policy(json_form=JsonForm.SUPER))
+    assert column.text_form is TextForm.NONE
+    for side in (here.field_sql, there.field_sql):
+        with pytest.raises(ValueError, match="alike on both sides"):
+            side(column)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, min_value=0, exclude_min=True))
+def test_every_binary_number_is_told_from_all_others_by_two_whole_numbers(value: float) -> None:
+    """What the SQL computes, in Python's own binary numbers: each step exact, the value back again from its text."""
+    chosen = next(b for b in float_bins(TextForm.DOUBLE) if value >= b.at_least)
+    scaled = value
+    for factor in chosen.factors:
+        scaled *= factor
+    whole = math.floor(scaled)
+    rest = (scaled - whole) * 2.0**62
+    assert whole < 2**62
+    assert rest == int(rest) <= 2**62
+    back = whole + int(rest) / 2**62 if whole == 0 else scaled
+    assert back == scaled
+    for factor in reversed(chosen.factors):
+        back /= factor
+    assert back == value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32, min_value=0, exclude_min=True))
+def test_single_binary_numbers_too(value: float) -> None:
+    chosen = next(b for b in float_bins(TextForm.SINGLE) if value >= b.at_least)
+    scaled = value * math.prod(chosen.factors)
+    rest = (scaled - math.floor(scaled)) * 2.0**62
+    assert math.floor(scaled) < 2**62
+    assert rest == int(rest)
+
+
+def test_redshift_is_given_no_percent_sign() -> None:
+    """The driver would look for a parameter behind it."""
+    assert not [name for name, sql in statements().items() if name.endswith("there") and re.search("%", sql)]
