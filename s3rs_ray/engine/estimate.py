@@ -61,12 +61,21 @@ def _measured(runs: Iterable[str], store: ObjectStore, request: Request) -> Iter
         except (ObjectNotFound, orjson.JSONDecodeError):  # cleaned up meanwhile, or not ours
             continue
         asked = document["request"]
-        if any(bool(asked[name]) != getattr(request, name) for name in ("extract", "load", "verify")):
+        if any(bool(asked[name]) != getattr(request, name) for name in ("extract", "load")):
+            continue
+        if request.verify and not asked["verify"]:
             continue
         for table, result in document["table_results"].items():
-            rows, seconds = result["rows_extracted"], result["duration_seconds"]
+            rows = result["rows_extracted"]
+            seconds = result["duration_seconds"] - (0.0 if request.verify else _verifying(document, table))
             if result["status"] == Status.SUCCESS and rows and seconds > 0:
                 yield Measured(table=table, run=run, rows=rows, bytes=result["bytes"], seconds=seconds)
+
+
+def _verifying(document: dict[str, Any], table: str) -> float:
+    """Seconds of a run's verification, which one without does not take."""
+    moment = document["timeline"].get(table, {}).get("verification")
+    return float(moment["end"] - moment["start"]) if moment else 0.0
 
 
 def estimate(name: TableName, rows: int, size: int, runs: Iterable[Measured]) -> Estimate:

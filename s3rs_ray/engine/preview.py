@@ -157,6 +157,13 @@ def _load_statements(run: Run, target: Target, mode: Mode) -> dict[str, str]:
         case Mode.APPEND:
             made["insert"] = mode_sql.insert_new_versions_sql(target, target.staging)
         case Mode.REPLACE:
+            shadow = target.shadow(DRY)
+            made["gather in a shadow table, where there is more than one load"] = mode_sql.insert_all_sql(
+                target, target.in_schema(shadow), target.staging
+            )
             made["delete all rows, with the last load"] = mode_sql.delete_all_sql(target)
-            made["insert all rows"] = mode_sql.insert_all_sql(target, target.qualified, target.staging)
+            made["insert all rows, of a single load"] = mode_sql.insert_all_sql(
+                target, target.qualified, target.staging
+            )
+            made["or insert all that was gathered"] = mode_sql.fill_sql(target, shadow)
     return made

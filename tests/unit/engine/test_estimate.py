@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
-from s3rs_ray.engine.estimate import Measured, estimate
+from s3rs_ray.engine.context import Request
+from s3rs_ray.engine.estimate import Measured, estimate, measured_runs
+from s3rs_ray.storage.layout import format_report_key
 from tests.support.build import NAME
+from tests.support.memory_store import MemoryStore
 
 
 def run(rows: int, seconds: float, *, table: str = str(NAME), name: str = "r", size: int = 0) -> Measured:
@@ -35,3 +39,34 @@ def test_without_any_run_nothing_is_claimed() -> None:
     made = estimate(NAME, 10, 10, [])
     assert made.minutes is None
     assert "no run" in made.known_from
+
+
+def report(*, verify: bool = False, load: bool = True, status: str = "success", rows: int = 100) -> bytes:
+    return orjson.dumps(
+        {
+            "request": {"extract": True, "load": load, "verify": verify},
+            "table_results": {
+                str(NAME): {"status": status, "rows_extracted": rows, "bytes": 1, "duration_seconds": 10.0}
+            },
+            "timeline": {str(NAME): {"verification": {"start": 6.0, "end": 10.0} if verify else None}},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"), [(Request(tables=("t",)), [6.0, 10.0]), (Request(tables=("t",), verify=True), [10.0])]
+)
+def test_runs_with_the_same_stages_count_without_a_verification_nobody_asked_for(
+    asked: Request, seconds: list[float]
+) -> None:
+    store = MemoryStore()
+    for run, body in {
+        "1": report(),
+        "2": report(verify=True),
+        "3": report(load=False),
+        "4": report(status="failed"),
+        "5": report(rows=0),
+        "6": b"not json",
+    }.items():
+        store.put_new(format_report_key(run, "json"), body)
+    assert [m.seconds for m in measured_runs(store, asked)] == seconds
