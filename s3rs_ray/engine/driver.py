@@ -26,7 +26,7 @@ from .cleaning import stored_tables
 from .context import Request, Run, Workplace
 from .estimate import measured_runs
 from .events import Event, EventKind, Report, RunResult, Status, TableResult
-from .executor import Executor, InlineExecutor
+from .executor import InlineExecutor, Workers
 from .lineage import Lineage
 from .loading import authorization, open_session
 from .marker import mark_success
@@ -200,7 +200,7 @@ class _LazyWorkplace:
         cluster = self.stack.enter_context(open_cluster(self.settings))
         return Workplace(executor=self._paced(cluster), ledger=cluster.ledger)
 
-    def _paced(self, executor: Executor) -> Executor:
+    def _paced(self, executor: Workers) -> Workers:
         return self.stack.enter_context(open_pace(executor, self.settings, self.tell))
 
 

@@ -15,7 +15,7 @@ from ..model import DataFile, TableName
 from ..source.catalog import Endpoint, open_catalog
 from ..source.load import SourceLoad, read_load
 from ..tunnel import open_source_tunnel
-from .executor import ChunkTask, Executor, Ticket
+from .executor import ChunkTask, Item, Result, Ticket, Workers
 from .governor import Governor, Limits, may_start
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ Tell = Callable[[int, str], None]
 
 
 @contextmanager
-def open_pace(executor: Executor, settings: Settings, tell: Tell) -> Iterator[PacedExecutor]:
+def open_pace(executor: Workers, settings: Settings, tell: Tell) -> Iterator[PacedExecutor]:
     """The executor under a governor; the source is looked at while the block runs, when a limit is set."""
     limits = Limits(
         threads_running=settings.backup_max_threads_running,
@@ -72,7 +72,7 @@ class PacedExecutor:
     """An Executor over another one. Thread-safe: the tables of a run share it."""
 
     def __init__(
-        self, executor: Executor, limits: Limits, tell: Tell, clock: Callable[[], float] = time.monotonic
+        self, executor: Workers, limits: Limits, tell: Tell, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.places = executor.places
         self._executor = executor
@@ -132,6 +132,12 @@ class PacedExecutor:
         with self._lock:
             for ticket in tickets:
                 self._end(ticket)
+
+    def run_all(
+        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+    ) -> Iterator[Result]:
+        """As the executor below does: what is no chunk is not paced."""
+        return self._executor.run_all(function, items, check)
 
     def _end(self, ticket: Ticket) -> None:
         started = self._started.pop(ticket, None)

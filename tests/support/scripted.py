@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from s3rs_ray.engine.executor import ChunkTask, Ticket
+from s3rs_ray.config import Settings
+from s3rs_ray.engine.executor import ChunkTask, Item, Result, Ticket
 from s3rs_ray.engine.plan import reaches
 from s3rs_ray.model import DataFile
 from tests.support import build
@@ -56,6 +57,13 @@ class ScriptedExecutor:
 
     def cancel(self, tickets: Sequence[Ticket]) -> None:
         self.running = [t for t in self.running if t not in tickets]
+
+    def run_all(
+        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+    ) -> Iterator[Result]:
+        for item in items:
+            check()
+            yield function(item, Settings.load(environment={}))
 
 
 @dataclass

@@ -206,3 +206,9 @@ def test_a_cancelled_reader_gives_its_place_back_once() -> None:
         paced.executor.cancel([ticket])
     assert paced.submit(LARGE, 1) is not None
     assert paced.submit(LARGE, 2) is None
+
+
+def test_what_is_no_chunk_is_not_paced() -> None:
+    paced = Paced(threads_running=1)
+    done = paced.executor.run_all(lambda item, settings: (item, settings.db_port), [1, 2], lambda: None)
+    assert list(done) == [(1, 3306), (2, 3306)]
