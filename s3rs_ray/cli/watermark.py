@@ -9,6 +9,7 @@ import click
 
 from ..config import Settings
 from ..engine.by_hand import place_by_hand
+from ..engine.doubt import settle_doubt
 from ..engine.rebuild import rebuild
 from ..engine.tasks import open_ledger, open_store
 from ..ledger.changes import SetWatermark
@@ -95,11 +96,13 @@ def rebuild_command(session: Session, table: str) -> None:
 
 
 def _move(session: Session, table: str, watermark: Watermark) -> None:
-    ledger, name = _open(session.settings(), table)
+    settings = session.settings()
+    ledger, name = _open(settings, table)
     before = ledger.load(name)
     holder = Holder.here()
-    ledger.acquire(name, holder)
+    held = ledger.acquire(name, holder)
     try:
+        settle_doubt(settings, ledger, holder, held, watermark)
         after = ledger.commit(
             name, [SetWatermark(watermark=watermark, generation=uuid.uuid4().hex[:12])], holder=holder.token
         )

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3rs_ray.cli.app import run
+from s3rs_ray.config import Settings
+from s3rs_ray.engine import loading
 from s3rs_ray.engine.cleaning import clean_orphans, find_orphans
 from s3rs_ray.engine.events import Status
+from s3rs_ray.engine.loading import target_identity
 from s3rs_ray.engine.rebuild import rebuild
 from s3rs_ray.engine.records import read_records
 from s3rs_ray.engine.tasks import data_key, open_store
 from s3rs_ray.errors import LedgerError, TableBusy
+from s3rs_ray.ledger.changes import Identify, Seal
+from s3rs_ray.ledger.state import Sealed
 from s3rs_ray.ledger.store import Holder
-from s3rs_ray.model import Watermark
+from s3rs_ray.model import Mode, Watermark
 from s3rs_ray.storage.layout import format_state_key
+from s3rs_ray.storage.manifest import load_id
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -119,3 +126,81 @@ def test_a_run_with_nothing_to_do_gives_back_what_a_dead_one_held(world: World) 
         assert world.sync_one("t").status is Status.NOTHING
         lease = world.ledger().load(name).lease
         assert (lease and lease.holder) == left
+
+
+def in_doubt(world: World, settings: Settings) -> Sealed:
+    """Leaves a load sealed: its process died before it could say whether it was carried out."""
+    world.sync_one("t", settings, load=False)
+    ledger, name, holder = world.ledger(), world.name("t"), Holder.here()
+    state = ledger.acquire(name, holder)
+    sealed = Sealed(
+        load_id=load_id(
+            generation=state.generation,
+            table=state.table,
+            target=target_identity(name, settings),
+            files=state.loadable,
+        ),
+        run_id=state.loadable[0].run_id,
+        mode=Mode.MERGE,
+        keys=tuple(f.key for f in state.loadable),
+        rows=sum(f.rows for f in state.loadable),
+        reaches=state.loadable[-1].reaches,
+    )
+    ledger.commit(
+        name, [Identify(source="", target=target_identity(name, settings)), Seal(sealed=sealed)], holder=holder.token
+    )
+    ledger.release(name, holder)
+    return sealed
+
+
+def _gone(**_: object) -> None:
+    raise RuntimeError("killed")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_load_in_doubt_whose_files_are_gone_does_not_keep_a_table_from_being_reset(world: World) -> None:
+    make(world)
+    sealed = in_doubt(world, world.settings)
+    open_store(world.settings).delete(sealed.keys)
+    (failed,) = world.sync("t", extract=False)
+    assert "watermark reset" in failed.hint
+    assert run(["watermark", "reset", "-t", f"{world.schema}.t"]) == 0
+    assert world.sync_one("t").rows_loaded == 300
+    world.assert_equal("t")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_load_in_doubt_that_happened_is_known_before_the_watermark_is_moved(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(world)
+    sealed = in_doubt(world, world.settings)
+    with monkeypatch.context() as patched:
+        patched.setattr(loading, "Advance", _gone)  # the rows are committed, the state never hears of it
+        with pytest.raises(RuntimeError, match="killed"):
+            world.sync("t", extract=False)
+    ledger = world.ledger()
+    assert ledger.load(world.name("t")).sealed == sealed
+    assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2026-01-01 00:00:10"]) == 0
+    state = ledger.load(world.name("t"))
+    assert (state.sealed, [load.load_id for load in state.loads]) == (None, [sealed.load_id])
+    world.sync_one("t")
+    world.assert_equal("t")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_load_in_doubt_into_another_warehouse_is_left_to_its_own_settings(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(world)
+    in_doubt(world, world.settings)
+    monkeypatch.setenv("REDSHIFT_SCHEMA", f"{world.schema}_other")
+    assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2026-01-01 00:00:10"]) == 1
+    assert "is in doubt" in capsys.readouterr().err
+    assert run(["watermark", "reset", "-t", f"{world.schema}.t"]) == 0
