@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -20,7 +21,7 @@ from ..config import Settings
 from ..errors import ConfigError, S3rsError, SourceError
 from ..model import DataFile
 from .coordinator import NAMESPACE, RemoteLedger
-from .executor import CHECK_SECONDS, ChunkTask, Item, Result, Ticket, own_cpus, reader_count
+from .executor import CHECK_SECONDS, ChunkTask, Item, Result, Ticket, always, own_cpus, reader_count
 from .scratch import open_scratch
 from .sizing import FILE_BYTES, SLICE_BYTES
 from .tasks import StageSeconds, extract_chunk
@@ -178,15 +179,23 @@ class Cluster:
         self._free(tickets)
 
     def run_all(
-        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+        self,
+        function: Callable[[Item, Settings], Result],
+        items: Sequence[Item],
+        check: Callable[[], None],
+        may_start: Callable[[int], bool] = always,
     ) -> Iterator[Result]:
         left = list(reversed(items))
         running: list[Any] = []
         try:
             while left or running:
-                while left and len(running) < self.places:
+                while left and len(running) < self.places and may_start(len(running)):
                     running.append(self._apply.remote(function, left.pop(), self._settings))
-                done, running = ray.wait(running, num_returns=1, timeout=CHECK_SECONDS)
+                if running:
+                    done, running = ray.wait(running, num_returns=1, timeout=CHECK_SECONDS)
+                else:
+                    done = []
+                    time.sleep(CHECK_SECONDS / 10)
                 check()
                 for handle in done:
                     yield _get(handle)

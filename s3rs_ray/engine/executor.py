@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -15,6 +16,11 @@ from .tasks import extract_chunk
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def always(running: int) -> bool:
+    """Lets every task start that has a place."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +94,17 @@ class Workers(Executor, Protocol):
     """An executor that also runs other functions than the chunk's."""
 
     def run_all(
-        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+        self,
+        function: Callable[[Item, Settings], Result],
+        items: Sequence[Item],
+        check: Callable[[], None],
+        may_start: Callable[[int], bool] = always,
     ) -> Iterator[Result]:
         """A function of each item and the settings, at most ``places`` at a time; results as they come.
 
         Args:
             check: called while waiting; what it raises ends the work.
+            may_start: whether another task may start beside so many.
 
         Raises:
             What a task raised, as one of our errors; the others are dropped.
@@ -131,22 +142,36 @@ class InlineExecutor:
             _future(ticket).cancel()
 
     def run_all(
-        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+        self,
+        function: Callable[[Item, Settings], Result],
+        items: Sequence[Item],
+        check: Callable[[], None],
+        may_start: Callable[[int], bool] = always,
     ) -> Iterator[Result]:
-        waiting = {self._pool.submit(function, item, self._settings) for item in items}
+        left, running = list(reversed(items)), set[Future[Result]]()
         try:
-            while waiting:
-                done, waiting = wait(waiting, timeout=CHECK_SECONDS, return_when=FIRST_COMPLETED)
+            while left or running:
+                while left and len(running) < self.places and may_start(len(running)):
+                    running.add(self._pool.submit(function, left.pop(), self._settings))
+                done, running = _await_some(running)
                 check()
                 for future in done:
                     yield future.result()
         finally:
-            for future in waiting:
+            for future in running:
                 future.cancel()
 
     def close(self) -> None:
         """Waits for the running tasks; those not started are dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _await_some(running: set[Future[Result]]) -> tuple[set[Future[Result]], set[Future[Result]]]:
+    """Those that have ended and those that have not, after some time at most; takes that time when there are none."""
+    if not running:
+        time.sleep(CHECK_SECONDS / 10)
+        return set(), running
+    return wait(running, timeout=CHECK_SECONDS, return_when=FIRST_COMPLETED)
 
 
 def _future(ticket: Ticket) -> Future[DataFile]:

@@ -15,7 +15,7 @@ from ..model import DataFile, TableName
 from ..source.catalog import Endpoint, open_catalog
 from ..source.load import SourceLoad, read_load
 from ..tunnel import open_source_tunnel
-from .executor import ChunkTask, Item, Result, Ticket, Workers
+from .executor import ChunkTask, Item, Result, Ticket, Workers, always
 from .governor import Governor, Limits, may_start
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def _watch(paced: PacedExecutor, settings: Settings, limits: Limits, ended: thre
 
 
 class PacedExecutor:
-    """An Executor over another one. Thread-safe: the tables of a run share it."""
+    """An executor over another one. Thread-safe: the tables of a run share it."""
 
     def __init__(
         self, executor: Workers, limits: Limits, tell: Tell, clock: Callable[[], float] = time.monotonic
@@ -81,6 +81,7 @@ class PacedExecutor:
         self._clock = clock
         self._lock = threading.Lock()
         self._running: Counter[TableName] = Counter()
+        self._others = 0
         self._waiting: dict[TableName, float] = {}
         self._started: dict[Ticket, float] = {}
         self._seconds: dict[Ticket, float] = {}
@@ -90,7 +91,7 @@ class PacedExecutor:
         with self._lock:
             governor = self._governor
             before = governor.reason
-            changed = governor.decide(load, self._running.total())
+            changed = governor.decide(load, self._running.total() + self._others)
             allowed, reason = governor.allowed, governor.reason
         if changed and (reason or before):
             if reason and not before:
@@ -134,10 +135,26 @@ class PacedExecutor:
                 self._end(ticket)
 
     def run_all(
-        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+        self,
+        function: Callable[[Item, Settings], Result],
+        items: Sequence[Item],
+        check: Callable[[], None],
+        may_start: Callable[[int], bool] = always,
     ) -> Iterator[Result]:
-        """As the executor below does: what is no chunk is not paced."""
-        return self._executor.run_all(function, items, check)
+        def may(running: int) -> bool:
+            with self._lock:
+                self._others = running
+                room = self._running.total() + running < self._governor.allowed
+                if room and may_start(running):
+                    self._others += 1
+                    return True
+                return False
+
+        try:
+            yield from self._executor.run_all(function, items, check, may)
+        finally:
+            with self._lock:
+                self._others = 0
 
     def _end(self, ticket: Ticket) -> None:
         started = self._started.pop(ticket, None)

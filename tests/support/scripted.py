@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from s3rs_ray.config import Settings
-from s3rs_ray.engine.executor import ChunkTask, Item, Result, Ticket
+from s3rs_ray.engine.executor import ChunkTask, Item, Result, Ticket, always
 from s3rs_ray.engine.plan import reaches
 from s3rs_ray.model import DataFile
 from tests.support import build
@@ -59,11 +59,21 @@ class ScriptedExecutor:
         self.running = [t for t in self.running if t not in tickets]
 
     def run_all(
-        self, function: Callable[[Item, Settings], Result], items: Sequence[Item], check: Callable[[], None]
+        self,
+        function: Callable[[Item, Settings], Result],
+        items: Sequence[Item],
+        check: Callable[[], None],
+        may_start: Callable[[int], bool] = always,
     ) -> Iterator[Result]:
-        for item in items:
+        """Starts what it may, then ends all that it started; ``check`` may change what it may."""
+        left = list(items)
+        while left:
+            started: list[Item] = []
+            while left and len(started) < self.places and may_start(len(started)):
+                started.append(left.pop(0))
+            self.most = max(self.most, len(started))
             check()
-            yield function(item, Settings.load(environment={}))
+            yield from (function(item, Settings.model_construct()) for item in started)
 
 
 @dataclass

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3rs_ray.config import Settings
 from s3rs_ray.engine.executor import ChunkTask, Ticket
 from s3rs_ray.engine.governor import Governor, Limits, may_start
 from s3rs_ray.engine.pacing import WAITING_SECONDS, PacedExecutor
@@ -208,7 +209,22 @@ def test_a_cancelled_reader_gives_its_place_back_once() -> None:
     assert paced.submit(LARGE, 2) is None
 
 
-def test_what_is_no_chunk_is_not_paced() -> None:
-    paced = Paced(threads_running=1)
-    done = paced.executor.run_all(lambda item, settings: (item, settings.db_port), [1, 2], lambda: None)
-    assert list(done) == [(1, 3306), (2, 3306)]
+def test_other_tasks_than_chunks_are_paced_beside_them() -> None:
+    paced = Paced(threads_running=40)
+    assert list(paced.executor.run_all(doubled, [1, 2, 3], lambda: paced.executor.take(CALM))) == [2, 4, 6]
+    assert paced.inner.most == 2  # one first, the other two when the source was seen to be calm
+    held = paced.submit(LARGE)
+    assert held is not None
+    paced.executor.take(BUSY)
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        paced.executor.take(CALM)
+
+    assert list(paced.executor.run_all(doubled, [1], look)) == [2]
+    assert looks
+
+
+def doubled(number: int, settings: Settings) -> int:
+    return 2 * number
