@@ -22,7 +22,8 @@ from s3rs_ray.engine.plan import TablePlan
 from s3rs_ray.engine.sizing import chunk_sizer
 from s3rs_ray.local.comparison import connect_warehouse
 from s3rs_ray.local.stack import LocalStack
-from s3rs_ray.model import Chunk, RangeOrder
+from s3rs_ray.model import Chunk
+from s3rs_ray.policies import RangeOrder
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.chunks import looks_rows_up
 from s3rs_ray.source.cutting import cut_chunks

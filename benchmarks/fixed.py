@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from s3rs_ray.engine.events import EventKind
-from s3rs_ray.model import RangeOrder
+from s3rs_ray.policies import RangeOrder
 
 from .case import Case, case_on, cut
 from .commands import Finished, run

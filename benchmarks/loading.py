@@ -23,7 +23,8 @@ from s3rs_ray.engine.tasks import open_ledger
 from s3rs_ray.errors import S3rsError
 from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.local.comparison import connect_warehouse
-from s3rs_ray.model import Mode, Watermark
+from s3rs_ray.model import Watermark
+from s3rs_ray.policies import Mode
 
 from .case import Case, Place, open_case, warehouse_rows
 from .machine import facts

@@ -22,7 +22,7 @@ import click
 from s3rs_ray.engine.plan import LARGE_TABLE
 from s3rs_ray.errors import S3rsError
 from s3rs_ray.local.stack import LocalStack
-from s3rs_ray.model import RangeOrder
+from s3rs_ray.policies import RangeOrder
 
 from .case import Case, case_on
 from .commands import backup_to

@@ -13,7 +13,8 @@ import connectorx
 import pyarrow as pa
 
 from s3rs_ray.engine.loading import authorization, open_session, target_of
-from s3rs_ray.model import Chunk, DataFile, Manifest, Mode, Watermark
+from s3rs_ray.model import Chunk, DataFile, Manifest, Watermark
+from s3rs_ray.policies import Mode
 from s3rs_ray.source.chunks import select_sql
 from s3rs_ray.source.extract import conform, source_url
 from s3rs_ray.storage.manifest import copy_manifest, load_id

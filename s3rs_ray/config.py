@@ -25,18 +25,8 @@ from pydantic import (
 )
 
 from .errors import ConfigError
-from .model import (
-    GeometryForm,
-    JsonForm,
-    LongText,
-    Mode,
-    NulBytes,
-    NullCursors,
-    Policy,
-    RangeOrder,
-    TableName,
-    ZeroDates,
-)
+from .model import TableName
+from .policies import GeometryForm, JsonForm, LongText, Mode, NulBytes, NullCursors, Policy, RangeOrder, ZeroDates
 from .setting_files import read_settings_file, reference_of
 from .table_settings import NullByName, TableSettings
 from .view_settings import Names

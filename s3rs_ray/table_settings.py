@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from .model import GeometryForm, JsonForm, LongText, Mode, NulBytes, Policy, ZeroDates
+from .policies import GeometryForm, JsonForm, LongText, Mode, NulBytes, Policy, ZeroDates
 from .view_settings import Names, ViewSettings
 
 LOAD_COLUMNS = {"_s3rs_loaded_at": "TIMESTAMP", "_s3rs_run_id": "VARCHAR(64)"}

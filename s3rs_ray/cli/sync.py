@@ -23,7 +23,7 @@ from ..engine.events import Event, RunResult, Status, TableResult
 from ..engine.report import Recorder, keep_report, result_json
 from ..engine.tasks import open_store
 from ..errors import S3rsError
-from ..model import Mode, Strategy
+from ..policies import Mode, Strategy
 from .board import WIDE
 from .output import Output, guarded_stdout
 from .plans import preview_exit_code, show_previews

@@ -16,7 +16,8 @@ from ..ledger.changes import SetWatermark
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
-from ..model import TableName, Watermark, format_position
+from ..model import TableName, Watermark
+from ..positions import format_position
 from .output import Output
 from .session import Session
 

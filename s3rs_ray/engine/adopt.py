@@ -9,7 +9,9 @@ from ..errors import IntegrityError
 from ..ledger.changes import Adopt
 from ..ledger.document import cursor_text
 from ..ledger.state import MANUAL, OpenRun, TableState
-from ..model import DataFile, Mode, Position, TableName, Watermark, is_reached
+from ..model import DataFile, TableName, Watermark
+from ..policies import Mode
+from ..positions import Position, is_reached
 from ..storage.layout import parse_data_key, table_prefix
 from ..storage.s3 import ObjectStore
 from .context import Hold

@@ -6,7 +6,8 @@ import datetime as dt
 
 from ..config import DB_NAMES, Settings
 from ..errors import ConfigError, UsageError
-from ..model import KeyValue, Table, TableName, Watermark
+from ..model import Table, TableName, Watermark
+from ..positions import KeyValue
 from ..source.catalog import Endpoint, open_catalog
 from ..source.horizon import EPOCH, UNITS
 from ..storage.layout import CONTRACT, RUN_PREFIX, format_table

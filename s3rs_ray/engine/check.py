@@ -17,7 +17,9 @@ from typing import Any, TypeAlias, cast
 
 from ..config import Settings
 from ..errors import IntegrityError
-from ..model import KeyValue, Position, RangeOrder, Table, Watermark, Window, is_reached, ordered_columns
+from ..model import Table, Watermark, Window, ordered_columns
+from ..policies import RangeOrder
+from ..positions import KeyValue, Position, is_reached
 from ..source.catalog import Catalog
 from ..source.cutting import cut_chunks, fixed
 from ..warehouse import sql

@@ -15,7 +15,8 @@ from ..errors import Interrupted, LeaseLost, LedgerError, S3rsError, StorageErro
 from ..ledger.changes import Change, Renew
 from ..ledger.state import LEASE_SECONDS, TableState
 from ..ledger.store import BRIEF_SECONDS, COMMIT_SECONDS, Holder, is_over, utc_now
-from ..model import Strategy, TableName
+from ..model import TableName
+from ..policies import Strategy
 from ..storage.s3 import S3Store
 from .events import Event, EventKind, Report
 from .executor import Workers

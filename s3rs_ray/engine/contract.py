@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from ..errors import SchemaDrift
-from ..model import Column, Comparison, LongText, NulBytes, Table, TableName, TextForm, Treatment, ZeroDates
+from ..model import Column, Table, TableName
+from ..policies import Comparison, LongText, NulBytes, TextForm, Treatment, ZeroDates
 
 
 def format_contract(table: Table) -> bytes:

@@ -7,7 +7,8 @@ from ..errors import LedgerError
 from ..ledger.changes import Advance, Unseal
 from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
-from ..model import Load, Mode, Watermark
+from ..model import Load, Watermark
+from ..policies import Mode
 from ..warehouse import mode_sql, sql
 from ..warehouse.loader import find_load
 from .loading import open_session, target_identity

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from ..model import Adjusted, Column, TableName
+from ..model import Column, TableName
+from ..policies import Adjusted
 
 
 class EventKind(StrEnum):

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from ..config import Settings
-from ..model import Chunk, DataFile, RangeOrder, Table
+from ..model import Chunk, DataFile, Table
+from ..policies import RangeOrder
 from .tasks import extract_chunk
 
 Item = TypeVar("Item")

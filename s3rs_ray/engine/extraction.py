@@ -11,7 +11,8 @@ from itertools import islice
 from ..errors import IntegrityError, S3rsError, SourceError, StorageError
 from ..ledger.changes import AddChunks, AddFiles, Finish
 from ..ledger.state import OpenRun, TableState
-from ..model import Chunk, DataFile, RangeOrder, Table
+from ..model import Chunk, DataFile, Table
+from ..policies import RangeOrder
 from .context import Hold
 from .events import EventKind
 from .executor import ChunkTask, Executor, Ticket

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..model import GeometryForm, JsonForm, LongText, Mode, NulBytes, NullCursors, RangeOrder, Strategy, ZeroDates
+from ..policies import GeometryForm, JsonForm, LongText, Mode, NulBytes, NullCursors, RangeOrder, Strategy, ZeroDates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

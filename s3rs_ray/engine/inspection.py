@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 from ..config import Settings
 from ..errors import IntegrityError, S3rsError, UsageError
 from ..ledger.store import utc_now
-from ..model import Adjusted, Table, TableName
+from ..model import Table, TableName
+from ..policies import Adjusted
 from ..storage.layout import CONTRACT, format_run_key, parse_data_key, table_prefix
 from ..storage.s3 import ObjectStore, StoredObject
 from .contract import parse_contract

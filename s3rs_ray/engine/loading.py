@@ -15,7 +15,8 @@ from ..ledger.apply import next_load
 from ..ledger.changes import Advance, Seal
 from ..ledger.document import cursor_text
 from ..ledger.state import Sealed, TableState
-from ..model import DataFile, Load, Manifest, Mode, Table, TableName
+from ..model import DataFile, Load, Manifest, Table, TableName
+from ..policies import Mode
 from ..source.collations import ignores_blanks, ignores_case
 from ..source.columns import long_name
 from ..storage.layout import CONTRACT, format_manifest_key, format_run_key

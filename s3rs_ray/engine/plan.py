@@ -10,7 +10,9 @@ from ..errors import ConfigError, SchemaDrift
 from ..ledger.apply import apply
 from ..ledger.changes import Abandon
 from ..ledger.state import OpenRun, TableState
-from ..model import Chunk, KeyValue, RangeOrder, Strategy, Table, Watermark, Window, is_reached
+from ..model import Chunk, Table, Watermark, Window
+from ..policies import RangeOrder, Strategy
+from ..positions import KeyValue, is_reached
 from ..source.chunks import PRIMARY
 from ..source.collations import ignores_blanks, ignores_case, ignores_more
 from ..source.horizon import UNITS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..errors import UnsupportedTable, UsageError
 from ..ledger.changes import Identify
 from ..ledger.state import TableState
-from ..model import Mode, NullCursors, RangeOrder, Table, TableName, Watermark, Window
+from ..model import Table, TableName, Watermark, Window
+from ..policies import Mode, NullCursors, RangeOrder
 from ..source.catalog import Catalog
 from ..source.chunks import run_range
 from ..source.horizon import find_horizon

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ..errors import LedgerError, PlanError, S3rsError
 from ..ledger.apply import apply
-from ..model import Mode, TableName
+from ..model import TableName
+from ..policies import Mode
 from ..source.catalog import Catalog
 from ..source.chunks import select_sql
 from ..source.columns import ColumnContract

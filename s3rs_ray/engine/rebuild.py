@@ -10,7 +10,8 @@ from ..ledger.changes import Adopt, Change, Identify, SetWatermark
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
 from ..ledger.store import Holder
-from ..model import Mode, TableName, Watermark
+from ..model import TableName, Watermark
+from ..policies import Mode
 from ..warehouse.loader import find_reached
 from .adopt import gapless, written_files
 from .loading import open_session, target_identity

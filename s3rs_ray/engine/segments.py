@@ -18,7 +18,9 @@ from decimal import Decimal
 from typing import Any, TypeAlias
 
 from ..config import Settings
-from ..model import KeyRange, KeyValue, Mode, TextForm
+from ..model import KeyRange
+from ..policies import Mode, TextForm
+from ..positions import KeyValue
 from ..source import checksums as here_sql
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.checksums import SourceRows

@@ -15,7 +15,8 @@ from fnmatch import fnmatchcase
 
 from ..errors import UsageError
 from ..ledger.state import OpenRun, TableState
-from ..model import Watermark, is_reached
+from ..model import Watermark
+from ..positions import is_reached
 from ..storage.s3 import StoredObject
 
 SUFFIX = ".parquet"

@@ -14,7 +14,8 @@ from ..ledger.apply import apply
 from ..ledger.changes import Abandon, Begin, BeginRefresh, Fail
 from ..ledger.document import cursor_text
 from ..ledger.state import OpenRun, TableState
-from ..model import Adjusted, Chunk, Column, DataFile, Table, TableName, Watermark, Window
+from ..model import Chunk, Column, DataFile, Table, TableName, Watermark, Window
+from ..policies import Adjusted
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.cutting import cut_chunks
 from ..source.queries import end_queries

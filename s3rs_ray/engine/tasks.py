@@ -16,21 +16,9 @@ import orjson
 from ..config import Settings
 from ..errors import IntegrityError, ObjectNotFound, PreconditionFailed
 from ..ledger.store import Ledger
-from ..model import (
-    Adjusted,
-    Chunk,
-    DataFile,
-    KeyRange,
-    Position,
-    RangeOrder,
-    Table,
-    TableName,
-    Watermark,
-    format_position,
-    format_value,
-    parse_position,
-    parse_value,
-)
+from ..model import Chunk, DataFile, KeyRange, Table, TableName, Watermark
+from ..policies import Adjusted, RangeOrder
+from ..positions import Position, format_position, format_value, parse_position, parse_value
 from ..source.catalog import Endpoint, open_catalog
 from ..source.cutting import cut_range
 from ..source.extract import Extract, read_chunk

@@ -18,20 +18,9 @@ from ..ledger.apply import apply
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
 from ..ledger.store import utc_now
-from ..model import (
-    Column,
-    KeyRange,
-    KeyValue,
-    Mode,
-    NullCursors,
-    Position,
-    RangeOrder,
-    Table,
-    TableName,
-    TextForm,
-    Watermark,
-    Window,
-)
+from ..model import Column, KeyRange, Table, TableName, Watermark, Window
+from ..policies import Mode, NullCursors, RangeOrder, TextForm
+from ..positions import KeyValue, Position
 from ..source.catalog import Catalog
 from ..source.checksums import SourceRows, behind_sql, shown_columns
 from ..source.chunks import filter_check_sql

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import LeaseLost, LedgerError, TableBusy
-from ..model import DataFile, KeyValue, Mode, TableName, Watermark, is_reached
+from ..model import DataFile, TableName, Watermark
+from ..policies import Mode
+from ..positions import KeyValue, is_reached
 from .changes import (
     Abandon,
     Acquire,

@@ -11,7 +11,8 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ..model import Chunk, DataFile, Load, Mode, Watermark
+from ..model import Chunk, DataFile, Load, Watermark
+from ..policies import Mode
 from .state import MANUAL, Lease, OpenRun, Sealed
 
 

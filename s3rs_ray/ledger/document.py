@@ -13,24 +13,9 @@ from typing import TypeAlias, cast
 import orjson
 
 from ..errors import LedgerError
-from ..model import (
-    Adjusted,
-    Chunk,
-    Cut,
-    DataFile,
-    KeyRange,
-    KeyValue,
-    Load,
-    Mode,
-    RangeOrder,
-    TableName,
-    Watermark,
-    Window,
-    format_position,
-    format_value,
-    parse_position,
-    parse_value,
-)
+from ..model import Chunk, Cut, DataFile, KeyRange, Load, TableName, Watermark, Window
+from ..policies import Adjusted, Mode, RangeOrder
+from ..positions import KeyValue, format_position, format_value, parse_position, parse_value
 from .state import FORMAT_VERSION, Lease, OpenRun, Refresh, Sealed, TableState
 
 Json: TypeAlias = dict[str, object]

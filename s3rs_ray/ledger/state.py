@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, replace
 
-from ..model import Chunk, DataFile, KeyValue, Load, Mode, RangeOrder, TableName, Watermark, Window
+from ..model import Chunk, DataFile, Load, TableName, Watermark, Window
+from ..policies import Mode, RangeOrder
+from ..positions import KeyValue
 
 FORMAT_VERSION = 1
 RECENT_LOADS = 20

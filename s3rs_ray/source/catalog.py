@@ -16,16 +16,8 @@ import pymysql.cursors
 
 from ..config import Settings
 from ..errors import ConfigError, IntegrityError, SourceError, SourceUnavailable, TableNotFound
-from ..model import (
-    KeyRange,
-    KeyValue,
-    Position,
-    Table,
-    TableName,
-    Watermark,
-    Window,
-    matching,
-)
+from ..model import KeyRange, Table, TableName, Watermark, Window, matching
+from ..positions import KeyValue, Position
 from . import chunks
 from .columns import ColumnContract
 from .discovery import Discovery, whole_number

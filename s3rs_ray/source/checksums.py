@@ -21,14 +21,12 @@ from ..model import (
     SHORT_TEXT,
     Column,
     KeyRange,
-    KeyValue,
-    LongText,
-    NulBytes,
     Table,
-    TextForm,
     Watermark,
     float_bins,
 )
+from ..policies import LongText, NulBytes, TextForm
+from ..positions import KeyValue
 from .chunks import after_sql, filtered_sql, from_sql, literal_sql, range_sql, upto_sql
 from .types import quote_name
 

@@ -11,20 +11,9 @@ import datetime as dt
 from collections.abc import Sequence
 from decimal import Decimal
 
-from ..model import (
-    Chunk,
-    Column,
-    KeyRange,
-    KeyValue,
-    Position,
-    RangeOrder,
-    Table,
-    TableName,
-    Watermark,
-    Window,
-    ZeroDates,
-    ordered_columns,
-)
+from ..model import Chunk, Column, KeyRange, Table, TableName, Watermark, Window, ordered_columns
+from ..policies import RangeOrder, ZeroDates
+from ..positions import KeyValue, Position
 from .types import quote_name
 
 PRIMARY = "PRIMARY"

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import ConfigError, UnsupportedTable, UnsupportedType
-from ..model import Column, LongText, NulBytes, Policy, TableName, Treatment, ZeroDates
+from ..model import Column, TableName
+from ..policies import LongText, NulBytes, Policy, Treatment, ZeroDates
 from ..table_settings import LOAD_COLUMNS, TableSettings
 from .types import SourceColumn, contract
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
 
-from ..model import Chunk, ChunkSize, Cut, KeyRange, RangeOrder, Table, Window
+from ..model import Chunk, ChunkSize, Cut, KeyRange, Table, Window
+from ..policies import RangeOrder
 from .catalog import Catalog
 from .chunks import boundary_sql, run_range
 

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from ..config import Settings
 from ..errors import ConfigError, SourceError, SourceUnavailable, TableNotFound, UnsupportedTable
-from ..model import Index, Mode, Table, TableName, order_columns
+from ..model import Index, Table, TableName, order_columns
+from ..policies import Mode
 from . import chunks
 from .columns import (
     ColumnContract,

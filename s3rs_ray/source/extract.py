@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from ..config import Settings
 from ..errors import IntegrityError, SourceError, SourceStalled
-from ..model import Adjusted, Chunk, Column, Table, TableName
+from ..model import Chunk, Column, Table, TableName
+from ..policies import Adjusted
 from .catalog import Endpoint, half_pair
 from .chunks import NULL_DATES_ALIASES, ROWS_ALIAS, UNMAPPED_ALIAS, looks_rows_up, select_sql, snapshot_sql
 from .queries import end_in_background

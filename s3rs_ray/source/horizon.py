@@ -19,7 +19,8 @@ from typing import Protocol
 
 from ..config import Settings
 from ..errors import ConfigError, SourceError
-from ..model import KeyValue, Table
+from ..model import Table
+from ..positions import KeyValue
 from .chunks import literal_sql
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,8 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from ..errors import UnsupportedType
-from ..model import Column, Comparison, GeometryForm, JsonForm, LongText, Policy, TextForm, Treatment
+from ..model import Column
+from ..policies import Comparison, GeometryForm, JsonForm, LongText, Policy, TextForm, Treatment
 
 MAX_VARCHAR = 65_535
 MAX_VARBYTE = 1_024_000

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..errors import IntegrityError
-from ..model import Adjusted, Column, LongText, NulBytes, Table, ZeroDates
+from ..model import Column, Table
+from ..policies import Adjusted, LongText, NulBytes, ZeroDates
 
 YEAR_ONE_DAYS = -719_162
 YEAR_ONE_US = YEAR_ONE_DAYS * 86_400_000_000

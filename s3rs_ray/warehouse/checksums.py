@@ -11,19 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..model import (
-    GROUP_COLUMNS,
-    HEX_PIECE,
-    SHORT_BINARY,
-    SHORT_TEXT,
-    Column,
-    KeyRange,
-    KeyValue,
-    Mode,
-    Position,
-    TextForm,
-    float_bins,
-)
+from ..model import GROUP_COLUMNS, HEX_PIECE, SHORT_BINARY, SHORT_TEXT, Column, KeyRange, float_bins
+from ..policies import Mode, TextForm
+from ..positions import KeyValue, Position
 from .mode_sql import key_values
 from .sql import Target, quote_name, quote_text
 

@@ -29,7 +29,9 @@ from ..errors import (
     WarehouseError,
     WarehouseUnavailable,
 )
-from ..model import Load, Manifest, Mode, Position, TableName, Watermark, format_position, is_reached, parse_position
+from ..model import Load, Manifest, TableName, Watermark
+from ..policies import Mode
+from ..positions import Position, format_position, is_reached, parse_position
 from . import sql
 from .copying import copy_into_staging
 from .drift import Alteration, alterations, retypings

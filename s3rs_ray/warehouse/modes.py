@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import IntegrityError
-from ..model import Manifest, Mode
+from ..model import Manifest
+from ..policies import Mode
 from ..table_settings import LOAD_COLUMNS
 from . import mode_sql, sql
 from .drift import RedshiftType, catalog_type, only_in_target, retypings

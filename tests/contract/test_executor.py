@@ -18,7 +18,8 @@ from s3rs_ray.engine.executor import ChunkTask, Executor, InlineExecutor, Ticket
 from s3rs_ray.engine.tasks import data_key, open_store
 from s3rs_ray.errors import IntegrityError, S3rsError, SourceError, StorageError
 from s3rs_ray.local.stack import LocalStack
-from s3rs_ray.model import Chunk, DataFile, RangeOrder, Table, TableName, Watermark, Window
+from s3rs_ray.model import Chunk, DataFile, Table, TableName, Watermark, Window
+from s3rs_ray.policies import RangeOrder
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.cutting import cut_chunks, fixed
 from s3rs_ray.storage.layout import format_run_id, parse_run_time

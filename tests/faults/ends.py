@@ -14,7 +14,7 @@ from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.ledger.state import RECENT_LOADS, TableState
 from s3rs_ray.local import comparison
 from s3rs_ray.local.process import is_alive
-from s3rs_ray.model import Mode
+from s3rs_ray.policies import Mode
 from s3rs_ray.storage.layout import format_manifest_key, format_state_key, parse_data_key, table_prefix
 from s3rs_ray.warehouse.sql import LEDGER_TABLE, SHADOW_PREFIX
 from tests.integration.conftest import World

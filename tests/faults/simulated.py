@@ -11,18 +11,9 @@ from typing import cast
 from s3rs_ray.errors import IntegrityError
 from s3rs_ray.ledger.state import OpenRun, TableState
 from s3rs_ray.ledger.store import Ledger
-from s3rs_ray.model import (
-    Chunk,
-    KeyRange,
-    Load,
-    Manifest,
-    Mode,
-    Position,
-    Table,
-    TableName,
-    Watermark,
-    Window,
-)
+from s3rs_ray.model import Chunk, KeyRange, Load, Manifest, Table, TableName, Watermark, Window
+from s3rs_ray.policies import Mode
+from s3rs_ray.positions import Position
 from s3rs_ray.storage.layout import format_run_id
 from tests.support.build import NOON, table
 from tests.support.memory_store import MemoryStore

@@ -44,15 +44,8 @@ from s3rs_ray.errors import (
 from s3rs_ray.ledger.changes import Begin, BeginRefresh
 from s3rs_ray.ledger.state import OpenRun, TableState
 from s3rs_ray.ledger.store import COMMIT_SECONDS, Holder, Ledger
-from s3rs_ray.model import (
-    Chunk,
-    DataFile,
-    Load,
-    Manifest,
-    Mode,
-    RangeOrder,
-    TableName,
-)
+from s3rs_ray.model import Chunk, DataFile, Load, Manifest, TableName
+from s3rs_ray.policies import Mode, RangeOrder
 from s3rs_ray.storage.s3 import StoredObject
 from s3rs_ray.warehouse.loader import CopySource
 from tests.support.build import NOON

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from s3rs_ray.model import Mode
+from s3rs_ray.policies import Mode
 
 from .ends import Ends, assert_no_chunk_read_again
 from .runs import Runs

@@ -13,7 +13,8 @@ from s3rs_ray.errors import IntegrityError, LeaseLost, StorageError, TableBusy, 
 from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.ledger.state import LEASE_SECONDS
 from s3rs_ray.ledger.store import Ledger
-from s3rs_ray.model import Mode, Watermark
+from s3rs_ray.model import Watermark
+from s3rs_ray.policies import Mode
 
 from .simulated import Place
 from .simulation import DRIVERS, Died, Driver, Order, install

@@ -9,7 +9,7 @@ import pytest
 
 from s3rs_ray.config import Settings
 from s3rs_ray.engine.events import Status
-from s3rs_ray.model import Mode, NullCursors
+from s3rs_ray.policies import Mode, NullCursors
 
 if TYPE_CHECKING:
     from .conftest import World

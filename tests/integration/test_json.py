@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3rs_ray.model import JsonForm
+from s3rs_ray.policies import JsonForm
 
 if TYPE_CHECKING:
     from .conftest import World

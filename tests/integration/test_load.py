@@ -14,7 +14,7 @@ from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.errors import TableBusy
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.local.redshift.faults import Fault, clear_faults, set_faults
-from s3rs_ray.model import Strategy
+from s3rs_ray.policies import Strategy
 from s3rs_ray.warehouse.redshift import Warehouse
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ import pytest
 
 from s3rs_ray.engine.loading import authorization, open_session, target_of
 from s3rs_ray.engine.tasks import open_store
-from s3rs_ray.model import DataFile, Manifest, Mode, Table, TableName, Watermark
+from s3rs_ray.model import DataFile, Manifest, Table, TableName, Watermark
+from s3rs_ray.policies import Mode
 from s3rs_ray.source.types import arrow_schema
 from s3rs_ray.storage.manifest import copy_manifest, load_id
 from s3rs_ray.storage.parquet import write_parquet

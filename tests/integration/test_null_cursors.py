@@ -11,7 +11,8 @@ from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Event, EventKind, Status
 from s3rs_ray.errors import Interrupted
 from s3rs_ray.ledger.changes import SetWatermark
-from s3rs_ray.model import NullCursors, Watermark
+from s3rs_ray.model import Watermark
+from s3rs_ray.policies import NullCursors
 
 if TYPE_CHECKING:
     from .conftest import World

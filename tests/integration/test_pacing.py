@@ -9,7 +9,7 @@ from s3rs_ray.engine import driver
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Event, EventKind, Status
 from s3rs_ray.local.stack import LocalStack
-from s3rs_ray.model import Strategy
+from s3rs_ray.policies import Strategy
 
 from .conftest import World
 

@@ -12,7 +12,7 @@ import pytest
 from s3rs_ray.config import Settings
 from s3rs_ray.engine.events import Status, TableResult
 from s3rs_ray.engine.tasks import open_store
-from s3rs_ray.model import Adjusted
+from s3rs_ray.policies import Adjusted
 from s3rs_ray.storage.layout import format_state_key
 from s3rs_ray.table_settings import TableSettings
 from tests.integration.test_cli import s3rs

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3rs_ray.local import comparison
-from s3rs_ray.model import Mode
+from s3rs_ray.policies import Mode
 
 if TYPE_CHECKING:
     from .conftest import World

@@ -21,7 +21,8 @@ from s3rs_ray.errors import LedgerError, TableBusy
 from s3rs_ray.ledger.changes import Identify, Seal
 from s3rs_ray.ledger.state import Sealed
 from s3rs_ray.ledger.store import Holder
-from s3rs_ray.model import Mode, Watermark
+from s3rs_ray.model import Watermark
+from s3rs_ray.policies import Mode
 from s3rs_ray.storage.layout import format_state_key
 from s3rs_ray.storage.manifest import load_id
 

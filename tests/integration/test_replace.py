@@ -19,7 +19,8 @@ from s3rs_ray.errors import LedgerError
 from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.local import comparison
 from s3rs_ray.local.stack import LocalStack
-from s3rs_ray.model import Mode, Watermark
+from s3rs_ray.model import Watermark
+from s3rs_ray.policies import Mode
 from s3rs_ray.table_settings import TableSettings
 from s3rs_ray.warehouse.sql import SHADOW_PREFIX
 

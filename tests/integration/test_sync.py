@@ -17,7 +17,8 @@ from s3rs_ray.engine.events import Event, EventKind, Status
 from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.ledger.changes import Acquire, SetWatermark
 from s3rs_ray.ledger.state import Lease
-from s3rs_ray.model import RangeOrder, Watermark, Window
+from s3rs_ray.model import Watermark, Window
+from s3rs_ray.policies import RangeOrder
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.chunks import select_sql
 from s3rs_ray.source.cutting import cut_chunks, fixed

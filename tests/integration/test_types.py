@@ -15,7 +15,7 @@ import pytest
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from s3rs_ray.model import GeometryForm
+from s3rs_ray.policies import GeometryForm
 from tests.support.exact import add, assert_exact, examples, fill, target_type
 
 if TYPE_CHECKING:

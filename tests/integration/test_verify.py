@@ -16,7 +16,7 @@ from s3rs_ray.engine.differences import Difference, TableComparison
 from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.engine.verify import Asked, verify
 from s3rs_ray.errors import PlanError, SourceError, UsageError
-from s3rs_ray.model import Mode, NullCursors
+from s3rs_ray.policies import Mode, NullCursors
 from s3rs_ray.table_settings import TableSettings
 
 if TYPE_CHECKING:

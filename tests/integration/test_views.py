@@ -15,7 +15,7 @@ from s3rs_ray.config import Settings
 from s3rs_ray.engine.loading import open_session
 from s3rs_ray.engine.views import Applied, apply_views, show_views
 from s3rs_ray.errors import ConfigError, PlanError, SchemaDrift
-from s3rs_ray.model import Mode
+from s3rs_ray.policies import Mode
 from s3rs_ray.table_settings import TableSettings
 from s3rs_ray.view_settings import ViewSettings
 

@@ -11,19 +11,9 @@ from typing import Any
 from s3rs_ray.ledger.apply import apply_commit
 from s3rs_ray.ledger.changes import Begin, Change, Commit
 from s3rs_ray.ledger.state import Lease, OpenRun, TableState
-from s3rs_ray.model import (
-    Chunk,
-    Column,
-    DataFile,
-    KeyRange,
-    Load,
-    Position,
-    RangeOrder,
-    Table,
-    TableName,
-    Watermark,
-    Window,
-)
+from s3rs_ray.model import Chunk, Column, DataFile, KeyRange, Load, Table, TableName, Watermark, Window
+from s3rs_ray.policies import RangeOrder
+from s3rs_ray.positions import Position
 from s3rs_ray.source.types import SourceColumn, contract, fingerprint
 
 NAME = TableName("settlement", "parcels")

@@ -7,7 +7,7 @@ import re
 import sqlite3
 from collections.abc import Sequence
 
-from s3rs_ray.model import KeyValue
+from s3rs_ray.positions import KeyValue
 
 _LITERAL = re.compile(r"(?:TIMESTAMP|DATE)'([^']*)'|_utf8mb4 x'([0-9a-f]*)'")
 

@@ -10,21 +10,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from s3rs_ray.ledger.state import Lease, OpenRun, Refresh, Sealed, TableState
-from s3rs_ray.model import (
-    Adjusted,
-    Chunk,
-    Cut,
-    DataFile,
-    KeyRange,
-    KeyValue,
-    Load,
-    Mode,
-    Position,
-    RangeOrder,
-    TableName,
-    Watermark,
-    Window,
-)
+from s3rs_ray.model import Chunk, Cut, DataFile, KeyRange, Load, TableName, Watermark, Window
+from s3rs_ray.policies import Adjusted, Mode, RangeOrder
+from s3rs_ray.positions import KeyValue, Position
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 counts = st.integers(0, 2**63 - 1)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3rs_ray.model import KeyRange, Position, Table, TableName, Watermark, is_reached
+from s3rs_ray.model import KeyRange, Table, TableName, Watermark
+from s3rs_ray.positions import Position, is_reached
 from tests.support import build
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from s3rs_ray.config import Settings
 from s3rs_ray.errors import ConfigError
-from s3rs_ray.model import GeometryForm, LongText, Mode, NulBytes, Policy, TableName, ZeroDates
+from s3rs_ray.model import TableName
+from s3rs_ray.policies import GeometryForm, LongText, Mode, NulBytes, Policy, ZeroDates
 from s3rs_ray.table_settings import require_condition
 
 PARCELS = TableName("settlement", "Parcels")

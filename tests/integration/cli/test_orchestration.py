@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3rs_ray.engine.tasks import StageSeconds, extract_chunk, open_store
-from s3rs_ray.model import RangeOrder, Watermark, Window
+from s3rs_ray.model import Watermark, Window
+from s3rs_ray.policies import RangeOrder
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.cutting import cut_chunks, fixed
 

@@ -12,7 +12,8 @@ from s3rs_ray.engine.tasks import WrittenFile
 from s3rs_ray.errors import IntegrityError
 from s3rs_ray.ledger.changes import Adopt
 from s3rs_ray.ledger.state import MANUAL, OpenRun, TableState
-from s3rs_ray.model import Position, Watermark
+from s3rs_ray.model import Watermark
+from s3rs_ray.positions import Position
 from tests.support import build
 from tests.support.build import Applied, mark
 

@@ -12,7 +12,8 @@ import pytest
 from s3rs_ray.cli.verify import comparisons_document
 from s3rs_ray.engine.differences import SHOWN, Difference, Finding, SegmentResult, TableComparison, exit_code
 from s3rs_ray.engine.verify import ranges_between
-from s3rs_ray.model import KeyRange, Position, TableName
+from s3rs_ray.model import KeyRange, TableName
+from s3rs_ray.positions import Position
 from tests.support.golden import assert_golden
 
 GOLDEN = Path(__file__).parent / "golden" / "verify.json"

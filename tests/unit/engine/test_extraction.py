@@ -21,7 +21,8 @@ from s3rs_ray.errors import IntegrityError, Interrupted, LeaseLost, S3rsError, S
 from s3rs_ray.ledger.changes import AddChunks, AddFiles, Finish
 from s3rs_ray.ledger.state import OpenRun, TableState
 from s3rs_ray.ledger.store import COMMIT_ATTEMPTS, Ledger
-from s3rs_ray.model import Chunk, RangeOrder
+from s3rs_ray.model import Chunk
+from s3rs_ray.policies import RangeOrder
 from tests.support import build
 from tests.support.build import NAME, NOON, mark
 from tests.support.clock import Clock

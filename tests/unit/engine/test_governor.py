@@ -12,7 +12,8 @@ from s3rs_ray.config import Settings
 from s3rs_ray.engine.executor import ChunkTask, Ticket
 from s3rs_ray.engine.governor import Governor, Limits, may_start
 from s3rs_ray.engine.pacing import WAITING_SECONDS, PacedExecutor
-from s3rs_ray.model import RangeOrder, TableName
+from s3rs_ray.model import TableName
+from s3rs_ray.policies import RangeOrder
 from s3rs_ray.source.load import SourceLoad
 from tests.support import build
 from tests.support.scripted import ScriptedExecutor

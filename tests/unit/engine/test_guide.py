@@ -6,7 +6,7 @@ import pytest
 
 from s3rs_ray.config import Settings
 from s3rs_ray.engine.guide import members, policies, topics
-from s3rs_ray.model import Mode, RangeOrder, Strategy
+from s3rs_ray.policies import Mode, RangeOrder, Strategy
 
 
 def test_every_choice_is_explained() -> None:

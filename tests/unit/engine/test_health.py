@@ -13,7 +13,7 @@ import pytest
 from s3rs_ray.engine.health import age_text, conditional_findings, state_findings
 from s3rs_ray.errors import StorageError
 from s3rs_ray.ledger.state import Sealed, TableState
-from s3rs_ray.model import Mode
+from s3rs_ray.policies import Mode
 from tests.support import build
 from tests.support.build import NOON, mark
 from tests.support.memory_store import MemoryStore, raising

@@ -25,7 +25,9 @@ from s3rs_ray.engine.plan import (
 from s3rs_ray.errors import ConfigError, SchemaDrift
 from s3rs_ray.ledger.changes import AddChunks, AddFiles, Adopt, Seal
 from s3rs_ray.ledger.state import Refresh, Sealed, TableState
-from s3rs_ray.model import KeyValue, Mode, RangeOrder, Strategy, Watermark, Window
+from s3rs_ray.model import Watermark, Window
+from s3rs_ray.policies import Mode, RangeOrder, Strategy
+from s3rs_ray.positions import KeyValue
 from tests.support import build
 from tests.support.build import NOON, Applied, mark
 

@@ -19,7 +19,8 @@ from s3rs_ray.errors import LedgerError
 from s3rs_ray.ledger.changes import Acquire, AddChunks, AddFiles, Identify
 from s3rs_ray.ledger.document import cursor_text, format_state, parse_state
 from s3rs_ray.ledger.state import FORMAT_VERSION, TableState
-from s3rs_ray.model import KeyValue, Position, Watermark, format_position, parse_position
+from s3rs_ray.model import Watermark
+from s3rs_ray.positions import KeyValue, Position, format_position, parse_position
 from tests.support import build
 from tests.support.build import NOON, Applied, lease
 from tests.support.golden import assert_golden

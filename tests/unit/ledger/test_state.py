@@ -40,7 +40,8 @@ from s3rs_ray.ledger.state import (
     Sealed,
     TableState,
 )
-from s3rs_ray.model import DataFile, KeyRange, Mode, RangeOrder, Watermark
+from s3rs_ray.model import DataFile, KeyRange, Watermark
+from s3rs_ray.policies import Mode, RangeOrder
 from tests.support import build
 from tests.support.build import NOON, Applied, lease, mark
 

@@ -36,7 +36,9 @@ from s3rs_ray.ledger.changes import (
 )
 from s3rs_ray.ledger.document import format_state, parse_state
 from s3rs_ray.ledger.state import LEASE_SECONDS, Sealed
-from s3rs_ray.model import Chunk, DataFile, KeyRange, Mode, Position, RangeOrder, Watermark
+from s3rs_ray.model import Chunk, DataFile, KeyRange, Watermark
+from s3rs_ray.policies import Mode, RangeOrder
+from s3rs_ray.positions import Position
 from tests.support import build
 from tests.support.build import NOON, mark
 

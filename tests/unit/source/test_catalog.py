@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from s3rs_ray.config import Settings
 from s3rs_ray.errors import ConfigError, SourceError
-from s3rs_ray.model import Chunk, ChunkSize, Position, RangeOrder, TableName, Watermark, Window
+from s3rs_ray.model import Chunk, ChunkSize, TableName, Watermark, Window
+from s3rs_ray.policies import RangeOrder
+from s3rs_ray.positions import Position
 from s3rs_ray.source.catalog import Catalog, tls_context
 from s3rs_ray.source.chunks import where_sql
 from s3rs_ray.source.cutting import cut_chunks, cut_range, fixed

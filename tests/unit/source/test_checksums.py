@@ -12,19 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3rs_ray.model import (
-    GROUP_COLUMNS,
-    Column,
-    JsonForm,
-    KeyRange,
-    LongText,
-    Mode,
-    NulBytes,
-    Policy,
-    TextForm,
-    Watermark,
-    float_bins,
-)
+from s3rs_ray.model import GROUP_COLUMNS, Column, KeyRange, Watermark, float_bins
+from s3rs_ray.policies import JsonForm, LongText, Mode, NulBytes, Policy, TextForm
 from s3rs_ray.source import checksums as here
 from s3rs_ray.source.checksums import SourceRows
 from s3rs_ray.source.types import contract

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3rs_ray.model import Chunk, KeyRange, KeyValue, Position, RangeOrder, TableName, Watermark, Window
+from s3rs_ray.model import Chunk, KeyRange, TableName, Watermark, Window
+from s3rs_ray.policies import RangeOrder
+from s3rs_ray.positions import KeyValue, Position
 from s3rs_ray.source import chunks
 from s3rs_ray.source.types import contract
 from tests.support import build

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from s3rs_ray.errors import ConfigError, UnsupportedType
-from s3rs_ray.model import LongText, NulBytes, Policy, TableName, Treatment, ZeroDates
+from s3rs_ray.model import TableName
+from s3rs_ray.policies import LongText, NulBytes, Policy, Treatment, ZeroDates
 from s3rs_ray.source.columns import (
     SYSTEM_COLUMNS,
     ColumnContract,

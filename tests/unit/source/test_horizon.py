@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from s3rs_ray.config import Settings
 from s3rs_ray.errors import ConfigError, SourceError
-from s3rs_ray.model import KeyValue, Table
+from s3rs_ray.model import Table
+from s3rs_ray.positions import KeyValue
 from s3rs_ray.source.horizon import Horizon, find_horizon, resolution, settled_cursor
 from s3rs_ray.source.types import contract
 from tests.support import build

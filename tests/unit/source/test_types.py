@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from s3rs_ray.errors import UnsupportedType
-from s3rs_ray.model import Column, Comparison, GeometryForm, LongText, NulBytes, Policy, TextForm, Treatment, ZeroDates
+from s3rs_ray.model import Column
+from s3rs_ray.policies import Comparison, GeometryForm, LongText, NulBytes, Policy, TextForm, Treatment, ZeroDates
 from s3rs_ray.source import types
 from s3rs_ray.source.types import MAX_VARBYTE, MAX_VARCHAR, arrow_schema, arrow_type, contract, fingerprint
 from tests.support.build import source_column

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from s3rs_ray.config import Settings
-from s3rs_ray.model import Adjusted, GeometryForm, JsonForm, LongText, NulBytes, Policy, ZeroDates
+from s3rs_ray.policies import Adjusted, GeometryForm, JsonForm, LongText, NulBytes, Policy, ZeroDates
 from s3rs_ray.source import types
 from s3rs_ray.source.columns import OWN_NAMES, SYSTEM_COLUMNS
 from s3rs_ray.source.types import SourceColumn, contract

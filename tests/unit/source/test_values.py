@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3rs_ray.errors import IntegrityError
-from s3rs_ray.model import Adjusted, Column, LongText, NulBytes, Policy, ZeroDates
+from s3rs_ray.model import Column
+from s3rs_ray.policies import Adjusted, LongText, NulBytes, Policy, ZeroDates
 from s3rs_ray.source.types import MAX_VARBYTE, MAX_VARCHAR, arrow_schema, contract
 from s3rs_ray.source.values import MAX_ROW_BYTES, SourceNulls, apply_policies, require_unicode
 from tests.support import build
