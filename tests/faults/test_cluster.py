@@ -19,8 +19,12 @@ from tests.support.s3_proxy import S3Fault, S3Proxy
 from .ends import Ends
 from .runs import Runs, wait_for
 
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""Ray replaces 127.0.0.1 by the address that leads to the network, but on systems where it makes no clusters."""
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "disabled"}
+"""Ray replaces 127.0.0.1 by the address that leads to the network, but on systems where it makes no clusters.
+
+A ray.init of an earlier test of this process leaves token authentication on for the cluster; a driver that is a process
+of its own knows nothing of it.
+"""
 READER, COORDINATOR = "ray::_extract", "ray::LedgerActor"
 
 
