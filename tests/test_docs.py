@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import click
 import pytest
 
 import s3rs_ray
-from s3rs_ray.cli.app import cli
+from s3rs_ray.cli.app import cli, hoist
 from s3rs_ray.config import Settings
 from s3rs_ray.table_settings import TableSettings
 
@@ -48,6 +49,25 @@ def test_every_command_is_in_the_readme_and_its_help_ends_in_an_example(name: st
     assert last in row
     assert command.epilog
     assert command.epilog.startswith(f"Example:  s3rs-ray {name}")
+
+
+EXAMPLES = sorted(
+    {line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("s3rs-ray ")}
+    | {quoted for quoted in re.findall(r"`(s3rs-ray [^`]*)`", README) if "…" not in quoted and "|" not in quoted}
+    | {str(command.epilog).removeprefix("Example:  ") for _, command in commands(cli) if command.epilog}
+)
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_is_a_command_that_the_program_takes(example: str) -> None:
+    words = hoist(shlex.split(example.partition(" > ")[0])[1:])
+    command: click.Command = cli
+    while isinstance(command, click.Group):
+        place = next((i for i, word in enumerate(words) if word in command.commands), None)
+        if place is None:  # the group itself, as in `s3rs-ray --help`
+            break
+        command, words = command.commands[words[place]], words[place + 1 :]
+    command.make_context(example, [word for word in words if word != "--help"])
 
 
 @pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "tables"])
