@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import secrets
 import time
@@ -343,11 +344,11 @@ def _write_contract(store: S3Store, key: str, body: bytes) -> None:
 
 
 def _new_run_id(hold: Hold) -> str:
-    """The run's second is in every file name, so no two runs of a table may share one."""
-    last = hold.load().last_run_id
-    while last and hold.run.clock().replace(microsecond=0) <= parse_run_time(last):
-        time.sleep(0.05)
-    return format_run_id(hold.run.clock(), secrets.token_hex(3))
+    """The run's second is in every file name, so no two runs of a table may share one: the next free one is taken."""
+    now, last = hold.run.clock(), hold.load().last_run_id
+    if last:
+        now = max(now, parse_run_time(last) + dt.timedelta(seconds=1))
+    return format_run_id(now, secrets.token_hex(3))
 
 
 def _load_only(run: Run, name: TableName, tally: _Tally) -> TableState:

@@ -11,12 +11,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import botocore.exceptions as boto_errors
 import orjson
 from botocore.config import Config
 
 from ..errors import ConfigError
+from .s3 import aws_session
 
 DEFAULT_REGION = "us-east-1"
 _HINTS = {
@@ -70,7 +70,7 @@ class References:
         return str(answer["SecretString"])
 
     def _client(self, service: str, name: str) -> Any:
-        session = boto3.session.Session()
+        session = aws_session()
         named = name.split(":")[3] if name.startswith("arn:") and name.count(":") > 3 else ""
         return session.client(
             service,  # type: ignore[call-overload]  # the stubs are S3's alone

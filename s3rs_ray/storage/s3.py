@@ -12,6 +12,8 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import boto3
 import botocore.exceptions as boto_errors
+import botocore.loaders
+import botocore.session
 import pyarrow as pa
 import tenacity
 from botocore.config import Config
@@ -256,7 +258,7 @@ def current_keys(settings: Settings) -> AwsKeys:
         )
     hint = "set REDSHIFT_IAM_ROLE, or S3_ACCESS_KEY and S3_SECRET_KEY, or an AWS profile or role"
     try:
-        chain = boto3.session.Session().get_credentials()
+        chain = aws_session().get_credentials()
         frozen = chain.get_frozen_credentials() if chain is not None else None
     except boto_errors.BotoCoreError as exc:
         raise ConfigError(f"the AWS default chain has no keys for COPY: {exc}", hint=hint) from exc
@@ -265,9 +267,20 @@ def current_keys(settings: Settings) -> AwsKeys:
     return AwsKeys(access_key=frozen.access_key, secret_key=frozen.secret_key, session_token=frozen.token or "")
 
 
+_DEFINITIONS = botocore.loaders.create_loader()
+"""The descriptions of AWS's services and endpoints: large JSON files, which each session would read anew."""
+
+
+def aws_session() -> boto3.session.Session:
+    """A session of its own, with its own credentials, over descriptions that are read once in a process."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _DEFINITIONS)
+    return boto3.session.Session(botocore_session=core)
+
+
 def _client(settings: Settings, *, attempts: int, patience: int) -> S3Client:
     given = bool(settings.s3_access_key)
-    return boto3.session.Session().client(
+    return aws_session().client(
         "s3",
         region_name=settings.s3_region,
         endpoint_url=settings.s3_endpoint_url or None,
