@@ -16,7 +16,7 @@ demo: setup ## the whole pipeline on an embedded MySQL, S3 and warehouse
 	@$(BIN)/s3rs-ray demo $(ARGS)
 
 test: setup ## all tests, a file at a time on each core
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --max-worker-restart 0 --dist loadfile $(ARGS)
 
 check: setup ## format, lint, types, layers
 	@$(BIN)/ruff format --check .

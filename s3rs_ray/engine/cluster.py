@@ -175,7 +175,8 @@ class Cluster:
 
     def cancel(self, tickets: Sequence[Ticket]) -> None:
         for ticket in tickets:
-            ray.cancel(ticket.handle, force=True)
+            if ticket in self._held:  # the worker of a task that has ended may be at another one by now
+                ray.cancel(ticket.handle, force=True)
         self._free(tickets)
 
     def run_all(
