@@ -212,7 +212,9 @@ def _ask_warehouse(settings: Settings, names: Sequence[TableName], check: Check)
     settings.require(*settings.redshift_names)
     with open_session(settings) as warehouse:
         version = str(warehouse.query("SELECT version()")[0][0])
-        targets = {settings.target(name) for name in names} | {(settings.redshift_schema, "")}
+        # Redshift folds names: tables that differ in case alone are one target.
+        targets = {(schema, table.lower()) for schema, table in map(settings.target, names)}
+        targets.add((settings.redshift_schema, ""))
         missing = [m for schema in sorted({s for s, _ in targets}) for m in missing_rights(warehouse, schema)]
         for schema, table in sorted(targets):
             missing += missing_table_rights(warehouse, schema, table)
