@@ -282,6 +282,16 @@ class Settings(BaseModel):
                 merged = merged.merged(given)
         return merged.merged(self.own_table(name))
 
+    def table_name(self, text: str) -> TableName:
+        """The table that was written as ``schema.table``, or as ``table`` in ``DB_DATABASE``.
+
+        Raises:
+            ConfigError: it names no schema and DB_DATABASE is not set.
+        """
+        if "." not in text:
+            self.require("DB_DATABASE")
+        return TableName.parse(text, self.db_database)
+
     def own_table(self, name: TableName) -> TableSettings:
         """The settings of the entry that names this very table."""
         own = [t for pattern, t in self.tables.items() if TableName.parse(pattern, self.db_database) == name]

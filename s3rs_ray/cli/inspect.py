@@ -11,7 +11,6 @@ from ..engine.profile import plain, shown
 from ..engine.tasks import open_store
 from .output import Output, size_text
 from .session import Session
-from .tables import parse_table
 
 CUT = 24
 
@@ -30,7 +29,7 @@ def command(session: Session, table: str, files: int, rows: int, sample: int) ->
     Files are read in parts: memory does not grow with them.
     """
     settings = session.settings()
-    name = parse_table(settings, table)
+    name = settings.table_name(table)
     open_store(settings).check()
     found = inspect_table(settings, name, files=files, rows=rows, sample=sample)
     if session.output.json:

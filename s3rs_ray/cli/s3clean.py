@@ -29,7 +29,7 @@ from ..storage.s3 import S3Store
 from .asking import confirm, confirm_by_name
 from .output import Output, amount_json, amount_text, size_text
 from .session import Session
-from .tables import parse_table, select_names
+from .tables import select_names
 
 TABLE = click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
 OLDER = click.option("--older-than", metavar="AGE", help="Only files written so long ago: 7d, 24h, 30m.")
@@ -111,7 +111,7 @@ def clean_command(
     A file that is not loaded is deleted only when --pattern is its whole name.
     """
     selection, settings = _selection(older_than, pattern), session.settings()
-    name, store = parse_table(settings, table), _store(settings)
+    name, store = settings.table_name(table), _store(settings)
     choice = choose_files(store, settings, open_ledger(settings).load(name), selection, utc_now())
     if dry_run or not choice.doomed:
         _show(session.output, {name: choice}, {}, dry_run=dry_run)
@@ -159,7 +159,7 @@ def clean_all_command(
 def orphans_command(session: Session, table: str, clean: bool, force: bool) -> None:
     """List files that no run owns; with --clean, delete them."""
     settings = session.settings()
-    name, store = parse_table(settings, table), _store(settings)
+    name, store = settings.table_name(table), _store(settings)
     found = find_orphans(store, settings, open_ledger(settings).load(name))
     if clean and found:
         confirm(f"delete {amount_text(Amount.of(found))} of {name}?", force=force)

@@ -9,17 +9,6 @@ from ..errors import TableNotFound
 from ..model import TableName, matching
 
 
-def parse_table(settings: Settings, text: str) -> TableName:
-    """One table's name; without a schema it is in DB_DATABASE.
-
-    Raises:
-        ConfigError: the schema is left out and DB_DATABASE is not set.
-    """
-    if "." not in text:
-        settings.require("DB_DATABASE")
-    return TableName.parse(text, settings.db_database)
-
-
 def select_names(
     known: Iterable[TableName], wanted: Sequence[str], exclude: Sequence[str], settings: Settings
 ) -> list[TableName]:
@@ -33,10 +22,10 @@ def select_names(
     """
     names = sorted(known, key=str)
     chosen: dict[TableName, None] = {} if wanted else dict.fromkeys(names)
-    for pattern in (parse_table(settings, text) for text in wanted):
+    for pattern in (settings.table_name(text) for text in wanted):
         found = matching(names, pattern)
         if not found:
             raise TableNotFound(f"nothing of {pattern} is on S3", hint="`s3rs-ray explore` shows what is there")
         chosen.update(dict.fromkeys(found))
-    excluded = {n for text in exclude for n in matching(names, parse_table(settings, text))}
+    excluded = {n for text in exclude for n in matching(names, settings.table_name(text))}
     return sorted((n for n in chosen if n not in excluded), key=str)

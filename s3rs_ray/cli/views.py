@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ..config import Settings
 from ..engine.views import Applied, apply_views, show_views
-from ..model import TableName
 from ..warehouse.views import create_view_sql
 from .session import Session
 
@@ -24,7 +22,7 @@ def group() -> None:
 def show_command(session: Session, table: str) -> None:
     """Print the SQL of a table's views; the warehouse is not asked."""
     settings = session.settings()
-    name = _name(settings, table)
+    name = settings.table_name(table)
     views = show_views(settings, name)
     if session.output.json:
         shown = [
@@ -48,7 +46,7 @@ def show_command(session: Session, table: str) -> None:
 def apply_command(session: Session, table: str) -> None:
     """Create or replace a table's views, all in one transaction."""
     settings = session.settings()
-    name = _name(settings, table)
+    name = settings.table_name(table)
     applied = apply_views(settings, name)
     if session.output.json:
         done = [
@@ -60,9 +58,3 @@ def apply_command(session: Session, table: str) -> None:
     session.output.table(f"views of {name}", ("what", "view", "status"), rows)
     if any(what is Applied.RECREATED for _, what in applied):
         session.output.line("the columns of recreated views changed: grant their privileges again")
-
-
-def _name(settings: Settings, table: str) -> TableName:
-    if "." not in table:
-        settings.require("DB_DATABASE")
-    return TableName.parse(table, settings.db_database)

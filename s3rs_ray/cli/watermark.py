@@ -123,9 +123,7 @@ def _place(state: TableState) -> str:
 def _open(settings: Settings, table: str) -> tuple[Ledger, TableName]:
     store = open_store(settings)
     store.check()
-    if table and "." not in table:
-        settings.require("DB_DATABASE")
-    return open_ledger(settings), TableName.parse(table, settings.db_database)
+    return open_ledger(settings), settings.table_name(table) if table else TableName("", "")
 
 
 def _show(output: Output, state: TableState, *, show_files: bool) -> None:

@@ -224,7 +224,7 @@ def _stored(run: Run) -> tuple[TableName, ...]:
     """Names as they are written, and what globs match of the tables that have a state or files."""
     found: dict[TableName, None] = {}
     for text in run.request.tables:
-        name = _parse(run, text)
+        name = run.settings.table_name(text)
         if not set(text) & GLOB:
             found[name] = None
             continue
@@ -239,7 +239,7 @@ def _stored(run: Run) -> tuple[TableName, ...]:
 def _without_excluded(run: Run, names: Sequence[TableName]) -> tuple[TableName, ...]:
     excluded: set[TableName] = set()
     for text in run.request.exclude:
-        named = matching(names, _parse(run, text))
+        named = matching(names, run.settings.table_name(text))
         if not named:
             log.warning("--exclude %s names none of the tables asked for", text)
         excluded.update(named)
@@ -249,12 +249,6 @@ def _without_excluded(run: Run, names: Sequence[TableName]) -> tuple[TableName, 
             "every table asked for is excluded", hint="name other tables with -t, or fewer with --exclude"
         )
     return left
-
-
-def _parse(run: Run, text: str) -> TableName:
-    if "." not in text:
-        run.settings.require("DB_DATABASE")
-    return TableName.parse(text, run.settings.db_database)
 
 
 def _check_warehouse(run: Run) -> None:

@@ -184,9 +184,7 @@ class Catalog:
         )
         known = [TableName(str(s), str(t)) for s, t in rows if str(s).lower() not in SYSTEM_SCHEMAS]
         for pattern in patterns:
-            if "." not in pattern:
-                self._settings.require("DB_DATABASE")
-            wanted = TableName.parse(pattern, self._settings.db_database)
+            wanted = self._settings.table_name(pattern)
             named = matching(known, wanted)
             if not named:
                 raise TableNotFound(

@@ -29,10 +29,11 @@ def cut_chunks(
         sizes: asked for each chunk, so that later ones can follow what was measured on earlier ones.
         done: the chunks the run has already; it goes on from behind the last of this window.
     """
-    rest: KeyRange | None = run_range(table, window, order)
+    whole = run_range(table, window, order)
     last = next((c for c in reversed(done) if c.window == window), None)
-    if last is not None and rest is not None:
-        rest = replace(rest, after=last.range.upto) if last.range.upto != rest.upto else None
+    rest: KeyRange | None = whole
+    if last is not None:
+        rest = replace(whole, after=last.range.upto) if last.range.upto != whole.upto else None
     for ordinal in count(len(done)):
         if rest is None:
             return
