@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from ..engine.compare import Asked
 from ..engine.differences import Difference, TableComparison, exit_code, table_document
-from ..engine.verify import Asked, verify
+from ..engine.verify import verify
 from .output import Output, guarded_stdout
 from .session import Session
 from .sync import INLINE, MAX_WORKERS, TABLES
@@ -79,7 +80,7 @@ def show_comparisons(output: Output, tables: Sequence[TableComparison]) -> None:
             output.line(f"{found.table}: {note}")
         if found.first:
             differences = [
-                (f.kind.value.replace("_", " "), ", ".join(f.key), ", ".join(f.columns)) for f in found.first
+                (f.kind.value.replace("_", " "), ", ".join(f.shown), ", ".join(f.columns)) for f in found.first
             ]
             output.table(
                 f"{found.table}: first differences", ("what", f"({', '.join(found.key)})", "columns"), differences

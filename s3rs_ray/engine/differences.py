@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from ..model import TableName
+from ..model import KeyRange, TableName
+from ..positions import KeyValue
 
 SHOWN = 20
 """How many rows are named; all are counted."""
@@ -35,11 +36,33 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One row: its key as texts, in the order of the key's columns, and the columns that differ."""
+    """One row that differs.
+
+    Attributes:
+        key: its key as the source holds it, or the warehouse where the source does not; of a table without a key its
+            cursor, which may be NULL.
+        columns: those that differ, where they were looked at.
+    """
 
     kind: Difference
-    key: tuple[str, ...]
+    key: tuple[KeyValue | None, ...]
     columns: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The key as texts, binary values as digits."""
+        return tuple(value.hex() if isinstance(value, bytes) else str(value) for value in self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Some of the ``count`` buckets that rows fall into by their keys.
+
+    ``source.checksums.chosen_sql`` and its twin in ``warehouse.checksums`` are the predicates of their rows.
+    """
+
+    count: int
+    chosen: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +70,19 @@ class SegmentResult:
     """What one segment holds.
 
     Attributes:
+        within: the range of the key (of the update order under ``--since``) that the segment is; None for no bound.
+        buckets: where in it the differences are; None where there are none.
         source_rows, target_rows: the rows compared.
         counts: how many rows differ, by kind.
-        first: some of them, at most :data:`SHOWN` of each kind.
+        rows: those that differ, at most so many of each kind as were asked for.
     """
 
     source_rows: int
     target_rows: int
+    within: KeyRange | None = None
+    buckets: Buckets | None = None
     counts: dict[Difference, int] = field(default_factory=dict)
-    first: tuple[Finding, ...] = ()
+    rows: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +131,7 @@ class TableComparison:
     @property
     def first(self) -> tuple[Finding, ...]:
         """The differences that are named, errors before what is only not synced yet."""
-        every = [finding for result in self.results for finding in result.first]
+        every = [finding for result in self.results for finding in result.rows]
         return tuple(sorted(every, key=lambda f: f.kind is Difference.NOT_YET_SYNCED)[:SHOWN])
 
     @property
@@ -142,7 +169,7 @@ def table_document(found: TableComparison) -> dict[str, Any]:
         "rows_behind_watermark": found.behind,
         "differences": {kind.value: count for kind, count in found.counts.items()},
         "first_differences": [
-            {"kind": f.kind.value, "key": list(f.key), "columns": list(f.columns)} for f in found.first
+            {"kind": f.kind.value, "key": list(f.shown), "columns": list(f.columns)} for f in found.first
         ],
         "notes": list(found.notes),
     }

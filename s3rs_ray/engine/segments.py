@@ -28,7 +28,7 @@ from ..tunnel import open_source_tunnel
 from ..warehouse import checksums as there_sql
 from ..warehouse.checksums import TargetRows
 from ..warehouse.redshift import Warehouse
-from .differences import SHOWN, Difference, Finding, SegmentResult
+from .differences import SHOWN, Buckets, Difference, Finding, SegmentResult
 from .loading import open_session
 
 BUCKET_ROWS = 200
@@ -63,10 +63,16 @@ class Compared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segments:
-    """The segments one task compares; None is a whole table."""
+    """The segments one task compares.
+
+    Attributes:
+        ranges: None is a whole table.
+        listed: at most so many rows of each kind are told of a segment; all are counted.
+    """
 
     compared: Compared
     ranges: tuple[KeyRange | None, ...]
+    listed: int = SHOWN
 
 
 def compare_segments(work: Segments, settings: Settings) -> tuple[SegmentResult, ...]:
@@ -77,7 +83,7 @@ def compare_segments(work: Segments, settings: Settings) -> tuple[SegmentResult,
         open_session(settings) as warehouse,
     ):
         sides = _Sides(work.compared, catalog, warehouse)
-        return tuple(_compare(sides, within) for within in work.ranges)
+        return tuple(_compare(sides, within, work.listed) for within in work.ranges)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,26 +110,33 @@ class _Row:
     texts: tuple[str, ...] = ()
 
 
-def _compare(sides: _Sides, within: KeyRange | None) -> SegmentResult:
+def _compare(sides: _Sides, within: KeyRange | None, listed: int) -> SegmentResult:
     of = sides.of
     here = sides.catalog.query(here_sql.totals_sql(of.source, within))[0]
     there = sides.warehouse.query(there_sql.totals_sql(of.target, within))[0]
     totals = _numbers(here), _numbers(there)
     rows = totals[0][0], totals[1][0]
     counts: Counter[Difference] = Counter()
-    first: list[Finding] = []
+    named: list[Finding] = []
+    buckets = None
     if totals[0] != totals[1]:
-        shown: Counter[Difference] = Counter()
-        for finding in _find(sides, within, max(rows)):
+        buckets, differing = _differing(sides, within, max(rows))
+        for finding in _find(sides, within, buckets, differing):
             counts[finding.kind] += 1
-            shown[finding.kind] += 1
-            if shown[finding.kind] <= SHOWN:
-                first.append(finding)
-    return SegmentResult(source_rows=rows[0], target_rows=rows[1], counts=dict(counts), first=tuple(first))
+            if counts[finding.kind] <= listed:
+                named.append(finding)
+    return SegmentResult(
+        within=within,
+        buckets=buckets if counts else None,
+        source_rows=rows[0],
+        target_rows=rows[1],
+        counts=dict(counts),
+        rows=tuple(named),
+    )
 
 
-def _find(sides: _Sides, within: KeyRange | None, rows: int) -> Iterator[Finding]:
-    """The differences of a segment whose totals differ."""
+def _differing(sides: _Sides, within: KeyRange | None, rows: int) -> tuple[Buckets, dict[int, int]]:
+    """The buckets of a segment that differ, and how many rows each of them holds."""
     of = sides.of
     buckets = min(max(rows // BUCKET_ROWS, 1), MOST_BUCKETS)
     here = _by_bucket(sides.catalog.query(here_sql.buckets_sql(of.source, within, buckets)))
@@ -131,10 +144,16 @@ def _find(sides: _Sides, within: KeyRange | None, rows: int) -> Iterator[Finding
     differing = {
         b: max(here.get(b, (0,))[0], there.get(b, (0,))[0]) for b in here | there if here.get(b) != there.get(b)
     }
+    return Buckets(buckets, tuple(sorted(differing))), differing
+
+
+def _find(sides: _Sides, within: KeyRange | None, buckets: Buckets, differing: dict[int, int]) -> Iterator[Finding]:
+    """The differences of a segment whose totals differ."""
+    of = sides.of
     examined = 0
     for chosen in _batches(differing):
-        right = _there(sides, there_sql.bucket_rows_sql(of.target, within, buckets, chosen))
-        left = _here(sides, here_sql.bucket_rows_sql(of.source, within, buckets, chosen))
+        right = _there(sides, there_sql.bucket_rows_sql(of.target, within, buckets.count, chosen))
+        left = _here(sides, here_sql.bucket_rows_sql(of.source, within, buckets.count, chosen))
         if not of.keyed:
             yield from _compare_bags(of, left, right)
             continue
@@ -143,7 +162,7 @@ def _find(sides: _Sides, within: KeyRange | None, rows: int) -> Iterator[Finding
         changed = [row.key for kind, row in found if kind is Difference.CHANGED][: max(SHOWN - examined, 0)]
         examined += len(changed)
         again = {_plain(of, key) for key in (*moved, *changed)}
-        yield from (Finding(kind=kind, key=_shown(row)) for kind, row in found if _plain(of, row.key) not in again)
+        yield from (Finding(kind=kind, key=row.key) for kind, row in found if _plain(of, row.key) not in again)
         yield from _look_up(sides, [*moved, *changed])
 
 
@@ -209,7 +228,7 @@ def _look_up(sides: _Sides, keys: Sequence[Key]) -> Iterator[Finding]:
         for kind, row in _classify(of, left, right):
             pairs = zip(names, row.texts, texts.get(_plain(of, row.key), row.texts), strict=True)
             columns = tuple(name for name, ours, theirs in pairs if ours != theirs)
-            yield Finding(kind=kind, key=_shown(row), columns=columns if kind is Difference.CHANGED else ())
+            yield Finding(kind=kind, key=row.key, columns=columns if kind is Difference.CHANGED else ())
 
 
 def _compare_bags(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> Iterator[Finding]:
@@ -231,7 +250,7 @@ def _compare_bags(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> 
         else:
             continue
         for _ in range(abs(less)):
-            yield Finding(kind=kind, key=_shown(rows[digest]))
+            yield Finding(kind=kind, key=rows[digest].key)
 
 
 def _here(sides: _Sides, sql: str) -> list[_Row]:
@@ -280,10 +299,6 @@ def _plain(of: Compared, key: Key) -> Plain:
     target = of.target.target
     folded = (there_sql.fold(target, name, value) for name, value in zip(target.key, key, strict=True))
     return tuple(int(v) if isinstance(v, Decimal) and v == v.to_integral_value() else v for v in folded)
-
-
-def _shown(row: _Row) -> tuple[str, ...]:
-    return tuple(value.hex() if isinstance(value, bytes) else str(value) for value in row.key)
 
 
 def _numbers(row: Sequence[object]) -> tuple[int, int]:

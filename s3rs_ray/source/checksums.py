@@ -69,11 +69,15 @@ def buckets_sql(rows: SourceRows, within: KeyRange | None, buckets: int) -> str:
 
 def bucket_rows_sql(rows: SourceRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
     """Every row of some buckets: whether it was loaded, whether it is asked for, its checksum, cursor and key."""
-    predicate = f"{bucket_sql(rows, buckets)} IN ({', '.join(map(str, chosen))})"
-    parts = [predicate] if within is None else [range_sql(within), predicate]
     named = [quote_name(c) for c in shown_columns(rows.table)]
-    where = filtered_sql(rows.table, " AND ".join(parts))
+    where = filtered_sql(rows.table, chosen_sql(rows, within, buckets, chosen))
     return f"SELECT {', '.join([*_flags(rows), row_sql(rows), *named])} FROM {_from(rows, within)} WHERE {where}"
+
+
+def chosen_sql(rows: SourceRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
+    """True of the rows of some buckets of a segment, and of no others."""
+    inside = f"{bucket_sql(rows, buckets)} IN ({', '.join(map(str, chosen))})"
+    return inside if within is None else f"{range_sql(within)} AND {inside}"
 
 
 def key_rows_sql(rows: SourceRows, keys: Sequence[Sequence[KeyValue]]) -> str:

@@ -56,8 +56,14 @@ def buckets_sql(rows: TargetRows, within: KeyRange | None, buckets: int) -> str:
 
 def bucket_rows_sql(rows: TargetRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
     """Every row of some buckets: whether it is asked for, its checksum, and its key, binary values as digits."""
-    inside = f"{_bucket(rows, buckets)} IN ({', '.join(map(str, chosen))})"
+    inside = chosen_sql(rows, None, buckets, chosen)
     return f"SELECT {', '.join(_described(rows))} FROM {_from(rows, _within(within), inside)}"
+
+
+def chosen_sql(rows: TargetRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
+    """True of the rows of some buckets of a segment, and of no others: all versions of them, in a history."""
+    inside = f"{_bucket(rows, buckets)} IN ({', '.join(map(str, chosen))})"
+    return " AND ".join(filter(None, (_within(within), inside)))
 
 
 def key_rows_sql(rows: TargetRows, keys: Sequence[Sequence[KeyValue]]) -> str:

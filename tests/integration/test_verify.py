@@ -12,12 +12,18 @@ import pytest
 from click.testing import CliRunner
 
 from s3rs_ray.cli.app import cli
+from s3rs_ray.engine.compare import Asked, compare_table, open_comparison
+from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.differences import Difference, TableComparison
+from s3rs_ray.engine.driver import ignore, open_run
 from s3rs_ray.engine.tasks import open_store
-from s3rs_ray.engine.verify import Asked, verify
+from s3rs_ray.engine.verify import verify
 from s3rs_ray.errors import PlanError, SourceError, UsageError
+from s3rs_ray.model import TableName
 from s3rs_ray.policies import Mode, NullCursors
+from s3rs_ray.source import checksums as here_sql
 from s3rs_ray.table_settings import TableSettings
+from s3rs_ray.warehouse import checksums as there_sql
 
 if TYPE_CHECKING:
     from s3rs_ray.config import Settings
@@ -62,7 +68,7 @@ def counts(found: TableComparison) -> dict[str, int]:
 
 def named(found: TableComparison) -> set[tuple[str, str, tuple[str, ...]]]:
     """Kind, first column of the key, and the columns that differ."""
-    return {(f.kind.value, f.key[0], f.columns) for f in found.first}
+    return {(f.kind.value, f.shown[0], f.columns) for f in found.first}
 
 
 def key(number: int) -> str:
@@ -120,6 +126,33 @@ def test_what_is_only_not_synced_yet_is_no_error(world: World) -> None:
     assert (found.equal, counts(found), found.behind) == (True, {"not_yet_synced": 80}, 80)
     world.sync_one("t")
     assert counts(compare(world)) == {}
+
+
+def test_whoever_mends_is_told_where_the_differences_are(world: World) -> None:
+    """Both predicates of the buckets are true of the rows that differ, in their range."""
+    make(world)
+    damage(world, "DELETE FROM T WHERE amount IN (1, 1.125)")
+    world.execute("DELETE FROM t WHERE amount = 40")
+    settings = world.settings.model_copy(update={"backup_batch_size": 70})
+    name = TableName(world.schema, "t")
+    request = Request(tables=(str(name),), inline=True)
+    with open_run(settings, request, ignore, threading.Event(), START) as run:
+        comparison = open_comparison(run, Asked(tables=request.tables, columns=("id", "part")), name)
+        differing = [r for r in compare_table(run, comparison, listed=1000) if r.counts]
+    of = comparison.compared
+    rows = {f.key: f.kind for result in differing for f in result.rows}
+    assert rows == {
+        (2**63 + 8, b"\x08\0"): Difference.MISSING,
+        (2**63 + 9, b"\x09\0"): Difference.MISSING,
+        (2**63 + 320, b"\x40\0"): Difference.EXTRA,
+    }
+    found = []
+    for result in differing:
+        assert result.buckets is not None
+        where = result.within, result.buckets.count, result.buckets.chosen
+        found += world.source_rows("t", "id", f"WHERE {here_sql.chosen_sql(of.source, *where)}")
+        found += world.target_rows("t", "id", f"WHERE {there_sql.chosen_sql(of.target, *where)}")
+    assert {(key[0],) for key in rows} <= {(int(row[0]),) for row in found}
 
 
 def test_the_levels_compare_what_they_say(world: World) -> None:

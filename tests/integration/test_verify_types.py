@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import strategies as st
 
+from s3rs_ray.engine.compare import Asked
 from s3rs_ray.engine.differences import TableComparison
-from s3rs_ray.engine.verify import Asked, verify
+from s3rs_ray.engine.verify import verify
 from s3rs_ray.source.types import _RULES, GEOMETRY_TYPES
 from tests.support.exact import examples, fill
 
@@ -80,8 +81,8 @@ def compare(world: World, rows: int = 20) -> TableComparison:
 
 
 def named(found: TableComparison) -> list[tuple[str, str, tuple[str, ...]]]:
-    every = [f for result in found.results for f in result.first]
-    return sorted((f.kind.value, f.key[0], f.columns) for f in every)
+    every = [f for result in found.results for f in result.rows]
+    return sorted((f.kind.value, f.shown[0], f.columns) for f in every)
 
 
 def test_every_type_is_in_the_list() -> None:

@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from s3rs_ray.cli.verify import comparisons_document
+from s3rs_ray.engine.compare import ranges_between
 from s3rs_ray.engine.differences import SHOWN, Difference, Finding, SegmentResult, TableComparison, exit_code
-from s3rs_ray.engine.verify import ranges_between
 from s3rs_ray.model import KeyRange, TableName
 from s3rs_ray.positions import Position
 from tests.support.golden import assert_golden
@@ -35,7 +35,7 @@ FOUND = TableComparison(
             source_rows=100,
             target_rows=99,
             counts={Difference.MISSING: 1, Difference.NOT_YET_SYNCED: 1},
-            first=(
+            rows=(
                 Finding(kind=Difference.NOT_YET_SYNCED, key=("9", "b")),
                 Finding(kind=Difference.MISSING, key=("7", "a")),
             ),
@@ -44,7 +44,7 @@ FOUND = TableComparison(
             source_rows=50,
             target_rows=50,
             counts={Difference.CHANGED: 1},
-            first=(Finding(kind=Difference.CHANGED, key=("8", "a"), columns=("amount",)),),
+            rows=(Finding(kind=Difference.CHANGED, key=("8", "a"), columns=("amount",)),),
         ),
     ),
     started=dt.datetime(2026, 1, 31, 12, 0, 0, tzinfo=dt.UTC),
@@ -66,8 +66,8 @@ def test_every_difference_but_what_the_next_sync_carries_is_an_error(kind: Diffe
 
 def test_errors_are_named_before_what_the_next_sync_carries() -> None:
     many = tuple(Finding(kind=Difference.NOT_YET_SYNCED, key=(str(i),)) for i in range(SHOWN))
-    first = SegmentResult(source_rows=1, target_rows=1, first=many)
-    last = SegmentResult(source_rows=1, target_rows=1, first=(Finding(kind=Difference.EXTRA, key=("x",)),))
+    first = SegmentResult(source_rows=1, target_rows=1, rows=many)
+    last = SegmentResult(source_rows=1, target_rows=1, rows=(Finding(kind=Difference.EXTRA, key=("x",)),))
     shown = replace(FOUND, results=(first, last)).first
     assert (len(shown), shown[0].key) == (SHOWN, ("x",))
 
