@@ -7,6 +7,7 @@ The only reader of ``os.environ`` in the package. Every setting has one name, th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -27,12 +28,14 @@ from pydantic import (
 from .errors import ConfigError
 from .model import TableName
 from .policies import GeometryForm, JsonForm, LongText, Mode, NulBytes, NullCursors, Policy, RangeOrder, ZeroDates
-from .setting_files import read_settings_file, reference_of
+from .setting_files import read_settings_file, reference_of, resolve_all
 from .table_settings import NullByName, TableSettings
 from .view_settings import Names
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
+MASKED_FROM = 3
+"""Characters: a kept value of so many or fewer is masked in a text only where it stands in quotes."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1)]
@@ -246,24 +249,45 @@ class Settings(BaseModel):
             ConfigError: naming every unknown key and every wrong value at once.
         """
         layered = layers(config_file=config_file, environment=environment, flags=flags, dotenv=dotenv)
-        references = _references(layered)
-        resolved = {name: _resolved(name, text, resolve) for name, text in references.items()}
+        kept = references_in(layered)
+        resolved, unresolved = resolve_all(kept, resolve or _nobody)
+        said = [f"{name.upper()}: {exc.message}" for name, exc in unresolved.items()]
+        values = {name: value for name, (value, _) in layered.items() if name not in unresolved}
         try:
-            made = cls.model_validate({name: value for name, (value, _) in layered.items()} | resolved)
+            made = cls.of(values | resolved, kept)
         except ValidationError as exc:
-            raise ConfigError(
-                "\n".join(
-                    explain_mistake(error, layered) for error in exc.errors(include_url=False, include_input=True)
-                ),
-                hint="correct the named settings; `s3rs-ray --help` lists where they come from",
-            ) from None  # the refusal of the library shows the values, secrets among them
-        made = made._remember(references)
+            said += [explain_mistake(error, layered) for error in exc.errors(include_url=False, include_input=True)]
+        if said:  # outside the block: the refusal of the library shows the values, secrets among them
+            hints = {exc.hint: None for exc in unresolved.values()} if len(said) == len(unresolved) else {}
+            told = "correct the named settings; `s3rs-ray config --validate` tells all that is wrong with them"
+            raise ConfigError("\n".join(said), hint="; ".join(hints) or told)
         return made._with_one_mode() if layered.get("backup_mode", ("", ""))[1] == "flag" else made
 
-    def _remember(self, references: Mapping[str, str]) -> Settings:
-        """The settings that show references and not what is behind them."""
-        self._references = dict(references)
-        return self
+    @classmethod
+    def of(cls, values: Mapping[str, object], references: Mapping[str, str]) -> Settings:
+        """The settings of values by field name, which show references and not what is behind them.
+
+        Blanks around a value that is kept elsewhere are dropped (files put into SSM end with a line feed), but those of
+        a password or key are its own.
+
+        Raises:
+            ValidationError: of pydantic, for values that are wrong; its text shows them.
+        """
+        bare = {
+            n: v.strip() for n, v in values.items() if n in references.keys() - secret_fields() and isinstance(v, str)
+        }
+        made = cls.model_validate({**values, **bare})
+        made._references = dict(references)
+        return made
+
+    def without_kept(self, text: str) -> str:
+        """A text for people, with references in place of the values behind them."""
+        for name in self._references.keys() & self.model_fields_set:
+            reference, value = self._references[name], str(_plain(getattr(self, name)))
+            text = text.replace(repr(value), reference)
+            if len(value) > MASKED_FROM:
+                text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", reference.replace("\\", r"\\"), text)
+        return text
 
     def _with_one_mode(self) -> Settings:
         """The settings with BACKUP_MODE above the tables' own, as a flag is."""
@@ -373,7 +397,11 @@ def _plain(value: object) -> object:
 
 
 def explain_mistake(error: Mapping[str, object], layered: Mapping[str, tuple[object, str]]) -> str:
-    """One mistake that validation found, by variable, value and origin; a secret's value is left out."""
+    """One mistake that validation found, by variable, value and origin.
+
+    A secret's value is left out, and so is one behind a reference: no message of pydantic or of a validator of
+    :class:`Settings` quotes what it was given.
+    """
     location = error["loc"]
     name = str(location[0]) if isinstance(location, tuple) and location else "?"
     field = Settings.model_fields.get(name)
@@ -381,6 +409,8 @@ def explain_mistake(error: Mapping[str, object], layered: Mapping[str, tuple[obj
     inside = "".join(f"{part}: " for part in location[1:]) if isinstance(location, tuple) else ""
     if error["type"] == "extra_forbidden":
         return f"{name.upper()} ({origin}): {inside}no such setting"
+    if reference := reference_of(layered.get(name, ("", ""))[0]):
+        return f"{name.upper()} = {reference} ({origin}): the value kept there is refused: {error['msg']}"
     secret = field is not None and field.annotation is SecretStr
     value = "" if secret else f" = {error['input']!r}"
     return f"{name.upper()}{value} ({origin}): {inside}{error['msg']}"
@@ -391,23 +421,17 @@ def secret_fields() -> frozenset[str]:
     return frozenset(name for name, field in Settings.model_fields.items() if field.annotation is SecretStr)
 
 
-def _references(layered: Mapping[str, tuple[object, str]]) -> dict[str, str]:
-    """The text settings that are kept elsewhere."""
-    fields = {name: Settings.model_fields[name].annotation for name in layered if name in Settings.model_fields}
-    found = {name: reference_of(layered[name][0]) for name, kind in fields.items() if kind in (str, SecretStr)}
+def references_in(layered: Mapping[str, tuple[object, str]]) -> dict[str, str]:
+    """By field name, the references among settings; the section ``tables`` takes none."""
+    found = {name: reference_of(value) for name, (value, _) in layered.items() if name in Settings.model_fields}
     return {name: text for name, text in found.items() if text}
 
 
-def _resolved(name: str, reference: str, resolve: Callable[[str], str] | None) -> str:
-    if resolve is None:
-        raise ConfigError(
-            f"{name.upper()} = {reference} is a reference, and nothing here looks it up",
-            hint="Settings.load(resolve=s3rs_ray.storage.references.References())",
-        )
-    try:
-        return resolve(reference)
-    except ConfigError as exc:
-        raise ConfigError(f"{name.upper()}: {exc.message}", hint=exc.hint) from None
+def _nobody(reference: str) -> str:
+    raise ConfigError(
+        f"{reference} is a reference, and nothing here looks it up",
+        hint="Settings.load(resolve=s3rs_ray.storage.references.References())",
+    )
 
 
 def layers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,20 @@ _REFERENCE = re.compile(r"(?:secretsmanager|ssm):\S.*")
 def reference_of(value: object) -> str:
     """A value that names where the setting is kept (``secretsmanager:NAME#key``, ``ssm:NAME``), or an empty text."""
     return value if isinstance(value, str) and _REFERENCE.fullmatch(value) else ""
+
+
+def resolve_all(
+    references: Mapping[str, str], resolve: Callable[[str], str]
+) -> tuple[dict[str, str], dict[str, ConfigError]]:
+    """By the names of settings, what is behind their references, and why nothing could be found."""
+    found: dict[str, str] = {}
+    refused: dict[str, ConfigError] = {}
+    for name, reference in references.items():
+        try:
+            found[name] = resolve(reference)
+        except ConfigError as exc:
+            refused[name] = exc
+    return found, refused
 
 
 def read_settings_file(path: Path) -> dict[str, object]:

@@ -12,7 +12,7 @@ from .session import Session
 
 
 @click.command("config", epilog="Example:  s3rs-ray config --validate --config-file settings.yaml")
-@click.option("--validate", is_flag=True, help="Look for contradictions and for what is missing, too.")
+@click.option("--validate", is_flag=True, help="Look for contradictions and gaps, too, and look references up.")
 @click.option("--changed", is_flag=True, help="Only settings that are not at their default.")
 @click.option("--backup-only", is_flag=True, help="With --validate: the settings of MySQL and S3 alone.")
 @click.option("--redshift-only", is_flag=True, help="With --validate: the settings of S3 and Redshift alone.")
@@ -20,11 +20,12 @@ from .session import Session
 def command(session: Session, validate: bool, changed: bool, backup_only: bool, redshift_only: bool) -> None:
     """Show the effective settings, secrets masked, and where each comes from.
 
-    Every mistake is told at once; exit 2 when there is one. Nothing is connected to.
+    Every mistake is told at once; exit 2 when there is one. Nothing is connected to, but for --validate, which
+    looks up the settings that are kept in AWS.
     """
     if backup_only and redshift_only:
         raise click.UsageError("--backup-only and --redshift-only exclude each other")
-    found = session.effective()
+    found = session.effective(resolve=validate)
     mistakes = find_mistakes(found, extract=not redshift_only, load=not backup_only) if validate else found.mistakes
     if session.output.json:
         session.output.document(_json(found, mistakes, changed=changed))

@@ -42,10 +42,17 @@ class Session:
             log.warning("%s", warning)
         return settings
 
-    def effective(self) -> Effective:
-        """The settings as far as they are right, each with its origin, and what is wrong with them."""
+    def effective(self, *, resolve: bool) -> Effective:
+        """The settings as far as they are right, each with its origin, and what is wrong with them.
+
+        Args:
+            resolve: references are looked up, so that those that lead nowhere are told as well.
+        """
         return read_effective(
-            config_file=self.config_file, dotenv=Path(".env"), flags={"debug": True if self.debug else None}
+            config_file=self.config_file,
+            dotenv=Path(".env"),
+            flags={"debug": True if self.debug else None},
+            resolve=References() if resolve else None,
         )
 
     def open_progress(self, settings: Settings) -> Progress:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import combinations
 from pathlib import Path
@@ -15,9 +15,10 @@ from pathlib import Path
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
-from ..config import DB_NAMES, S3_NAMES, Settings, explain_mistake, layers
+from ..config import DB_NAMES, S3_NAMES, Settings, explain_mistake, layers, references_in
 from ..errors import ConfigError
 from ..model import TableName
+from ..setting_files import resolve_all
 from ..storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX
 from ..warehouse.login import login_mistakes
 from ..warehouse.sql import role_sql
@@ -59,11 +60,14 @@ def read_effective(
     dotenv: Path | None,
     flags: Mapping[str, object] | None = None,
     environment: Mapping[str, str] | None = None,
+    resolve: Callable[[str], str] | None = None,
 ) -> Effective:
     """The settings of all layers together, as far as they are right; never raises for what is in them.
 
     Args:
         environment: the variables; None reads this process's.
+        resolve: gives the value behind a reference; None leaves those settings at their defaults, and shows the
+            references all the same.
     """
     mistakes: list[Mistake] = []
     try:
@@ -71,17 +75,24 @@ def read_effective(
     except ConfigError as exc:  # a file that cannot be read or understood: the other layers still count
         mistakes.append(Mistake(message=exc.message, hint=exc.hint))
         given = layers(config_file=None, environment=environment, flags=flags, dotenv=dotenv)
-    valid = dict(given)
+    kept = references_in(given)
+    valid: dict[str, object] = {name: value for name, (value, _) in given.items() if name not in kept}
+    if resolve is not None:
+        found, refused = resolve_all(kept, resolve)
+        mistakes += [
+            Mistake(message=f"{n.upper()} ({given[n][1]}): {e.message}", hint=e.hint) for n, e in refused.items()
+        ]
+        valid |= found
     while True:
         try:
-            settings = Settings.model_validate({name: value for name, (value, _) in valid.items()})
+            settings = Settings.of(valid, kept)
             break
         except ValidationError as exc:
             errors = exc.errors(include_url=False, include_input=True)
         mistakes += [Mistake(message=explain_mistake(error, given), hint=_correction(error["loc"])) for error in errors]
         for error in errors:
             valid.pop(str(error["loc"][0]), None)
-    origins = {name: given[name][1] if name in valid else DEFAULT for name in Settings.model_fields}
+    origins = {n: given[n][1] if n in valid or n in kept else DEFAULT for n in Settings.model_fields}
     return Effective(
         settings=settings,
         origins=origins,
@@ -119,7 +130,8 @@ def find_mistakes(found: Effective, *, extract: bool = True, load: bool = True) 
     settings, checks = found.settings, (_missing, _pairs, _tunnels, _files, _keys, _tables)
     more = [mistake for check in checks for mistake in check(settings, extract, load)]
     wrong = {name.upper() for name in found.invalid}
-    return (*found.mistakes, *(m for m in more if not wrong & set(_words(m.message))))
+    told = [replace(m, message=settings.without_kept(m.message)) for m in more if not wrong & set(_words(m.message))]
+    return (*found.mistakes, *told)
 
 
 def _words(text: str) -> list[str]:

@@ -27,14 +27,17 @@ _HINTS = {
 
 @dataclass(slots=True)
 class References:
-    """Looks references up, each secret once.
+    """Looks references up, each secret once; where AWS cannot be asked, it is not asked again.
 
     Attributes:
-        region: where a name without one is looked for: an ARN names its own, then AWS_REGION, then this.
+        region: where a name without one is looked for: an ARN names its own, then AWS_REGION,
+            AWS_DEFAULT_REGION or the profile's, then this.
     """
 
     region: str = DEFAULT_REGION
     _found: dict[str, str] = field(default_factory=dict, repr=False)
+    _refused: dict[str, ConfigError] = field(default_factory=dict, repr=False)
+    _silent: dict[tuple[str, str], str] = field(default_factory=dict, repr=False)
 
     def __call__(self, reference: str) -> str:
         """The value behind a reference.
@@ -49,34 +52,48 @@ class References:
             raise ConfigError(
                 f"{reference} is no reference", hint="write secretsmanager:NAME, secretsmanager:NAME#key or ssm:NAME"
             )
+        if whole in self._refused:
+            raise self._refused[whole]
         if whole not in self._found:
-            self._found[whole] = self._look_up(service, name, whole)
+            try:
+                self._found[whole] = self._look_up(service, name, whole)
+            except ConfigError as exc:
+                self._refused[whole] = exc
+                raise
         return _part(self._found[whole], key, reference) if key else self._found[whole]
 
     def _look_up(self, service: str, name: str, whole: str) -> str:
-        hint = _HINTS[service]
+        place = (service, name.split(":")[3] if name.startswith("arn:") and name.count(":") > 3 else "")
         try:
-            with closing(self._client(service, name)) as client:
+            if place in self._silent:
+                raise _unasked(whole, self._silent[place])
+            with closing(self._client(*place)) as client:
+                region = client.meta.region_name
                 if service == "ssm":
                     return str(client.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
                 answer = client.get_secret_value(SecretId=name)
         except boto_errors.ClientError as exc:
             code = exc.response.get("Error", {}).get("Code", "")
+            hint = f"{_HINTS[service]}; asked in {region}, which AWS_REGION names"
             raise ConfigError(f"{whole} cannot be read: {code}", hint=hint) from None
         except (boto_errors.BotoCoreError, boto_errors.HTTPClientError, ValueError) as exc:
-            raise ConfigError(f"{whole} cannot be read: {exc}", hint="check the AWS credentials and region") from None
+            self._silent[place] = str(exc)
+            raise _unasked(whole, str(exc)) from None
         if "SecretString" not in answer:
             raise ConfigError(f"{whole} is binary", hint="keep text or a JSON object in it")
         return str(answer["SecretString"])
 
-    def _client(self, service: str, name: str) -> Any:
+    def _client(self, service: str, region: str) -> Any:
         session = aws_session()
-        named = name.split(":")[3] if name.startswith("arn:") and name.count(":") > 3 else ""
         return session.client(
             service,  # type: ignore[call-overload]  # the stubs are S3's alone
-            region_name=named or session.region_name or self.region,
+            region_name=region or session.region_name or self.region,
             config=Config(connect_timeout=4, read_timeout=10, retries={"mode": "standard", "max_attempts": 3}),
         )
+
+
+def _unasked(whole: str, why: str) -> ConfigError:
+    return ConfigError(f"{whole} cannot be read: {why}", hint="check the AWS credentials and region")
 
 
 def _part(text: str, key: str, reference: str) -> str:
@@ -87,6 +104,8 @@ def _part(text: str, key: str, reference: str) -> str:
     if not isinstance(document, dict):
         raise ConfigError(f"{reference}: the secret is no JSON object", hint="leave out #key to take it whole")
     value = document.get(key)
-    if not isinstance(value, (str, int)) or isinstance(value, bool):
-        raise ConfigError(f"{reference}: the secret has no text or number under this key", hint="check the key's name")
-    return str(value)
+    if not isinstance(value, (str, int, float)):  # a bool is an int
+        raise ConfigError(
+            f"{reference}: the secret has no text, number or boolean under this key", hint="check the key's name"
+        )
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -271,9 +271,16 @@ _DEFINITIONS = botocore.loaders.create_loader()
 """The descriptions of AWS's services and endpoints: large JSON files, which each session would read anew."""
 
 
+_REGION = {"region": ("region", ["AWS_REGION", "AWS_DEFAULT_REGION"], None, None)}
+"""Where a session's region is read: botocore looks at the older name alone, ECS, EKS and Lambda set the other.
+
+Source: AWS SDKs and Tools Reference Guide, "AWS Region" (AWS_REGION); Boto3, "Using environment variables".
+"""
+
+
 def aws_session() -> boto3.session.Session:
     """A session of its own, with its own credentials, over descriptions that are read once in a process."""
-    core = botocore.session.get_session()
+    core = botocore.session.Session(session_vars=_REGION)
     core.register_component("data_loader", _DEFINITIONS)
     return boto3.session.Session(botocore_session=core)
 
