@@ -131,6 +131,9 @@ class Settings(BaseModel):
         0, ge=0, description="rows per chunk and file; 0: by bytes, for files of 64 to 128 MB"
     )
     backup_num_chunks: int = Field(0, ge=0, description="cut a window into about so many chunks; 0: by bytes")
+    backup_chunk_seconds: int = Field(
+        60, ge=0, description="while a chunk takes longer than this, later ones are smaller, to 8 MB at least; 0: never"
+    )
     backup_chunk_order: Literal["", "cursor", "key"] = Field(
         "",
         description="chunks are ranges of the cursor or of the key; empty: the key for the first load of a large table",

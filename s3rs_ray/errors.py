@@ -12,7 +12,8 @@ Third-party exceptions are translated at the one seam where their driver lives, 
     │   └── SchemaDrift          source, state, files and warehouse no longer agree
     ├── SourceError              MySQL refused, failed or went away
     │   ├── SourceUnavailable    it could not be reached or did not let us in
-    │   └── SourceStalled        it took a query and did not answer in time
+    │   ├── SourceStalled        it took a query and did not answer in time
+    │   └── SourceTimeout        it ended a read at the statement time limit
     ├── StorageError             S3 refused, failed or went away
     │   ├── StorageUnavailable   it could not be reached, or the bucket is not there
     │   ├── ObjectNotFound       no object under that key
@@ -58,6 +59,7 @@ __all__ = [
     "SchemaDrift",
     "SourceError",
     "SourceStalled",
+    "SourceTimeout",
     "SourceUnavailable",
     "StorageError",
     "StorageUnavailable",
@@ -147,6 +149,10 @@ class SourceUnavailable(SourceError):
 
 class SourceStalled(SourceError):
     """MySQL took a query and did not answer in time."""
+
+
+class SourceTimeout(SourceError):
+    """The server ended a read at the statement time limit: fewer rows at a time may be read in it."""
 
 
 class StorageError(S3rsError):

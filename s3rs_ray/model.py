@@ -317,6 +317,7 @@ class DataFile:
         memory: bytes of the rows as Arrow holds them; what sizes the slices of later chunks.
         adjusted: what the policies changed.
         null_horizon: of a file of rows whose cursor is NULL: see :class:`Window`.
+        seconds: how long it took to read and write; 0 where it was there already. Not kept.
     """
 
     key: str
@@ -330,6 +331,7 @@ class DataFile:
     memory: int = 0
     adjusted: Adjusted = field(default_factory=Adjusted)
     null_horizon: KeyValue | None = None
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,7 +215,9 @@ class Cluster:
 def _extract(task: ChunkTask, settings: Settings) -> DataFile:
     """The remote task."""
     spent = StageSeconds()
-    file = extract_chunk(task.table, task.chunk, settings, order=task.order, server=task.server, spent=spent)
+    file = extract_chunk(
+        task.table, task.chunk, settings, order=task.order, server=task.server, finer=task.finer, spent=spent
+    )
     measure(str(task.table.name), rows=file.rows, size=file.bytes, spent=spent)
     return file
 

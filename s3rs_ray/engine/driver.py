@@ -9,7 +9,6 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from .context import Request, Run, Workplace
 from .estimate import measured_runs
 from .events import Event, EventKind, Report, RunResult, Status, TableResult
 from .executor import InlineExecutor, Workers
+from .lanes import work_in_lanes
 from .lineage import Lineage
 from .loading import authorization, open_session
 from .marker import mark_success
@@ -264,8 +264,13 @@ def _all_tables(run: Run, names: Sequence[TableName], lineage: Lineage) -> list[
     limits = strategy_limits(run.request.strategy, run.settings.backup_max_tables)
     if limits.tables == 1 or len(names) == 1:
         return [_one_table(run, name, lineage) for name in names]
-    with ThreadPoolExecutor(limits.tables, thread_name_prefix="table") as pool:
-        return list(pool.map(lambda name: _one_table(run, name, lineage), names))
+    sizes = _sizes(run) if run.request.extract else {}
+    return work_in_lanes(lambda name: _one_table(run, name, lineage), names, sizes, min(limits.tables, len(names)))
+
+
+def _sizes(run: Run) -> dict[TableName, int]:
+    with open_source(run) as catalog:
+        return catalog.sizes()
 
 
 def _one_table(run: Run, name: TableName, lineage: Lineage) -> TableResult:

@@ -26,12 +26,17 @@ def always(running: int) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkTask:
-    """Everything one chunk's task needs besides the settings."""
+    """Everything one chunk's task needs besides the settings.
+
+    Attributes:
+        finer: how often reads were cut off by a time limit so far, see :func:`~.tasks.extract_chunk`.
+    """
 
     table: Table
     chunk: Chunk
     order: RangeOrder
     server: str
+    finer: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -126,7 +131,13 @@ class InlineExecutor:
         if not self._places.acquire(blocking=False):
             return None
         future = self._pool.submit(
-            extract_chunk, task.table, task.chunk, self._settings, order=task.order, server=task.server
+            extract_chunk,
+            task.table,
+            task.chunk,
+            self._settings,
+            order=task.order,
+            server=task.server,
+            finer=task.finer,
         )
         future.add_done_callback(lambda _: self._places.release())
         return Ticket(task=task, attempt=attempt, handle=future)

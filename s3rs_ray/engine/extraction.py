@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from ..errors import IntegrityError, S3rsError, SourceError, StorageError
+from ..errors import IntegrityError, S3rsError, SourceError, SourceStalled, SourceTimeout, StorageError
 from ..ledger.changes import AddChunks, AddFiles, Finish
 from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, DataFile, Table
@@ -35,6 +35,7 @@ class Extraction:
         planned: yields the chunks that are not in the ledger yet, stepping the source's index.
         budget: how many rows may still be started; None for all.
         resumed: chunks that an earlier command read.
+        finer: how much smaller slices are read, because larger ones were cut off by the time limit.
     """
 
     hold: Hold
@@ -51,6 +52,7 @@ class Extraction:
     retry_at: dict[int, float] = field(default_factory=dict)
     files: list[DataFile] = field(default_factory=list)
     resumed: tuple[Chunk, ...] = ()
+    finer: int = 0
 
     def __post_init__(self) -> None:
         assert self.state.run is not None
@@ -157,7 +159,8 @@ class Extraction:
             if self.retry_at.get(chunk.ordinal, 0.0) > now:
                 continue
             ticket = self.executor.submit(
-                ChunkTask(table=self.table, chunk=chunk, order=self.order, server=self.server), attempt
+                ChunkTask(table=self.table, chunk=chunk, order=self.order, server=self.server, finer=self.finer),
+                attempt,
             )
             if ticket is None:
                 return
@@ -179,6 +182,8 @@ class Extraction:
             most = self.hold.run.settings.backup_retry_attempts
             if ticket.attempt > most:
                 raise
+            if isinstance(exc, (SourceTimeout, SourceStalled)):
+                self.finer = max(self.finer, ticket.task.finer + 1)  # the same again would be cut off again
             self.retry_at[chunk.ordinal] = time.monotonic() + min(30.0, 0.5 * 2**ticket.attempt)
             self.waiting.insert(0, (chunk, ticket.attempt + 1))
             self._say(EventKind.CHUNK_RETRIED, chunk=chunk.ordinal, attempt=ticket.attempt, reason=str(exc))

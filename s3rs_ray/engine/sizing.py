@@ -18,6 +18,8 @@ SLICE_BYTES = 64 * 2**20
 """Arrow bytes of one slice; a reader holds some three slices and its file."""
 MARGIN = 1.08
 """InnoDB's guesses of whole tables are a few percent off; a guess too low would leave a tiny last file."""
+LEAST_SLOW_FILE_BYTES = 8 * 2**20
+"""The least file of a source so slow that larger ones take too long: COPY likes none of a few KB."""
 FILES_A_READER = 2
 """So that readers that end early find another chunk."""
 
@@ -31,6 +33,8 @@ class ChunkSizer:
         window_rows: estimated; 0 when unknown.
         readers: chunks read at the same time.
         rows: of a chunk, when a setting says so; 0 otherwise.
+        seconds: a chunk shall take no longer than about so much; 0 for no such bound.
+        row_seconds: what a row took lately; 0 before a chunk was measured.
     """
 
     row_memory: float
@@ -41,9 +45,11 @@ class ChunkSizer:
     measured_rows: int = 0
     measured_memory: int = 0
     measured_file_bytes: int = 0
+    seconds: float = 0.0
+    row_seconds: float = 0.0
 
     def __call__(self) -> ChunkSize:
-        rows = self.rows or self._rows_by_bytes()
+        rows = self._rows_in_time(self.rows or self._rows_by_bytes())
         return ChunkSize(rows, max(1, min(rows, int(SLICE_BYTES / self.row_memory))))
 
     def record(self, file: DataFile) -> None:
@@ -55,6 +61,17 @@ class ChunkSizer:
         self.measured_file_bytes += file.bytes
         self.row_memory = max(1.0, self.measured_memory / self.measured_rows)
         self.row_file_bytes = max(1.0, self.measured_file_bytes / self.measured_rows)
+        # Of a small file a good part of the time is its own, not its rows'.
+        if file.seconds > self.seconds or 2 * file.rows >= self().rows:
+            row = file.seconds / file.rows
+            self.row_seconds = (self.row_seconds + row) / 2 if self.row_seconds else row
+
+    def _rows_in_time(self, rows: int) -> int:
+        """So many rows, or only what a slow source gives in the time that a chunk may take."""
+        if not self.seconds or not self.row_seconds:
+            return rows
+        least = min(rows, int(LEAST_SLOW_FILE_BYTES / self.row_file_bytes))
+        return max(1, least, min(rows, int(self.seconds / self.row_seconds)))
 
     def _rows_by_bytes(self) -> int:
         rows = math.ceil(self.window_rows * MARGIN)
@@ -87,4 +104,5 @@ def chunk_sizer(table: Table, settings: Settings, *, window_rows: int, readers: 
         window_rows=window_rows,
         readers=readers,
         rows=rows,
+        seconds=settings.backup_chunk_seconds,
     )

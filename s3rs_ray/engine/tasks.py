@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
 
 import orjson
@@ -39,6 +40,8 @@ FOOTER = "s3rs"
 IN_FOOTER = "footer"
 READ_ATTEMPTS = 3
 """How often a chunk is read again when its row count and the server's differ."""
+FINER = 4
+"""Into how many a slice is cut that took too long to read."""
 
 
 @functools.lru_cache(maxsize=4)
@@ -87,12 +90,14 @@ def extract_chunk(
     *,
     order: RangeOrder,
     server: str,
+    finer: int = 0,
     spent: StageSeconds | None = None,
 ) -> DataFile:
     """Reads a chunk and writes its file; a chunk whose file is there already is not read again.
 
     Args:
         server: the source's version text.
+        finer: slices are read as a quarter of their rows, and so on for each: larger ones took too long.
         spent: what each stage took is added to it.
 
     Returns:
@@ -106,11 +111,11 @@ def extract_chunk(
     present = _find(store, key)
     if present is not None:
         return _own_file(store, present, table, chunk)
-    spent = spent or StageSeconds()
+    began, spent = time.perf_counter(), spent or StageSeconds()
     encoder = ParquetEncoder(arrow_schema(table.columns), _footer(table, chunk, order), statistics=table.order_columns)
     adjusted, rows, memory = Adjusted(), 0, 0
     with open_source_tunnel(settings) as (host, port):
-        slices = _read_slices(table, chunk, settings, Endpoint(host, port), server=server)
+        slices = _read_slices(table, chunk, settings, Endpoint(host, port), server=server, finer=finer)
         while True:
             with spent.add("read"):
                 extract = next(slices, None)
@@ -143,24 +148,27 @@ def extract_chunk(
             store.put_new(key, file.body, _object_metadata(described, chunk))
     except PreconditionFailed:  # an earlier attempt got through after all
         return _own_file(store, store.head(key), table, chunk)
-    return described
+    return replace(described, seconds=time.perf_counter() - began)
 
 
 def _read_slices(
-    table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str
+    table: Table, chunk: Chunk, settings: Settings, endpoint: Endpoint, *, server: str, finer: int
 ) -> Iterator[Extract]:
     """The slices of a chunk, one in memory at a time.
 
-    A slice that would be far larger than planned, because rows have become wider along the range, is cut finer.
+    A slice that would be far larger than planned, because rows have become wider along the range, is cut finer; and
+    all are where larger ones took too long to read.
     """
     row_memory = 0.0
     waiting = list(reversed(chunk.slices))
+    most = max(1, max(part.rows for part in waiting) // FINER**finer) if finer else sys.maxsize
     while waiting:
         part = waiting.pop()
-        if part.rows > 1 and part.rows * row_memory > 2 * SLICE_BYTES:
-            finer = _cut_finer(table, part, int(SLICE_BYTES / row_memory), settings, endpoint)
-            if len(finer) > 1:  # rows without a key that share their cursor stay together, however many they are
-                waiting += reversed(finer)
+        fits = int(SLICE_BYTES / row_memory) if part.rows * row_memory > 2 * SLICE_BYTES else sys.maxsize
+        if part.rows > max(1, min(most, fits)):
+            pieces = _cut_finer(table, part, min(most, fits), settings, endpoint)
+            if len(pieces) > 1:  # rows without a key that share their cursor stay together, however many they are
+                waiting += reversed(pieces)
                 continue
         extract = _read_counted(table, part, settings, endpoint, server=server)
         if extract.data.num_rows:

@@ -195,6 +195,11 @@ class Catalog:
             found.update(dict.fromkeys(named))
         return tuple(found)
 
+    def sizes(self) -> dict[TableName, int]:
+        """The server's estimate of every table's bytes without indexes (MySQL manual, INFORMATION_SCHEMA TABLES)."""
+        rows = self.query("SELECT TABLE_SCHEMA, TABLE_NAME, DATA_LENGTH FROM information_schema.TABLES")
+        return {TableName(str(s), str(t)): whole_number(size) or 0 for s, t, size in rows}
+
     def discover(self, name: TableName) -> Table:
         """The table as it is now, with the contract of every column.
 

@@ -13,7 +13,7 @@ import connectorx
 import pyarrow as pa
 
 from ..config import Settings
-from ..errors import IntegrityError, SourceError, SourceStalled
+from ..errors import IntegrityError, SourceError, SourceStalled, SourceTimeout
 from ..model import Chunk, Column, Table, TableName
 from ..policies import Adjusted
 from .catalog import Endpoint, half_pair
@@ -32,6 +32,8 @@ DATE_PANIC = "Couldn't convert the value `Date("
 """What ConnectorX 0.4.6 says of a date no calendar has."""
 TEXT_PANIC = "Couldn't convert the value `Bytes("
 """What it says of a text that is not UTF-8: MariaDB stores halves of surrogate pairs, and sends them as they are."""
+TIME_LIMITS = ("ERROR 1969 ", "ERROR 3024 ")
+"""ER_STATEMENT_TIMEOUT of MariaDB, ER_QUERY_TIMEOUT of MySQL, as ConnectorX writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,8 @@ def read_chunk(
         server: the server's version text; MariaDB and MySQL name the statement time limit differently.
 
     Raises:
-        SourceError: the query failed, was killed or timed out, or ConnectorX panicked on a value.
+        SourceTimeout, SourceStalled: it took longer than BACKUP_TIMEOUT_SECONDS.
+        SourceError: the query failed or was killed, or ConnectorX panicked on a value.
         IntegrityError: a value does not fit the contract.
     """
     url = source_url(settings, endpoint)
@@ -196,6 +199,11 @@ def _read(url: str, query: str, session: list[str]) -> pa.Table:
         reason = str(exc).replace(url, "mysql://…").strip() or type(exc).__name__
         if TEXT_PANIC in reason:
             raise half_pair() from None
+        if any(code in reason for code in TIME_LIMITS):
+            raise SourceTimeout(
+                f"MySQL ended a read at its time limit: {reason}",
+                hint="the chunk is tried again in smaller pieces; BACKUP_TIMEOUT_SECONDS is how long a read may take",
+            ) from None
         raise SourceError(
             f"reading from MySQL failed: {reason}",
             hint="the chunk is tried again; if it fails each time, look at the server's error log",

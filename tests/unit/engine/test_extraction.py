@@ -17,7 +17,17 @@ from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.engine.executor import ChunkTask
 from s3rs_ray.engine.extraction import AHEAD, Extraction, run_extraction
 from s3rs_ray.engine.sizing import ChunkSizer
-from s3rs_ray.errors import IntegrityError, Interrupted, LeaseLost, S3rsError, SourceError, StorageError, StorageUnknown
+from s3rs_ray.errors import (
+    IntegrityError,
+    Interrupted,
+    LeaseLost,
+    S3rsError,
+    SourceError,
+    SourceStalled,
+    SourceTimeout,
+    StorageError,
+    StorageUnknown,
+)
 from s3rs_ray.ledger.changes import AddChunks, AddFiles, Finish
 from s3rs_ray.ledger.state import OpenRun, TableState
 from s3rs_ray.ledger.store import COMMIT_ATTEMPTS, Ledger
@@ -303,3 +313,17 @@ def test_every_recorded_chunk_is_told_once(bench: Bench) -> None:
     run_all(bench.extraction())
     told = [e.facts["chunk"] for e in bench.events if e.kind is EventKind.CHUNK_DONE]
     assert sorted(told) == list(range(COUNT))
+
+
+@pytest.mark.parametrize("kind", [SourceTimeout, SourceStalled])
+def test_a_chunk_cut_off_by_the_time_limit_is_read_finer_and_so_are_those_behind_it(
+    bench: Bench, kind: type[SourceError]
+) -> None:
+    finer: list[tuple[int, int]] = []
+    bench.executor.on_submit = lambda task: finer.append((task.chunk.ordinal, task.finer))
+    bench.executor.places = 1
+    bench.executor.outcomes = {1: [kind("too slow"), kind("still too slow")], 2: [SourceError("another thing")]}
+    run_all(bench.extraction())
+    assert [f for n, f in finer if n == 1] == [0, 1, 2]
+    assert {f for n, f in finer if n == 0} == {0}
+    assert {f for n, f in finer if n > 5} == {2}

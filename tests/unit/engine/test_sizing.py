@@ -9,8 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3rs_ray.config import Settings
-from s3rs_ray.engine.sizing import FILE_BYTES, LEAST_FILE_BYTES, SLICE_BYTES, ChunkSizer, chunk_sizer
-from s3rs_ray.model import ChunkSize
+from s3rs_ray.engine.sizing import (
+    FILE_BYTES,
+    LEAST_FILE_BYTES,
+    LEAST_SLOW_FILE_BYTES,
+    SLICE_BYTES,
+    ChunkSizer,
+    chunk_sizer,
+)
+from s3rs_ray.model import ChunkSize, DataFile
 from tests.support import build
 
 MB = 2**20
@@ -98,3 +105,57 @@ def test_wide_rows_shrink_slices_however_many_rows_a_setting_asks_for() -> None:
     size = chunk_sizer(wide, settings, window_rows=10**6, readers=2)()
     assert size.rows == 1_000_000
     assert size.slice_rows * 100_000 <= SLICE_BYTES
+
+
+def timed(rows: int, seconds: float) -> DataFile:
+    chunk = build.run_chunks("r1", [None, (10, 0)], of=build.window((), (10, 0)))[0]
+    return replace(
+        build.data_file(chunk, reaches=None, rows=rows), bytes=rows * 160, memory=rows * 550, seconds=seconds
+    )
+
+
+def in_time(rows: int = 0) -> ChunkSizer:
+    return replace(sizer(0), seconds=60, rows=rows)
+
+
+def test_chunks_of_a_slow_source_are_as_large_as_can_be_read_in_the_time_and_grow_back() -> None:
+    learning = in_time()
+    whole = learning().rows
+    learning.record(timed(whole, 20))
+    assert learning().rows == whole
+    for _ in range(12):
+        learning.record(timed(learning().rows, learning().rows / 5000))
+    assert learning().rows == pytest.approx(60 * 5000, rel=0.01)
+    for _ in range(12):
+        learning.record(timed(learning().rows, learning().rows / 50_000))
+    assert learning().rows == whole
+
+
+def test_no_file_is_made_tiny_however_slow_the_source() -> None:
+    learning = in_time()
+    for _ in range(5):
+        learning.record(timed(learning().rows, 10_000))
+    assert learning().rows == LEAST_SLOW_FILE_BYTES // 160
+
+
+def test_a_batch_size_is_the_most_rows_and_may_be_smaller_than_the_least_file() -> None:
+    learning = in_time(rows=100)
+    learning.record(timed(100, 600))
+    assert learning().rows == 100
+    learning = in_time(rows=500_000)
+    learning.record(timed(500_000, 600))
+    assert LEAST_SLOW_FILE_BYTES // 160 <= learning().rows < 500_000
+
+
+def test_a_small_file_says_nothing_of_the_time_of_a_row() -> None:
+    learning = in_time()
+    whole = learning().rows
+    learning.record(timed(10, 2))
+    assert learning().rows == whole
+
+
+def test_the_time_of_a_chunk_may_be_left_out_of_account() -> None:
+    learning = replace(sizer(0), seconds=0)
+    whole = learning().rows
+    learning.record(timed(whole, 10_000))
+    assert learning().rows == whole
