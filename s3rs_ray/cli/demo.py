@@ -71,6 +71,8 @@ def _play(session: Session, settings: Settings, stack: LocalStack, rows: int) ->
 
 def _moved(what: str, session: Session, result: RunResult) -> None:
     _say(what)
+    if result.error is not None:
+        raise result.error
     show_result(session.output, result)
     for table in result.tables:
         if table.rows_extracted:

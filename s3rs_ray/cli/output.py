@@ -16,6 +16,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from ..engine.report import error_json
 from ..engine.standing import Amount
 from ..errors import S3rsError
 
@@ -62,14 +63,13 @@ class Output:
             console = Console(file=sys.stdout, width=max(console.measure(table).maximum, 80))
         console.print(table)
 
-    def error(self, exc: S3rsError) -> None:
-        """An error and its remedy; with JSON, a document on stdout as well."""
+    def error(self, exc: S3rsError, document: Mapping[str, Any] | None = None) -> None:
+        """An error and its remedy; with JSON, a document on stdout as well: by default one that holds no more."""
         sys.stderr.write(f"error: {exc.message}\n")
         if exc.hint:
             sys.stderr.write(f"hint: {exc.hint}\n")
         if self.json:
-            error = {"type": type(exc).__name__, "message": exc.message, "hint": exc.hint, "context": exc.context}
-            self.document({"status": "failed", "error": error})
+            self.document(document or {"status": "failed", "error": error_json(exc)})
 
 
 def _least_widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:

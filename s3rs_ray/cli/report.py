@@ -70,7 +70,9 @@ def _show(output: Output, document: dict[str, Any]) -> None:
         moved, seconds = r["rows_extracted"] or r["rows_loaded"], max(r["duration_seconds"], 0.001)
         sizes = (r["rows_extracted"], r["rows_loaded"], r["files_created"], r["bytes"] / 1e6)
         rows.append((name, r["status"], *sizes, r["duration_seconds"], round(moved / seconds)))
-    output.table(title, heads, rows)
+    output.table(title, heads, rows) if rows else output.line(title)
+    if document["error"]:
+        output.line(f"error: {document['error']['message']}")
     for name, timeline in document["timeline"].items():
         if timeline["chunks"] or timeline["loads"]:
             stages = stage_seconds(results[name], timeline)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from ..engine.context import Request
 from ..engine.events import Event, RunResult, Status, TableResult
 from ..engine.report import Recorder, keep_report, result_json
 from ..engine.tasks import open_store
-from ..errors import S3rsError
+from ..errors import ConfigError, S3rsError, StorageError
 from ..policies import Mode, Strategy
 from .board import WIDE
 from .output import Output, guarded_stdout
@@ -115,10 +116,9 @@ def sync_command(
         raise click.UsageError("--backup-only and --redshift-only exclude each other")
     if asked["full_refresh"] and redshift_only:
         raise click.UsageError("--full-refresh reads the source, --redshift-only does not")
-    settings = session.settings(
-        backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode, ray_address=address
-    )
-    _carry_out(session, settings, _request(asked, extract=not redshift_only, load=not backup_only), asked)
+    flags = {"backup_max_workers": max_workers, "backup_batch_size": batch_size, "backup_mode": mode}
+    request = _request(asked, extract=not redshift_only, load=not backup_only)
+    _carry_out(session, {**flags, "ray_address": address}, request, asked)
 
 
 @click.command("backup", epilog="Example:  s3rs-ray backup -t 'settlement.*' -s inter-table")
@@ -147,10 +147,8 @@ def backup_command(
     **asked: Any,
 ) -> None:
     """Move tables from MySQL to S3: the same as sync --backup-only."""
-    settings = session.settings(
-        backup_max_workers=max_workers, backup_batch_size=batch_size, backup_mode=mode, ray_address=address
-    )
-    _carry_out(session, settings, _request(asked, extract=True, load=False), asked)
+    flags = {"backup_max_workers": max_workers, "backup_batch_size": batch_size, "backup_mode": mode}
+    _carry_out(session, {**flags, "ray_address": address}, _request(asked, extract=True, load=False), asked)
 
 
 def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
@@ -167,18 +165,28 @@ def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
     )
 
 
-def _carry_out(session: Session, settings: Settings, request: Request, asked: dict[str, Any]) -> None:
-    report_file: Path | None = asked["report_file"]
+def _carry_out(session: Session, flags: dict[str, object], request: Request, asked: dict[str, Any]) -> None:
     if asked["show_sql"] and not asked["dry_run"]:
         raise click.UsageError("--show-sql goes with --dry-run")
     if asked["dry_run"] or asked["estimate"]:
         if not request.extract:
             raise click.UsageError("--dry-run with --redshift-only: use `s3rs-ray watermark get -t TABLE --show-files`")
+        settings = session.settings(**flags)
         previews = driver.preview(settings, request, statements=asked["show_sql"], timed=asked["estimate"])
         show_previews(session.output, previews)
         sys.exit(preview_exit_code(previews))
-    result = run_with_signals(session, settings, request, report_file=report_file)
-    show_result(session.output, result)
+    try:
+        settings = session.settings(**flags)
+    except ConfigError as exc:
+        result = driver.refuse(session.effective(resolve=False).settings, request, exc)
+    else:
+        result = run_with_signals(session, settings, request, report_file=asked["report_file"])
+    if result.error is not None:
+        if session.debug:
+            traceback.print_exception(result.error, file=sys.stderr)
+        session.output.error(result.error, result_json(result))
+    else:
+        show_result(session.output, result)
     sys.exit(result.exit_code)
 
 
@@ -194,18 +202,24 @@ def run_with_signals(
                 shown(event)
                 recorder(event)
 
-            result = driver.sync(settings, request, report=report, stop=asked.stop)
+            result = driver.carry_out(settings, request, report=report, stop=asked.stop)
         result = replace(result, interrupted_by=asked.number)
-        _keep_report(settings, recorder.document(settings, request, result), report_file)
+        document = recorder.document(settings, request, result)
+        if not isinstance(result.error, (ConfigError, StorageError)):  # S3 is not known, or just fell silent
+            _keep_report(settings, document)
+        _write_report(document, report_file)
     return result
 
 
-def _keep_report(settings: Settings, document: dict[str, Any], file: Path | None) -> None:
+def _keep_report(settings: Settings, document: dict[str, Any]) -> None:
     """What cannot be kept is only told: the rows have been moved all the same."""
     try:
         log.info("report kept at %s", keep_report(open_store(settings), document))
     except S3rsError as exc:
         click.echo(f"warning: the report could not be kept on S3: {exc}", err=True)
+
+
+def _write_report(document: dict[str, Any], file: Path | None) -> None:
     if file is not None:
         try:
             write_html(file, document)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..config import DB_NAMES, S3_NAMES, Settings
-from ..errors import TableNotFound
+from ..errors import S3rsError, StorageError, TableNotFound
 from ..ledger.store import utc_now
 from ..model import TableName, matching
 from ..source.catalog import Catalog
@@ -24,12 +24,12 @@ from ..warehouse.login import login_arguments
 from .cleaning import stored_tables
 from .context import Request, Run, Workplace
 from .estimate import measured_runs
-from .events import Event, EventKind, Report, RunResult, Status, TableResult
+from .events import Event, EventKind, Report, RunResult, TableResult, failed_result
 from .executor import InlineExecutor, Workers
 from .lanes import work_in_lanes
 from .lineage import Lineage
 from .loading import authorization, open_session
-from .marker import mark_success
+from .marker import mark_end
 from .metrics import write_metrics
 from .pacing import Tell, open_pace
 from .plan import TablePlan, strategy_limits
@@ -61,24 +61,87 @@ def sync(
     Raises:
         ConfigError, TableNotFound, SourceUnavailable, StorageUnavailable, WarehouseUnavailable: before any work.
     """
-    started = utc_now()
-    with open_run(settings, request, report, stop or threading.Event(), started) as run:
+    result = carry_out(settings, request, report=report, stop=stop)
+    if result.error is not None:
+        raise result.error
+    return result
+
+
+def carry_out(
+    settings: Settings, request: Request, *, report: Report = ignore, stop: threading.Event | None = None
+) -> RunResult:
+    """:func:`sync` with what ends it before any work in its result: METRICS_FILE and markers tell of that as well."""
+    blank = _blank(request)
+    ended = replace(blank, error=S3rsError("the command broke off"))
+    try:
+        ended = _carried_out(settings, request, blank, report, stop or threading.Event())
+    finally:  # whatever else is raised, the metrics say that this was no success
+        _tell(settings, ended)
+    return ended
+
+
+def refuse(settings: Settings, request: Request, error: S3rsError) -> RunResult:
+    """A command that could not even begin, because its settings are wrong: METRICS_FILE tells of it.
+
+    Args:
+        settings: those that are right.
+    """
+    refused = replace(_blank(request), error=error)
+    _tell(settings, refused)
+    return refused
+
+
+def _blank(request: Request) -> RunResult:
+    """The result of a command that has done nothing yet."""
+    now = utc_now()
+    return RunResult(
+        execution_id=format_run_id(now, secrets.token_hex(3)),
+        start_time=now,
+        end_time=now,
+        tables_requested=request.tables,
+        tables=(),
+    )
+
+
+def _tell(settings: Settings, result: RunResult) -> None:
+    if settings.metrics_file:
+        write_metrics(Path(settings.metrics_file), replace(result, end_time=utc_now()))
+
+
+def _carried_out(
+    settings: Settings, request: Request, blank: RunResult, report: Report, stop: threading.Event
+) -> RunResult:
+    try:
+        with open_run(settings, request, report, stop, blank.start_time, blank.execution_id) as run:
+            names = _resolved(run)
+            run.say(EventKind.RUN_STARTED, None, tables=len(names), strategy=request.strategy.value)
+            lineage = Lineage(settings, request, run.execution_id)
+            results = _all_tables(run, names, lineage)
+            result = replace(blank, end_time=utc_now(), tables=tuple(results))
+            run.say(EventKind.RUN_DONE, None, status=result.status.value, failed=len(result.failures))
+            return result
+    except S3rsError as exc:
+        return replace(blank, end_time=utc_now(), error=exc)
+
+
+def _resolved(run: Run) -> tuple[TableName, ...]:
+    """The tables, once everything answers that the run needs; otherwise a marker of each says that it failed."""
+    try:
         names = resolve_tables(run)
         _check_warehouse(run)
-        run.say(EventKind.RUN_STARTED, None, tables=len(names), strategy=request.strategy.value)
-        lineage = Lineage(settings, request, run.execution_id)
-        results = _all_tables(run, names, lineage)
-        result = RunResult(
-            execution_id=run.execution_id,
-            start_time=started,
-            end_time=utc_now(),
-            tables_requested=request.tables,
-            tables=tuple(results),
-        )
-        if settings.metrics_file:
-            write_metrics(Path(settings.metrics_file), result)
-        run.say(EventKind.RUN_DONE, None, status=result.status.value, failed=len(result.failures))
-    return result
+    except S3rsError as exc:
+        for name in () if isinstance(exc, StorageError) else _meant(run):
+            mark_end(run, failed_result(name, exc))
+        raise
+    return names
+
+
+def _meant(run: Run) -> tuple[TableName, ...]:
+    """The tables the request means, as far as that can be told without the source."""
+    try:
+        return _without_excluded(run, _stored(run))
+    except S3rsError:  # none is named, or S3 has fallen silent
+        return ()
 
 
 def backup(
@@ -135,9 +198,18 @@ def require_settings(settings: Settings, request: Request) -> None:
 
 @contextmanager
 def open_run(
-    settings: Settings, request: Request, report: Report, stop: threading.Event, started: dt.datetime
+    settings: Settings,
+    request: Request,
+    report: Report,
+    stop: threading.Event,
+    started: dt.datetime,
+    execution_id: str = "",
 ) -> Iterator[Run]:
-    """What a command on tables works with, once its settings are complete and the bucket answers."""
+    """What a command on tables works with, once its settings are complete and the bucket answers.
+
+    Args:
+        execution_id: of the command, where it has one already.
+    """
     require_settings(settings, request)
     store = open_store(settings)
     with ExitStack() as stack:
@@ -153,7 +225,7 @@ def open_run(
             clock=utc_now,
             stop=stop,
             started=started,
-            execution_id=format_run_id(started, secrets.token_hex(3)),
+            execution_id=execution_id or format_run_id(started, secrets.token_hex(3)),
         )
         with _told(run, "s3", store.url("")):
             store.check()
@@ -278,6 +350,6 @@ def _one_table(run: Run, name: TableName, lineage: Lineage) -> TableResult:
     lineage.start(name)
     result = sync_table(run, name)
     lineage.end(result)
-    if result.status in (Status.SUCCESS, Status.NOTHING) and (why := mark_success(run, result)):
+    if why := mark_end(run, result):
         return replace(result, warnings=(*result.warnings, why))
     return result

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from ..errors import S3rsError
 from ..model import Column, TableName
 from ..policies import Adjusted
 
@@ -104,6 +105,18 @@ class TableResult:
     exit_code: int = 0
 
 
+def failed_result(table: TableName, exc: S3rsError) -> TableResult:
+    """The result of a table that ended with an error, without what was done until then."""
+    return TableResult(
+        table=table,
+        status=Status.INTERRUPTED if exc.exit_code in (130, 143) else Status.FAILED,
+        error=exc.message,
+        hint=exc.hint,
+        context=exc.context,
+        exit_code=exc.exit_code,
+    )
+
+
 def adjusted_warnings(adjusted: Adjusted) -> tuple[str, ...]:
     """One sentence for each kind of change a policy made, with its count and the setting to change it by."""
     sentences = (
@@ -119,7 +132,11 @@ def adjusted_warnings(adjusted: Adjusted) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """What happened to all tables of one command."""
+    """What happened to all tables of one command.
+
+    Attributes:
+        error: what ended the command as a whole, nearly always before its first table.
+    """
 
     execution_id: str
     start_time: dt.datetime
@@ -127,6 +144,7 @@ class RunResult:
     tables_requested: tuple[str, ...]
     tables: tuple[TableResult, ...]
     interrupted_by: int = 0
+    error: S3rsError | None = None
 
     @property
     def failures(self) -> tuple[TableResult, ...]:
@@ -134,6 +152,8 @@ class RunResult:
 
     @property
     def status(self) -> Status:
+        if self.error is not None:
+            return Status.FAILED
         if not self.failures:
             return Status.SUCCESS
         return Status.FAILED if len(self.failures) == len(self.tables) else Status.PARTIAL
@@ -143,6 +163,8 @@ class RunResult:
         """0 done · 3 some tables failed · 130/143 on signals · otherwise the failed table's own."""
         if self.interrupted_by:
             return 128 + self.interrupted_by
+        if self.error is not None:
+            return self.error.exit_code
         if not self.failures:
             return 0
         if self.status is Status.PARTIAL:

@@ -50,7 +50,8 @@ def format_report(document: Document) -> str:
         f"<h1>Run {escape(run)}: <span class={_tone(status)}>{escape(status)}</span></h1>",
         f"<p class=dim>{began:%Y-%m-%d %H:%M:%S} UTC, {_seconds(document['duration_seconds'])}; exit code"
         f" {document['exit_code']}; {escape(_asked(document['request']))}; s3rs-ray {escape(document['version'])}</p>",
-        _summary(results),
+        f"<p class=bad>{escape(document['error']['message'])}</p>" if document["error"] else "",
+        _summary(results) if results else "",
         *(_table(name, document, results[name]) for name in results if _worked(document, name)),
         "<h2>Settings</h2>",
         "<p class=dim>Secrets are masked. Settings without a value are left out.</p>",

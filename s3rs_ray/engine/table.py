@@ -27,7 +27,7 @@ from .adopt import adopt_files, may_adopt
 from .check import check_null_cursors, check_window
 from .context import Hold, Run, Workplace, give_back_dead, hold_table
 from .contract import format_contract
-from .events import EventKind, Status, TableResult, adjusted_warnings
+from .events import EventKind, Status, TableResult, adjusted_warnings, failed_result
 from .extraction import Extraction, run_extraction
 from .loading import Loading
 from .plan import Action, TablePlan
@@ -109,9 +109,8 @@ def sync_table(run: Run, name: TableName) -> TableResult:
 
 def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> TableResult:
     done = tally.loading
-    return TableResult(
-        table=name,
-        status=Status.INTERRUPTED if exc.exit_code in (130, 143) else Status.FAILED,
+    return replace(
+        failed_result(name, exc),
         rows_extracted=sum(f.rows for f in tally.files),
         rows_loaded=done.rows if done else 0,
         files_created=len(tally.files),
@@ -124,10 +123,6 @@ def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> T
         warnings=(*tally.warnings, *adjusted_warnings(tally.adjusted)),
         adjusted=tally.adjusted,
         columns=tally.columns,
-        error=exc.message,
-        hint=exc.hint,
-        context=exc.context,
-        exit_code=exc.exit_code,
     )
 
 

@@ -23,6 +23,8 @@ CONTRACT = "table.json"
 """The object of a run that says under which contract its files were written."""
 SUCCESS = "_SUCCESS"
 """The object of a command and table that says that it ended well."""
+FAILED = "_FAILED"
+"""The object of a command and table that says that it did not."""
 
 
 def format_table(table: TableName) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +28,9 @@ def table(world: World) -> str:
     return f"{world.schema}.t"
 
 
-def markers(world: World) -> dict[str, Any]:
+def markers(world: World, name: str = "_SUCCESS") -> dict[str, Any]:
     store = open_store(world.settings)
-    found = [o.key for o in store.list(f"runs/{world.schema}.") if o.key.endswith("/_SUCCESS")]
+    found = [o.key for o in store.list(f"runs/{world.schema}.") if o.key.endswith(f"/{name}")]
     return {key: json.loads(store.get(key).body) for key in found}
 
 
@@ -65,6 +66,10 @@ def test_a_run_that_failed_leaves_no_marker_and_the_last_success_in_the_metrics(
     failed = command("sync", "-t", table, "--inline", **told)
     assert failed.code == 1
     assert len(markers(world)) == 1
+    (marker,) = markers(world, "_FAILED").values()
+    assert (marker["status"], marker["exit_code"]) == ("failed", 1)
+    assert marker["error"]
+    assert marker["hint"]
     second = (tmp_path / "s3rs.prom").read_text()
     assert f's3rs_ray_run_success{{table="{table}"}} 0' in second
     success = f's3rs_ray_run_success_timestamp_seconds{{table="{table}"}}'
@@ -74,6 +79,67 @@ def test_a_run_that_failed_leaves_no_marker_and_the_last_success_in_the_metrics(
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     assert [e["eventType"] for e in events] == ["START", "COMPLETE", "START", "FAIL"]
     assert {f["name"] for f in events[1]["outputs"][1]["facets"]["schema"]["fields"]} == {"id", "update_at"}
+
+
+def metrics(path: Path) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in (line.rsplit(" ", 1) for line in path.read_text().splitlines() if not line.startswith("#"))
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "pattern", "code", "says", "marked"),
+    [
+        ({"DB_PORT": "1"}, "t", 1, "SourceUnavailable", True),
+        ({"REDSHIFT_PORT": "1"}, "t*", 1, "WarehouseUnavailable", True),
+        ({}, "nothing_*", 2, "TableNotFound", False),
+        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "t", 1, "StorageUnavailable", False),
+        ({"DB_PORT": "x"}, "t", 2, "ConfigError", False),
+        ({"REDSHIFT_PASSWORD": ""}, "t", 2, "ConfigError", False),
+    ],
+    ids=["source", "warehouse", "no-table", "s3", "wrong-setting", "missing-setting"],
+)
+def test_a_command_that_fails_before_its_first_table_is_told_of_everywhere(
+    world: World, command: Command, table: str, tmp_path: Path, wrong: dict[str, str], pattern: str, code: int,
+    says: str, marked: bool,
+) -> None:  # fmt: skip
+    file, page = tmp_path / "s3rs.prom", tmp_path / "run.html"
+    told = {"METRICS_FILE": str(file)}
+    assert command("sync", "-t", table, "--inline", **told).code == 0
+    first = metrics(file)
+    assert first["s3rs_ray_command_success"] == 1
+    failed = command(
+        "sync", "-t", f"{world.schema}.{pattern}", "--inline", "-o", "json", "--report", str(page), **told, **wrong
+    )
+    document = failed.json
+    assert (failed.code, document["status"], document["error"]["type"]) == (code, "failed", says)
+    assert (document["table_results"], document["tables_requested"]) == ({}, [f"{world.schema}.{pattern}"])
+    assert f"error: {document['error']['message']}" in failed.err
+    second = metrics(file)
+    assert second["s3rs_ray_command_success"] == 0
+    assert second["s3rs_ray_command_end_timestamp_seconds"] > first["s3rs_ray_command_end_timestamp_seconds"]
+    kept = {name for name in first if name not in (n for n in first if second[n] != first[n])}
+    assert "s3rs_ray_command_success_timestamp_seconds" in kept
+    assert f's3rs_ray_run_success{{table="{table}"}}' in kept
+    key = f"runs/{table}/{document['execution_id']}/_FAILED"
+    store = open_store(world.settings)
+    found = {o.key: json.loads(store.get(o.key).body) for o in store.list(f"runs/{table}/") if "_FAILED" in o.key}
+    assert list(found) == ([key] if marked else [])
+    if marked:
+        assert (found[key]["error"], found[key]["exit_code"]) == (document["error"]["message"], code)
+    if says != "ConfigError":
+        assert document["error"]["message"] in html.unescape(page.read_text())
+    if marked or says == "TableNotFound":
+        shown = command("report", document["execution_id"])
+        assert f"error: {document['error']['message']}" in shown.out
+    assert command("sync", "-t", table, "--inline", **told).code == 0
+    assert metrics(file)["s3rs_ray_command_success"] == 1
+
+
+def test_a_dry_run_is_no_run(world: World, command: Command, table: str, tmp_path: Path) -> None:
+    assert command("sync", "-t", table, "--dry-run", METRICS_FILE=str(tmp_path / "m.prom"), DB_PORT="1").code == 1
+    assert not (tmp_path / "m.prom").exists()
 
 
 def test_a_chunk_says_what_each_stage_took_and_nothing_where_its_file_was_there(world: World, table: str) -> None:

@@ -42,7 +42,10 @@ def test_a_value_may_look_like_an_option() -> None:
 
 
 def outcome(capfd: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = run(list(arguments))
+    try:
+        code = run(list(arguments))
+    except SystemExit as ended:  # how a command gives its own code back
+        code = int(str(ended.code))
     return code, *capfd.readouterr()
 
 

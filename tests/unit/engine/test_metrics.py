@@ -5,14 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from s3rs_ray.engine.events import RunResult, Status, TableResult
-from s3rs_ray.engine.metrics import METRICS, format_metrics, write_metrics
+from s3rs_ray.engine.metrics import COMMAND_METRICS, METRICS, format_metrics, write_metrics
 from s3rs_ray.engine.tasks import StageSeconds
 from s3rs_ray.engine.worker_metrics import COUNTERS, counters, measure
+from s3rs_ray.errors import S3rsError
 from s3rs_ray.model import TableName
 from tests.support.build import NAME, NOON
 
@@ -28,7 +30,7 @@ def table(status: Status = Status.SUCCESS, name: TableName = NAME, rows: int = 7
 
 
 def samples(text: str) -> dict[str, float]:
-    return {m[1]: float(m[2]) for m in re.finditer(r"^(s3rs_\S+\{.*\}) (\S+)$", text, re.MULTILINE)}
+    return {m[1]: float(m[2]) for m in re.finditer(r"^(s3rs_[a-z_]+(?:\{.*\})?) (\S+)$", text, re.MULTILINE)}
 
 
 def test_every_metric_has_its_help_its_type_and_a_unit_in_its_name() -> None:
@@ -37,13 +39,15 @@ def test_every_metric_has_its_help_its_type_and_a_unit_in_its_name() -> None:
         assert f"# HELP {name} {METRICS[name]}\n# TYPE {name} gauge\n{name}{{" in text
     assert samples(text)['s3rs_ray_run_rows_extracted{table="settlement.parcels"}'] == 7
     assert samples(text)['s3rs_ray_run_file_bytes{table="settlement.parcels"}'] == 1234
+    for name, says in COMMAND_METRICS.items():
+        assert f"# HELP {name} {says}\n# TYPE {name} gauge\n{name} " in text
     assert text.endswith("\n")
 
 
 def test_a_name_with_any_character_is_escaped_and_read_again() -> None:
     first = format_metrics(ended(table(name=ODD)))
     assert 's3rs_ray_run_success{table="s.a\\"b\\\\c\\nd"} 1' in first
-    assert samples(format_metrics(ended(), first)) == samples(first)
+    assert samples(format_metrics(ended(), first)) == samples(first)  # tables that a command has nothing to do with
 
 
 def test_the_last_success_outlives_a_failure_and_other_tables_stay() -> None:
@@ -54,7 +58,24 @@ def test_the_last_success_outlives_a_failure_and_other_tables_stay() -> None:
     assert second[f"s3rs_ray_run_success{label}"] == 0
     assert second[f"s3rs_ray_run_success_timestamp_seconds{label}"] == NOON.timestamp()
     assert second[f"s3rs_ray_run_end_timestamp_seconds{label}"] == later.timestamp()
-    assert len(second) == 2 * len(METRICS)
+    assert second["s3rs_ray_command_success"] == 0
+    assert second["s3rs_ray_command_success_timestamp_seconds"] == NOON.timestamp()
+    assert len(second) == 2 * len(METRICS) + len(COMMAND_METRICS)
+
+
+def test_one_table_that_failed_makes_the_command_no_success() -> None:
+    both = samples(format_metrics(ended(table(), table(Status.FAILED, name=ODD))))
+    assert both["s3rs_ray_command_success"] == 0
+    assert both['s3rs_ray_run_success{table="settlement.parcels"}'] == 1
+    assert "s3rs_ray_command_success_timestamp_seconds" not in both
+
+
+def test_a_command_without_a_table_is_told_of_and_the_tables_stay_as_they_were() -> None:
+    first = format_metrics(ended(table()))
+    later = replace(ended(at=NOON + dt.timedelta(days=1)), error=S3rsError("MySQL is silent"))
+    second = samples(format_metrics(later, first))
+    changed = {name for name, value in samples(first).items() if second[name] != value}
+    assert changed == {"s3rs_ray_command_success", "s3rs_ray_command_end_timestamp_seconds"}
 
 
 def test_a_run_that_found_nothing_to_do_is_a_success() -> None:
