@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from ..errors import S3rsError
+from ..errors import S3rsError, UsageError
 from ..version import __version__
 from . import (
     clean,
@@ -26,7 +26,7 @@ from . import (
     views,
     watermark,
 )
-from .output import FORMATS, Output
+from .output import FORMATS, Output, complain
 from .progress import STYLES
 from .session import Session
 
@@ -82,7 +82,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Runs one command; returns its exit code. 2 for usage and configuration, 1 for what nobody foresaw."""
     arguments = hoist(arguments)
-    form = "json" if _wants_json(arguments) else "text"
+    output = Output("json" if _wants_json(arguments) else "text")
     debug = "--debug" in arguments
     try:
         code = cli.main(args=arguments, prog_name="s3rs-ray", standalone_mode=False)
@@ -90,21 +90,28 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Abort:
         click.echo("aborted", err=True)
         return 1
-    except click.ClickException as exc:
+    except click.exceptions.NoArgsIsHelpError as exc:
         exc.show(file=sys.stderr)
+        return 2
+    except click.ClickException as exc:
+        hint = f"`{exc.ctx.command_path} --help`" if isinstance(exc, click.UsageError) and exc.ctx else ""
+        output.error(UsageError(exc.format_message().replace("\n", " "), hint=hint))
         return 2
     except S3rsError as exc:
         if debug:
             traceback.print_exc(file=sys.stderr)
-        Output(form).error(exc)
+        output.error(exc)
         return exc.exit_code
     except KeyboardInterrupt:
         return 130
     except Exception as exc:  # noqa: BLE001  the last place: a fault of the program itself
         if debug:
             traceback.print_exc(file=sys.stderr)
-        click.echo(f"error: {type(exc).__name__}: {exc}", err=True)
-        click.echo("hint: this is a fault of s3rs-ray; --debug shows where it happened", err=True)
+        hint = "this is a fault of s3rs-ray; --debug shows where it happened"
+        complain(f"{type(exc).__name__}: {exc}", hint)
+        if output.json:
+            error = {"type": type(exc).__name__, "message": str(exc), "hint": hint, "context": {}}
+            output.document({"status": "failed", "error": error})
         return 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..engine.events import Event, EventKind
@@ -11,6 +11,7 @@ from ..engine.events import Event, EventKind
 WIDE = 120
 """Columns from which numbers are written out and a bar is drawn."""
 BAR = 16
+SPARED = "the source is spared"
 _LEAST = {"stage": 8, "chunks": 5, "rows": 6, "rows/s": 6, "MB": 5, "loaded": 6, "ETA": 7}
 """Widths of columns before there is anything in them, so that the lines do not jump as the numbers grow."""
 
@@ -108,15 +109,19 @@ class Board:
 
     Attributes:
         wanted: how many tables there will be; 0 while unknown.
+        spared: why the source is given fewer readers, and how many; empty while it is well.
     """
 
     wanted: int = 0
     tables: dict[str, TableLine] = field(default_factory=dict)
+    spared: str = ""
 
     def take(self, event: Event, now: float) -> None:
         """Counts an event; ``now`` is in seconds of any steady clock."""
         if event.kind is EventKind.RUN_STARTED:
             self.wanted = int(event.facts["tables"])
+        if event.kind is EventKind.PACED:
+            self.spared = _spared(event.facts) if event.facts["spared"] else ""
         if event.table is not None:
             self.tables.setdefault(str(event.table), TableLine(str(event.table))).take(event, now)
 
@@ -126,12 +131,13 @@ class Board:
             return []
         wide = width >= WIDE
         retries = any(t.retries for t in self.tables.values())
-        shown = self._chosen(max(1, height - 3))
+        notes = [self.spared[:width]] if self.spared else []
+        shown = self._chosen(max(1, height - 3 - len(notes)))
         rows = [_cells(line, now, wide=wide, retries=retries) for line in shown]
         rows.append(self._total(now, wide=wide, retries=retries))
         rows.insert(0, _heads(wide=wide, retries=retries))
         hidden = len(self.tables) - len(shown)
-        return _laid_out(rows, width) + ([f"… and {hidden} more tables"] if hidden else [])
+        return _laid_out(rows, width) + ([f"… and {hidden} more tables"] if hidden else []) + notes
 
     def _chosen(self, most: int) -> list[TableLine]:
         tables = list(self.tables.values())
@@ -156,6 +162,12 @@ class Board:
         if wide:
             cells[2] = ""
         return cells
+
+
+def _spared(facts: Mapping[str, str | int | float]) -> str:
+    readers = int(facts["readers"])
+    left = "paused" if not readers else "1 reader" if readers == 1 else f"{readers} readers"
+    return f"{SPARED}: {left}; {facts['reason']}"
 
 
 def _heads(*, wide: bool, retries: bool) -> list[str]:

@@ -11,7 +11,7 @@ import click
 from ..engine.retention import Expired, delete_expired, find_expired
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
-from .output import amount_json, amount_text
+from .output import amount_json, amount_text, complain
 from .session import Session
 
 
@@ -51,11 +51,9 @@ def command(session: Session, bucket: str | None, prefix: str | None, days: int 
             if confirmed
             else f"would delete {amount_text(found.doomed)}: add --confirm"
         )
-        session.output.line(what if found.doomed.files else f"nothing to delete in {title}")
+        session.output.sentence(what if found.doomed.files else f"nothing to delete in {title}")
     for _, exc in found.failures:
-        click.echo(f"error: {exc.message}", err=True)
-        if exc.hint:
-            click.echo(f"hint: {exc.hint}", err=True)
+        complain(exc.message, exc.hint)
     if found.failures:
         sys.exit(3 if found.deleted.files else found.failures[0][1].exit_code)
 

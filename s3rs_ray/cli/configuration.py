@@ -7,7 +7,7 @@ import sys
 import click
 
 from ..engine.effective import DEFAULT, Effective, Mistake, find_mistakes
-from .output import Output
+from .output import Output, complain
 from .session import Session
 
 
@@ -18,10 +18,10 @@ from .session import Session
 @click.option("--redshift-only", is_flag=True, help="With --validate: the settings of S3 and Redshift alone.")
 @click.pass_obj
 def command(session: Session, validate: bool, changed: bool, backup_only: bool, redshift_only: bool) -> None:
-    """Show the effective settings, secrets masked, and where each comes from.
+    """Show the settings, and where each comes from.
 
-    Every mistake is told at once; exit 2 when there is one. Nothing is connected to, but for --validate, which
-    looks up the settings that are kept in AWS.
+    Secrets are masked. Every mistake is told at once; exit 2 when there is one. Nothing is connected to, but for
+    --validate, which looks up the settings that are kept in AWS.
     """
     if backup_only and redshift_only:
         raise click.UsageError("--backup-only and --redshift-only exclude each other")
@@ -32,13 +32,11 @@ def command(session: Session, validate: bool, changed: bool, backup_only: bool, 
     else:
         _show(session.output, found, changed=changed)
         if validate and not mistakes:
-            session.output.line("the settings are valid")
+            session.output.sentence("the settings are valid")
     for warning in found.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        complain(warning, word="warning")
     for mistake in mistakes:
-        click.echo(f"error: {mistake.message}", err=True)
-        if mistake.hint:
-            click.echo(f"hint: {mistake.hint}", err=True)
+        complain(mistake.message, mistake.hint)
     sys.exit(2 if mistakes else 0)
 
 

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 @click.option("--keep", is_flag=True, help="Leave the stack up until Ctrl-C, and say how to reach it.")
 @click.pass_obj
 def command(session: Session, rows: int, keep: bool) -> None:
-    """Run the whole pipeline on an embedded stack: MariaDB, S3 and a Redshift stand-in, all on 127.0.0.1.
+    """Run the whole pipeline on an embedded stack.
+
+    MariaDB, S3 and a Redshift stand-in, all on 127.0.0.1.
 
     Fills a settlement schema, syncs it, changes rows, syncs again, and compares every value of both ends by other
     clients than its own. Exits 4 when one value differs.

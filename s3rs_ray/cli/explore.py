@@ -22,7 +22,7 @@ from ..engine.inventory import (
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
 from ..ledger.document import cursor_text
-from .output import Output, amount_json, amount_text, size_text
+from .output import Output, amount_json, amount_text, complain, size_text
 from .session import Session
 from .tables import select_names
 
@@ -35,7 +35,10 @@ DAYS, BAR, RUNS = 14, 20, 5
 @click.option("--days", type=click.IntRange(min=1), default=DAYS, show_default=True, help="Days shown; JSON has all.")
 @click.pass_obj
 def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[str, ...], days: int) -> None:
-    """Show what is on S3: files and sizes, the time they cover, activity by date."""
+    """Show what is on S3, and when it came.
+
+    Files and sizes of each table, the time they cover, activity by date.
+    """
     settings = session.settings()
     store = open_store(settings)
     store.check()
@@ -59,7 +62,7 @@ def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[st
     columns = ("table", "files", "size", "first run (UTC)", "last run (UTC)", "runs", "quiet days")
     session.output.table(f"s3://{store.bucket}/{settings.s3_incremental_path}", columns, rows)
     _show_days(session.output, by_day, days)
-    session.output.line(amount_text(_total(found)))
+    session.output.sentence(amount_text(_total(found)))
 
 
 @click.command("dashboard", epilog="Example:  s3rs-ray dashboard -o json")
@@ -67,7 +70,10 @@ def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[st
 @click.option("--exclude", multiple=True, metavar="TABLE", help="Leave these out: schema.table or a glob; repeats.")
 @click.pass_obj
 def dashboard_command(session: Session, tables: tuple[str, ...], exclude: tuple[str, ...]) -> None:
-    """Show bucket, files, watermarks, health and recent runs at once; exit 1 when something is down."""
+    """Show files, watermarks, health and last runs at once.
+
+    Exit 1 when something is down.
+    """
     settings = session.settings()
     store = open_store(settings)
     store.check()
@@ -93,7 +99,7 @@ def dashboard_command(session: Session, tables: tuple[str, ...], exclude: tuple[
     else:
         _show_dashboard(session.output, store.bucket, folders, found, health, runs)
         for finding in findings:
-            session.output.line(f"{'error' if finding.serious else 'note'}: {finding.about}: {finding.message}")
+            session.output.sentence(f"{'error' if finding.serious else 'note'}: {finding.about}: {finding.message}")
     _tell_problems(found)
     sys.exit(0 if health.well else 1)
 
@@ -114,7 +120,7 @@ def _show_dashboard(
         for i in found
     ]  # fmt: skip
     if not found:
-        output.line("no table has a state or files here yet: `s3rs-ray sync -t TABLE` moves the first")
+        output.sentence("no table has a state or files here yet: `s3rs-ray sync -t TABLE` moves the first")
     else:
         output.table("files", ("table", "files", "size", "mean", "largest", "standing"), files)
     marks = [
@@ -146,7 +152,7 @@ def _show_days(output: Output, by_day: Mapping[dt.date, Amount], days: int) -> N
 def _tell_problems(found: Iterable[TableInventory]) -> None:
     for inventory in found:
         if inventory.problem:
-            click.echo(f"error: {inventory.table}: {inventory.problem}", err=True)
+            complain(f"{inventory.table}: {inventory.problem}")
 
 
 def _inventory_json(i: TableInventory) -> dict[str, Any]:

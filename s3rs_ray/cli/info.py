@@ -15,7 +15,10 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command("info", epilog="Example:  s3rs-ray info")
 @click.pass_obj
 def command(session: Session) -> None:
-    """Explain strategies, modes and chunk orders, and when to use which."""
+    """Explain strategies, modes, chunk orders.
+
+    What each does, and what to take it for.
+    """
     output = session.output
     if output.json:
         output.document(
@@ -34,7 +37,6 @@ def command(session: Session) -> None:
     for topic in topics():
         rows = [(c.name, c.what, c.when) for c in topic.choices]
         output.table(f"{topic.question}  {topic.given}", (topic.name, "what it does", "take it for"), rows)
-        output.line("")
     output.table(
         "Values Redshift has no form for",
         ("setting", "decides", "values"),

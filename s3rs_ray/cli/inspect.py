@@ -24,7 +24,9 @@ CUT = 24
 @click.option("--sample", type=click.IntRange(min=0), default=3, show_default=True, help="Rows shown.")
 @click.pass_obj
 def command(session: Session, table: str, files: int, rows: int, sample: int) -> None:
-    """Show schema, sample rows, column statistics and data quality of a table's files on S3.
+    """Show what lies in a table's Parquet files on S3.
+
+    Schema, sample rows, column statistics, data quality, and columns that changed.
 
     Files are read in parts: memory does not grow with them.
     """
@@ -39,7 +41,7 @@ def command(session: Session, table: str, files: int, rows: int, sample: int) ->
 
 
 def _show(output: Output, found: Inspection) -> None:
-    output.line(
+    output.sentence(
         f"{found.table}: {len(found.files)} of {found.present:,} files, {sum(f.rows for f in found.files):,} rows,"
         f" {size_text(sum(f.bytes for f in found.files))}; statistics of"
         f" {'all' if found.whole else f'the first {found.rows:,}'} rows"
@@ -59,9 +61,9 @@ def _show(output: Output, found: Inspection) -> None:
     if found.quality:
         output.table("to look at", ("column", "what"), [(q.column or "the files", q.message) for q in found.quality])
     else:
-        output.line("nothing looks odd")
+        output.sentence("nothing looks odd")
     for key in found.skipped:
-        output.line(f"left out, because its columns are other: {key}")
+        output.sentence(f"left out, because its columns are other: {key}")
 
 
 def _cut(value: object) -> str:

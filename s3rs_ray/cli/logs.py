@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
-from rich.logging import RichHandler
+from rich.text import Text
 
 from ..config import Settings
 from ..engine.events import Event, EventKind
@@ -61,12 +61,29 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+class TerminalHandler(logging.Handler):
+    """Lines above the board of progress, unbroken, so that addresses and keys can be copied from them."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.console = console
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "red" if record.levelno >= logging.ERROR else "yellow" if record.levelno >= logging.WARNING else "dim"
+        try:
+            self.console.print(Text(self.format(record), style=style), soft_wrap=True)
+        except Exception:  # noqa: BLE001  what every handler does: a log line never ends a run
+            self.handleError(record)
+
+
 def set_up_logging(settings: Settings, *, log_file: Path | None, console: Console, style: str) -> None:
     """Log lines at the settings' level, the libraries' only from WARNING.
 
     Args:
         log_file: takes the lines instead of stderr; it is appended to, and may be rotated by renaming and a new run.
-        style: of progress; on stderr the events of a run are log lines only where this is ``log``.
+        style: of progress; on stderr the events of a run are log lines only where this is ``log``, and beside the lines
+            on a terminal (``rich``) what is amiss.
 
     Raises:
         ConfigError: the file cannot be written.
@@ -79,13 +96,14 @@ def set_up_logging(settings: Settings, *, log_file: Path | None, console: Consol
         except OSError as exc:
             raise ConfigError(f"cannot write the log file {log_file}: {exc}") from exc
     elif sys.stderr.isatty() and not json:
-        handler = RichHandler(show_path=False, console=console)
+        handler = TerminalHandler(console)
     else:
         handler = logging.StreamHandler(sys.stderr)
-    if not isinstance(handler, RichHandler):
+    if not isinstance(handler, TerminalHandler):
         handler.setFormatter(JsonFormatter() if json else logging.Formatter(TEXT))
     if log_file is None and style != "log":
-        handler.addFilter(lambda record: record.name != events.name)
+        least = logging.WARNING if style == "rich" else logging.CRITICAL
+        handler.addFilter(lambda record: record.name != events.name or record.levelno >= least)
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

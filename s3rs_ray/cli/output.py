@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
+import click
 import orjson
+from rich.box import Box
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
-from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -21,6 +24,13 @@ from ..engine.standing import Amount
 from ..errors import S3rsError
 
 FORMATS = ("text", "json")
+GAP, INDENT = "  ", "    "
+PROSE = 30
+"""Cells up to this width are never broken: times, sizes, states."""
+STYLES = dict.fromkeys(("failed", "interrupted", "DOWN", "different", "refused"), "red")
+"""Cells that should catch the eye."""
+HEAD = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
+"""Columns apart by blanks under a rule: narrower than a frame, and what is copied from it is free of lines."""
 
 
 class Output:
@@ -29,6 +39,7 @@ class Output:
     def __init__(self, form: str) -> None:
         self.json = form == "json"
         self.errors = Console(stderr=True)
+        self._begun = False
 
     def document(self, value: Mapping[str, Any]) -> None:
         """One JSON document."""
@@ -36,59 +47,114 @@ class Output:
         sys.stdout.flush()
 
     def line(self, text: str) -> None:
+        """A line as it is: SQL, scripts, keys."""
+        self._begun = True
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    def sentence(self, text: str) -> None:
+        """Prose: on a terminal broken between words, behind its own indent."""
+        self.line(wrapped(text, sys.stdout))
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str = "none") -> None:
         """A table, as wide as the terminal and as its content in a pipe.
 
-        On a terminal too narrow for it, cells break between words, never inside a name in the first column; where
-        even that does not fit, each row is a paragraph under its first cell.
+        On a terminal too narrow for it, long texts break between words, names and short cells never; where even that
+        does not fit, each row is a paragraph under its first cell.
+
+        Args:
+            empty: what is said behind the title where there is no row.
         """
-        cells = [[_cell(value) for value in row] for row in rows]
-        console, least = Console(file=sys.stdout), _least_widths(columns, cells)
-        if not sys.stdout.isatty():
-            console = Console(file=sys.stdout, width=10_000)
-        elif sum(least) + 3 * len(columns) + 1 > console.width:
-            _print_paragraphs(console, title, columns, cells)
+        if not rows:
+            self.sentence(f"{title}: {empty}")
             return
-        table = RichTable(title=escape(title), title_justify="left")
-        for place, column in enumerate(columns):
-            numeric = all(isinstance(row[place], (int, float)) for row in rows)
-            justify: JustifyMethod = "right" if numeric and rows else "left"
-            table.add_column(column, justify=justify, overflow="fold", min_width=least[place], no_wrap=not place)
-        for row in cells:
-            table.add_row(*map(escape, row))
+        if self._begun:
+            self.line("")
+        self._begun = True
+        cells = [[_cell(value) for value in row] for row in rows]
+        numeric = [
+            all(isinstance(value, (int, float, type(None))) for value in column) for column in zip(*rows, strict=True)
+        ]
+        least = _least_widths(columns, cells)
         if not sys.stdout.isatty():
-            console = Console(file=sys.stdout, width=max(console.measure(table).maximum, 80))
-        console.print(table)
+            console = Console(file=io.StringIO(), width=10_000, color_system=None)
+            console.print(title, _grid(columns, cells, numeric, least), sep="\n", markup=False, highlight=False)
+            self.line("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))  # type: ignore[attr-defined]
+            return
+        console = Console(file=sys.stdout, highlight=False)
+        console.print(Text(title, style="bold", overflow="fold"))
+        if sum(least) + len(GAP) * (len(columns) - 1) > console.width:
+            for name, *rest in cells:
+                console.print(Text(name, style="bold", overflow="fold"))
+                self.line(_paragraph(columns[1:], rest, console.width))
+        else:
+            console.print(_grid(columns, cells, numeric, least))
 
     def error(self, exc: S3rsError, document: Mapping[str, Any] | None = None) -> None:
         """An error and its remedy; with JSON, a document on stdout as well: by default one that holds no more."""
-        sys.stderr.write(f"error: {exc.message}\n")
-        if exc.hint:
-            sys.stderr.write(f"hint: {exc.hint}\n")
+        complain(exc.message, exc.hint)
         if self.json:
             self.document(document or {"status": "failed", "error": error_json(exc)})
 
 
+def complain(message: str, hint: str = "", *, word: str = "error") -> None:
+    """What is wrong and what to do about it, on stderr."""
+    click.echo(wrapped(f"{word}: {message}", sys.stderr), err=True)
+    if hint:
+        click.echo(wrapped(f"hint: {hint}", sys.stderr), err=True)
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """Text for a stream: on a terminal its lines break between words, never inside one."""
+    if not stream.isatty():
+        return text
+    width = max(20, shutil.get_terminal_size().columns)
+    return "\n".join(_folded(line, width) for line in text.split("\n"))
+
+
+def _folded(line: str, width: int) -> str:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return "\n".join(
+        textwrap.wrap(
+            line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+            replace_whitespace=False,
+        )
+    )  # fmt: skip
+
+
+def _grid(
+    columns: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool], least: Sequence[int]
+) -> RichTable:
+    table = RichTable(box=HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="")
+    for place, column in enumerate(columns):
+        justify: JustifyMethod = "right" if numeric[place] else "left"
+        table.add_column(column, justify=justify, overflow="fold", min_width=least[place], no_wrap=not place)
+    for row in cells:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    return table
+
+
 def _least_widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
-    """The longest word of each column, of the first one its longest cell."""
+    """What a column must have: all of a short cell, of a long text its longest word, of the first column everything."""
     widths = [max((cell_len(word) for word in column.split()), default=1) for column in columns]
     for row in cells:
         for place, cell in enumerate(row):
-            parts = cell.split() if place else [cell]
-            widths[place] = max(widths[place], *(cell_len(part) for part in parts), 1)
+            whole = cell_len(cell)
+            words = max((cell_len(word) for word in cell.split()), default=1)
+            widths[place] = max(widths[place], min(whole, max(words, PROSE)) if place else whole, 1)
     return widths
 
 
-def _print_paragraphs(console: Console, title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    console.print(Text(title, style="italic"))
-    for first, *rest in cells:
-        console.print(Text(first, style="bold", overflow="fold"))
-        said = [f"{name} {cell}".strip() for name, cell in zip(columns[1:], rest, strict=True) if cell]
-        if said:
-            console.print(Padding(Text(" · ".join(said), overflow="fold"), (0, 0, 0, 4)))
+def _paragraph(names: Sequence[str], cells: Sequence[str], width: int) -> str:
+    """``name cell · name cell``, indented; broken between them, and inside only those longer than a line."""
+    said = [f"{name} {cell}".strip() for name, cell in zip(names, cells, strict=True) if cell]
+    lines: list[str] = []
+    for part in said:
+        if lines and cell_len(f"{lines[-1]} · {part}") <= width:
+            lines[-1] += f" · {part}"
+        else:
+            lines.append(INDENT + part)
+    return "\n".join(_folded(line, width) for line in lines)
 
 
 def size_text(size: float) -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import click
-
 from ..engine.plan import Action, TablePlan, key_notes
 from ..engine.preview import Preview
 from ..ledger.document import cursor_text
 from ..model import Window
-from .output import Output
+from .output import Output, complain
 
 
 def show_previews(output: Output, previews: Sequence[Preview]) -> None:
@@ -23,9 +21,7 @@ def show_previews(output: Output, previews: Sequence[Preview]) -> None:
             _show(output, preview)
     for preview in previews:
         if preview.refusal is not None:
-            click.echo(f"error: {preview.refusal.message}", err=True)
-            if preview.refusal.hint:
-                click.echo(f"hint: {preview.refusal.hint}", err=True)
+            complain(preview.refusal.message, preview.refusal.hint)
 
 
 def preview_exit_code(previews: Sequence[Preview]) -> int:
@@ -40,17 +36,17 @@ def preview_exit_code(previews: Sequence[Preview]) -> int:
 
 def _show(output: Output, preview: Preview) -> None:
     plan = preview.plan
-    output.line(f"{preview.table}: {plan.action.value if plan else 'refused'}")
+    output.sentence(f"{preview.table}: {plan.action.value if plan else 'refused'}")
     for reason in (*plan.reasons, *key_notes(plan.table)) if plan else ():
-        output.line(f"  {reason}")
+        output.sentence(f"  {reason}")
     if plan is not None and plan.window is not None:
-        output.line(f"  window: {_shown(plan.window)}")
+        output.sentence(f"  window: {_shown(plan.window)}")
     if preview.size.chunks:
-        output.line(f"  {_amount(preview)}")
+        output.sentence(f"  {_amount(preview)}")
     if preview.estimate is not None:
         minutes = preview.estimate.minutes
         took = "time unknown" if minutes is None else f"about {minutes:,.1f} minutes"
-        output.line(f"  {took}: {preview.estimate.known_from}")
+        output.sentence(f"  {took}: {preview.estimate.known_from}")
     for line in _target_lines(preview):
         output.line(f"  {line}")
     rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value, c.note) for c in preview.columns]

@@ -37,7 +37,9 @@ def write_html(path: Path, document: dict[str, Any]) -> None:
 @click.option("--list", "listed", is_flag=True, help=f"List the last {SHOWN} runs that have a report.")
 @click.pass_obj
 def command(session: Session, /, run: str, html: Path | None, listed: bool) -> None:
-    """Show what a run did: stages, speed, files, retries, verification.
+    """Show what a run did.
+
+    Stages, speed, files, retries, verification.
 
     RUN is the execution_id of a run or its beginning; the newest that fits, by default the last run.
     """
@@ -70,19 +72,32 @@ def _show(output: Output, document: dict[str, Any]) -> None:
         moved, seconds = r["rows_extracted"] or r["rows_loaded"], max(r["duration_seconds"], 0.001)
         sizes = (r["rows_extracted"], r["rows_loaded"], r["files_created"], r["bytes"] / 1e6)
         rows.append((name, r["status"], *sizes, r["duration_seconds"], round(moved / seconds)))
-    output.table(title, heads, rows) if rows else output.line(title)
+    output.table(title, heads, rows, empty="no table")
     if document["error"]:
-        output.line(f"error: {document['error']['message']}")
+        output.sentence(f"error: {document['error']['message']}")
+    _show_stages(output, document)
     for name, timeline in document["timeline"].items():
-        if timeline["chunks"] or timeline["loads"]:
-            stages = stage_seconds(results[name], timeline)
-            output.line(f"{name}: " + ", ".join(f"{stage} {seconds:,.1f} s" for stage, seconds in stages.items()))
         for retry in timeline["retries"]:
-            output.line(f"{name}: chunk {retry['chunk']} was tried again at {retry['at']:,.1f} s: {retry['reason']}")
+            output.sentence(
+                f"{name}: chunk {retry['chunk']} was tried again at {retry['at']:,.1f} s: {retry['reason']}"
+            )
     for name, r in results.items():
         if r["verified_rows"] is not None:
-            output.line(f"{name}: verified {r['verified_rows']:,} rows")
+            output.sentence(f"{name}: verified {r['verified_rows']:,} rows")
         for warning in r["warnings"]:
-            output.line(f"{name}: warning: {warning}")
+            output.sentence(f"{name}: warning: {warning}")
         if r["error"]:
-            output.line(f"{name}: error: {r['error']}")
+            output.sentence(f"{name}: error: {r['error']}")
+
+
+def _show_stages(output: Output, document: dict[str, Any]) -> None:
+    """The seconds of each stage of the tables that had work: read is wall time, readers that of all together."""
+    worked = {
+        name: stage_seconds(document["table_results"][name], timeline)
+        for name, timeline in document["timeline"].items()
+        if timeline["chunks"] or timeline["loads"]
+    }
+    stages = [stage for stage in dict.fromkeys(s for seconds in worked.values() for s in seconds) if stage != "total"]
+    if worked:
+        rows = [(name, *(seconds.get(stage) for stage in stages)) for name, seconds in worked.items()]
+        output.table("seconds of each stage", ("table", *stages), rows)

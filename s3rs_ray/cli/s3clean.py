@@ -27,7 +27,7 @@ from ..ledger.store import utc_now
 from ..model import TableName
 from ..storage.s3 import S3Store
 from .asking import confirm, confirm_by_name
-from .output import Output, amount_json, amount_text, size_text
+from .output import Output, amount_json, amount_text, complain, size_text
 from .session import Session
 from .tables import select_names
 
@@ -92,7 +92,7 @@ def list_command(
     rows = [(o.key, size_text(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}", s.value) for _, o, s in files[:limit]]
     session.output.table("files", ("key", "size", "written (UTC)", "standing"), rows)
     if len(files) > limit:
-        session.output.line(f"… and {len(files) - limit:,} more: --limit {len(files)} or -o json shows all")
+        session.output.sentence(f"… and {len(files) - limit:,} more: --limit {len(files)} or -o json shows all")
     session.output.line(amount_text(Amount.of([o for _, o, _ in files])))
 
 
@@ -190,12 +190,12 @@ def _clean_each(
 
 def _warn_of_unloaded(choice: Choice) -> None:
     for item in choice.unloaded:
-        click.echo(f"warning: {item.key} is not loaded: its rows are nowhere but at the source", err=True)
+        complain(f"{item.key} is not loaded: its rows are nowhere but at the source", word="warning")
     if choice.unloaded:
-        click.echo(
-            "hint: where the table waits for it, `watermark reset` or `watermark set` before the next load, which would"
+        complain(
+            "where the table waits for it, `watermark reset` or `watermark set` before the next load, which would"
             " miss it",
-            err=True,
+            word="hint",
         )
 
 
@@ -221,9 +221,7 @@ def _show(
         gone = "would be deleted" if dry_run else "deleted"
         output.table("files", ("table", "before", gone, "after", "kept though selected"), rows)
     for exc in failures.values():
-        click.echo(f"error: {exc.message}", err=True)
-        if exc.hint:
-            click.echo(f"hint: {exc.hint}", err=True)
+        complain(exc.message, exc.hint)
 
 
 def _choice_row(name: TableName, choice: Choice, done: Cleaned | None) -> Sequence[object]:

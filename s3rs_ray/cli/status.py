@@ -18,7 +18,7 @@ from .session import Session
               "glob; repeats. Without it: those that have a state.")  # fmt: skip
 @click.pass_obj
 def command(session: Session, tables: tuple[str, ...]) -> None:
-    """Check MySQL, S3 and Redshift, each timed, and what a sync needs there.
+    """Check MySQL, S3 and Redshift, and what a sync needs there.
 
     Privileges, conditional writes to S3 (a byte is written and deleted), indexes, leases of runs that died, files that
     wait. Exit 1 when something is down or would make a sync fail.
@@ -42,13 +42,13 @@ def _show(output: Output, health: Health) -> None:
         output.table("tables", ("table", "loaded up to", "waiting", "mysql", "redshift"), tables)
     for check in health.checks:
         if not check.up and check.hint:
-            output.line(f"error: {check.name}: {check.hint}")
+            output.sentence(f"error: {check.name}: {check.hint}")
     for finding in sorted(health.findings, key=lambda f: not f.serious):
-        output.line(f"{'error' if finding.serious else 'note'}: {finding.about}: {finding.message}")
+        output.sentence(f"{'error' if finding.serious else 'note'}: {finding.about}: {finding.message}")
         if finding.hint:
-            output.line(f"  hint: {finding.hint}")
+            output.sentence(f"  hint: {finding.hint}")
     if health.well and not health.findings:
-        output.line("everything is there")
+        output.sentence("everything is there")
 
 
 def _json(health: Health) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import signal
 import sys
 import threading
@@ -25,8 +24,7 @@ from ..engine.report import Recorder, keep_report, result_json
 from ..engine.tasks import open_store
 from ..errors import ConfigError, S3rsError, StorageError
 from ..policies import Mode, Strategy
-from .board import WIDE
-from .output import Output, guarded_stdout
+from .output import Output, complain, guarded_stdout
 from .plans import preview_exit_code, show_previews
 from .report import write_html
 from .session import Session
@@ -68,6 +66,9 @@ REPORT = click.option(
 )
 
 log = logging.getLogger(__name__)
+
+FEW = 3
+"""Up to so many tables, what each load took is told at once; of more, `report` tells it."""
 
 
 @click.command(
@@ -216,7 +217,7 @@ def _keep_report(settings: Settings, document: dict[str, Any]) -> None:
     try:
         log.info("report kept at %s", keep_report(open_store(settings), document))
     except S3rsError as exc:
-        click.echo(f"warning: the report could not be kept on S3: {exc}", err=True)
+        complain(f"the report could not be kept on S3: {exc}", word="warning")
 
 
 def _write_report(document: dict[str, Any], file: Path | None) -> None:
@@ -224,7 +225,7 @@ def _write_report(document: dict[str, Any], file: Path | None) -> None:
         try:
             write_html(file, document)
         except S3rsError as exc:
-            click.echo(f"warning: {exc}", err=True)
+            complain(str(exc), word="warning")
 
 
 @dataclass(slots=True)
@@ -259,40 +260,43 @@ def show_result(output: Output, result: RunResult) -> None:
         output.document(result_json(result))
     else:
         _show_summary(output, result)
+        _show_idle(output, result)
         for table in result.tables:
-            if table.status is Status.NOTHING and table.note:
-                output.line(f"{table.table}: nothing to do: {table.note}")
-            if table.files_loaded:
-                output.line(_load_line(table))
+            if table.files_loaded and len(result.tables) <= FEW:
+                output.sentence(_load_line(table))
     for table in result.tables:
         for warning in table.warnings:
-            click.echo(f"warning: {table.table}: {warning}", err=True)
+            complain(f"{table.table}: {warning}", word="warning")
     for table in result.failures:
         named = "" if str(table.table) in table.error else f"{table.table}: "
-        click.echo(f"error: {named}{table.error}", err=True)
-        if table.hint:
-            click.echo(f"hint: {table.hint}", err=True)
+        complain(f"{named}{table.error}", table.hint)
 
 
 def _show_summary(output: Output, result: RunResult) -> None:
-    """One row for each table; on a terminal too narrow for that, two lines."""
+    """One row for each table, those that failed last, where they are in sight; and a total of several."""
+    seconds = (result.end_time - result.start_time).total_seconds()
     title = f"run {result.execution_id}: {result.status.value}"
-    if sys.stdout.isatty() and shutil.get_terminal_size().columns < WIDE:
-        output.line(title)
-        for t in result.tables:
-            output.line(str(t.table))
-            output.line(f"  {t.status.value}: {t.rows_extracted:,} rows extracted, {t.rows_loaded:,} loaded")
-            output.line(f"  {t.files_created:,} files, {t.bytes / 1e6:,.1f} MB, {t.duration_seconds:,.1f} s")
-            if t.watermark:
-                output.line(f"  up to {t.watermark}")
-        return
-    rows = [
-        (str(t.table), t.status.value, t.rows_extracted, t.rows_loaded, t.files_created, t.bytes / 1e6,
-         t.duration_seconds, t.watermark or "")
-        for t in result.tables
+    tables = sorted(result.tables, key=lambda t: t in result.failures)
+    rows: list[tuple[object, ...]] = [
+        (str(t.table), t.status.value.removesuffix("_to_do"), t.rows_extracted, t.rows_loaded, t.files_created,
+         t.bytes / 1e6, t.duration_seconds, t.watermark or "")
+        for t in tables
     ]  # fmt: skip
+    if len(rows) > 1:
+        sums = [sum(column) for column in zip(*(row[2:6] for row in rows), strict=True)]
+        rows.append((f"{len(tables)} tables", "", *sums, seconds, ""))
     columns = ("table", "status", "extracted", "loaded", "files", "MB", "seconds", "watermark")
     output.table(title, columns, rows)
+
+
+def _show_idle(output: Output, result: RunResult) -> None:
+    """Why there was nothing to do, once for all tables of which the same is true."""
+    idle: dict[str, list[str]] = {}
+    for table in result.tables:
+        if table.status is Status.NOTHING and table.note:
+            idle.setdefault(table.note, []).append(str(table.table))
+    for note, names in idle.items():
+        output.sentence(f"{', '.join(names) if len(names) <= FEW else f'{len(names)} tables'}: nothing to do: {note}")
 
 
 def _load_line(table: TableResult) -> str:

@@ -29,7 +29,9 @@ from .sync import INLINE, MAX_WORKERS, TABLES
 @INLINE
 @click.pass_obj
 def command(session: Session, /, max_workers: int | None, columns: str, **asked: Any) -> None:
-    """Prove that source and warehouse hold the same rows; exit 4 where they do not.
+    """Prove that source and warehouse hold the same rows.
+
+    Exit 4 where they do not.
 
     Both databases compute checksums of segments of the table; only segments that differ are looked into, down to
     rows and columns. Rows that changed since the last sync are told apart. Nothing is changed.
@@ -75,9 +77,9 @@ def show_comparisons(output: Output, tables: Sequence[TableComparison]) -> None:
     output.table(f"verified by {tables[0].level}", columns, rows)
     for found in tables:
         for name, reason in found.left_out.items():
-            output.line(f"{found.table}: {name} was not compared: {reason}")
+            output.sentence(f"{found.table}: {name} was not compared: {reason}")
         for note in found.notes:
-            output.line(f"{found.table}: {note}")
+            output.sentence(f"{found.table}: {note}")
         if found.first:
             differences = [
                 (f.kind.value.replace("_", " "), ", ".join(f.shown), ", ".join(f.columns)) for f in found.first

@@ -57,4 +57,4 @@ def apply_command(session: Session, table: str) -> None:
     rows = [(v.kind.value, f"{v.schema}.{v.name}".lower(), what.value) for v, what in applied]
     session.output.table(f"views of {name}", ("what", "view", "status"), rows)
     if any(what is Applied.RECREATED for _, what in applied):
-        session.output.line("the columns of recreated views changed: grant their privileges again")
+        session.output.sentence("the columns of recreated views changed: grant their privileges again")

@@ -82,7 +82,10 @@ def set_command(session: Session, table: str, timestamp: str, key: int | None) -
 @TABLE
 @click.pass_obj
 def reset_command(session: Session, table: str) -> None:
-    """Forget how far a table was carried: the next sync moves all of it again."""
+    """Forget how far a table was carried.
+
+    The next sync moves all of it again.
+    """
     _move(session, table, Watermark.START)
 
 
@@ -90,7 +93,10 @@ def reset_command(session: Session, table: str) -> None:
 @TABLE
 @click.pass_obj
 def rebuild_command(session: Session, table: str) -> None:
-    """Make a lost state again from the warehouse's load ledger and the files on S3."""
+    """Make a lost state again.
+
+    From the warehouse's load ledger and the files on S3.
+    """
     settings = session.settings()
     _, name = _open(settings, table)
     _show(session.output, rebuild(settings, name), show_files=False)

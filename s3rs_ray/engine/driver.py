@@ -242,7 +242,7 @@ def _told(run: Run, what: str, address: str) -> Iterator[None]:
 
 
 def _say_pace(run: Run, readers: int, reason: str) -> None:
-    run.say(EventKind.PACED, None, readers=readers, reason=reason)
+    run.say(EventKind.PACED, None, readers=readers, reason=reason or "the source has recovered", spared=bool(reason))
 
 
 @dataclass(slots=True)

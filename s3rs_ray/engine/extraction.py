@@ -187,9 +187,6 @@ class Extraction:
             self.retry_at[chunk.ordinal] = time.monotonic() + min(30.0, 0.5 * 2**ticket.attempt)
             self.waiting.insert(0, (chunk, ticket.attempt + 1))
             self._say(EventKind.CHUNK_RETRIED, chunk=chunk.ordinal, attempt=ticket.attempt, reason=str(exc))
-            log.warning(
-                "chunk %d of %s failed (%s); try %d follows", chunk.ordinal, self.table.name, exc, ticket.attempt + 1
-            )
             return ()
 
     def _say(self, kind: EventKind, **facts: str | int | float) -> None:

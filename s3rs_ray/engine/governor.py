@@ -70,9 +70,9 @@ class Governor:
                 no more than allowed are: a decision is given time to show.
 
         Returns:
-            Whether something changed that people should hear of.
+            Whether the number changed, or the kind of strain: the numbers in a reason change with every look.
         """
-        before = (self.allowed, self.reason)
+        before = (self.allowed, _kind(self.reason))
         self.reason = load if isinstance(load, str) else self._strain(load)
         if self.reason:
             self._strained = True
@@ -81,7 +81,7 @@ class Governor:
                 self.allowed //= 2
         elif running >= self.allowed:
             self.allowed = min(self.places, max(1, self.allowed + 1 if self._strained else self.allowed * 2))
-        return (self.allowed, self.reason) != before
+        return (self.allowed, _kind(self.reason)) != before
 
     def _strain(self, load: SourceLoad) -> str:
         limits = self.limits
@@ -92,6 +92,10 @@ class Governor:
         if limits.slowdown and self._last > limits.slowdown * self._best:
             return f"a row takes {self._last / self._best:.1f} times as long as at best, over {limits.slowdown}"
         return ""
+
+
+def _kind(reason: str) -> str:
+    return "".join(c for c in reason if not c.isdigit())
 
 
 def may_start(table: TableName, running: Mapping[TableName, int], waiting: Set[TableName], allowed: int) -> bool:

@@ -28,7 +28,7 @@ WAITING_SECONDS = 2.0
 """A table that was refused a place and did not ask again for so long wants none."""
 
 Tell = Callable[[int, str], None]
-"""Is told the number of readers allowed, and why there are not more."""
+"""Is told the number of readers allowed, and why there are not more; no reason is a recovery."""
 
 
 @contextmanager
@@ -96,7 +96,7 @@ class PacedExecutor:
         if changed and (reason or before):
             if reason and not before:
                 log.warning("the source is spared: %s; %d readers from now on", reason, allowed)
-            self._tell(allowed, reason or "the source has recovered")
+            self._tell(allowed, reason)
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
         table, now = task.table.name, self._clock()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
 import orjson
 import pytest
 
@@ -71,7 +72,8 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
 def test_wrong_words_end_with_2_and_say_so_on_stderr(capfd: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     code, out, err = outcome(capfd, *arguments)
     assert (code, out) == (2, "")
-    assert "Error: " in err
+    assert err.startswith("error: ")
+    assert "\nhint: `s3rs-ray" in err
 
 
 def test_without_words_the_help_is_shown(capfd: pytest.CaptureFixture[str]) -> None:
@@ -107,6 +109,34 @@ def test_with_json_an_error_is_a_document_on_stdout(capfd: pytest.CaptureFixture
     assert document["status"] == "failed"
     assert document["error"]["type"] == "ConfigError"
     assert set(document["error"]) == {"type", "message", "hint", "context"}
+
+
+def test_with_json_wrong_words_are_a_document_too(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = outcome(capfd, "sync", "-o", "json")
+    assert (code, orjson.loads(out)["error"]["message"]) == (2, "Missing option '-t' / '--table'.")
+
+
+def test_with_json_a_fault_of_the_program_is_a_document_too(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("0/0")
+
+    monkeypatch.setattr("s3rs_ray.cli.info.topics", lambda: fail(None))
+    code, out, err = outcome(capfd, "info", "-o", "json")
+    assert (code, orjson.loads(out)["error"]["type"]) == (1, "ZeroDivisionError")
+    assert "Traceback" not in err
+
+
+def groups(group: click.Group) -> list[click.Group]:
+    below = [c for c in group.commands.values() if isinstance(c, click.Group)]
+    return [group, *(each for one in below for each in groups(one))]
+
+
+@pytest.mark.parametrize("group", groups(cli), ids=lambda g: g.name)
+def test_no_line_of_a_list_of_commands_is_cut(group: click.Group) -> None:
+    text = group.get_help(click.Context(group, info_name=group.name, terminal_width=80))
+    assert "..." not in text.replace("COMMAND [ARGS]...", "")
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

@@ -102,5 +102,17 @@ def test_open_tables_stay_in_sight_where_the_terminal_is_short() -> None:
     assert lines[-1] == "… and 25 more tables"
 
 
+def test_the_board_says_why_the_source_is_spared_until_it_has_recovered() -> None:
+    board = taken((0, plan(4, 400, 0)), (0, STARTED))
+    reason = "Threads_running is 41, over 30"
+    board.take(event(EventKind.PACED, None, readers=2, reason=reason, spared=True), 1)
+    assert board.lines(2, width=80)[-1] == f"the source is spared: 2 readers; {reason}"
+    board.take(event(EventKind.PACED, None, readers=0, reason=reason, spared=True), 3)
+    assert board.lines(4, width=80)[-1] == f"the source is spared: paused; {reason}"
+    assert len(board.lines(4, width=40)[-1]) == 40
+    board.take(event(EventKind.PACED, None, readers=1, reason="the source has recovered", spared=False), 5)
+    assert board.lines(6, width=80)[-1].startswith("total")
+
+
 def test_a_board_without_events_shows_nothing() -> None:
     assert Board().lines(0, width=80) == []

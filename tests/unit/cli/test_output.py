@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import pty
-import subprocess
+import re
 import sys
+from collections.abc import Sequence
 
 import pytest
 
-from s3rs_ray.cli.output import Output, size_text
+from s3rs_ray.cli.output import Output, size_text, wrapped
 
 NAME = "settlement.settlement_normal_delivery_detail"
-DRAW = f"""
-from s3rs_ray.cli.output import Output
-rows = [({NAME!r}, 1234567, 12.5, "2026-01-31 23:59:59", None, "a[1] [red]x")]
-Output("text").table("t [x]", ("table", "rows", "MB", "loaded up to", "error", "note"), rows)
-"""
+ROWS = [(NAME, 1234567, 12.5, "2026-01-31 23:59:59", None, "a[1] [red]x")]
+COLUMNS = ("table", "rows", "MB", "loaded up to", "error", "note")
 
 
-def drawn(width: int) -> list[str]:
+def drawn(width: int, columns: Sequence[str] = COLUMNS, rows: Sequence[Sequence[object]] = ROWS) -> list[str]:
     """The lines a terminal of that width is sent."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "COLUMNS": str(width), "TERM": "dumb"}
-    done = subprocess.Popen([sys.executable, "-c", DRAW], stdout=theirs, env=environment)
-    os.close(theirs)
-    assert done.wait(60) == 0
-    text = os.read(ours, 65_536).decode()
+    with os.fdopen(theirs, "w") as terminal, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        patch.setenv("COLUMNS", str(width))
+        patch.setenv("TERM", "xterm")
+        Output("text").table("t [x]", columns, rows)
+    text = b""
+    with contextlib.suppress(OSError):  # the end of a terminal nobody writes to any more
+        while part := os.read(ours, 65_536):
+            text += part
     os.close(ours)
-    return text.replace("\r", "").splitlines()
+    return re.sub(r"\r|\x1b\[[0-9;]*m", "", text.decode()).splitlines()
 
 
 @pytest.mark.parametrize("width", [80, 100, 140])
@@ -41,9 +45,39 @@ def test_no_line_is_wider_than_the_terminal_and_no_name_is_broken(width: int) ->
 
 
 def test_a_table_that_does_not_fit_becomes_paragraphs() -> None:
-    title, name, facts, *_ = (line.rstrip() for line in drawn(80))
-    assert (title, name) == ("t [x]", NAME)
-    assert facts == "    rows 1,234,567 · MB 12.5 · loaded up to 2026-01-31 23:59:59 · note a[1]"
+    assert drawn(80) == [
+        "t [x]",
+        NAME,
+        "    rows 1,234,567 · MB 12.5 · loaded up to 2026-01-31 23:59:59",
+        "    note a[1] [red]x",
+    ]
+
+
+def test_short_cells_are_never_broken_and_prose_is_not_squeezed() -> None:
+    rows = [("t", "2026-01-31 23:59:59", "a sentence of some length that goes on and on and on")]
+    for width in (40, 60, 80, 100):
+        lines = drawn(width, ("table", "up to", "note"), rows)
+        assert max(map(len, lines)) <= width
+        assert any("2026-01-31 23:59:59" in line for line in lines)
+        assert len(lines) <= 5
+
+
+def test_no_rows_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    Output("text").table("watermarks", ("table", "up to"), [])
+    assert capsys.readouterr().out == "watermarks: none\n"
+
+
+def test_prose_is_broken_between_words_on_a_terminal_and_not_at_all_elsewhere() -> None:
+    text = "  see s3://bucket/" + "k" * 40 + " and-so-on, or look at what is there"
+    assert wrapped(text, io.StringIO()) == text
+    ours, theirs = pty.openpty()
+    with os.fdopen(theirs, "w") as terminal, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "40")
+        lines = wrapped(text, terminal).splitlines()
+    os.close(ours)
+    assert [line for line in lines if len(line) > 40] == ["  s3://bucket/" + "k" * 40]
+    assert all(line.startswith("  ") for line in lines)
+    assert " ".join(line.strip() for line in lines) == text.strip()
 
 
 def test_in_a_pipe_a_table_is_as_wide_as_its_content(capsys: pytest.CaptureFixture[str]) -> None:
