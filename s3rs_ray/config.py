@@ -189,7 +189,9 @@ class Settings(BaseModel):
         False, description="targets get _s3rs_loaded_at (UTC) and _s3rs_run_id: when and by which run a row was loaded"
     )
     backup_files_per_load: Count = Field(16, description="the most files of one load while chunks still come")
-    backup_retention_days: Count = Field(30, description="how long loaded files are kept by `clean`")
+    backup_retention_days: Count = Field(
+        30, description="days that `clean` keeps loaded files, and records and reports of runs"
+    )
 
     ray_address: str = Field(
         "",

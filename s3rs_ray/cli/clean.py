@@ -17,15 +17,16 @@ from .session import Session
 
 @click.command("clean", epilog="Example:  s3rs-ray clean --days 90 --confirm")
 @click.option("--bucket", help="Another bucket than S3_BUCKET_NAME.")
-@click.option("--prefix", help="Only keys that begin so. Without it: loaded files and manifests of settled loads.")
+@click.option("--prefix", help="Only keys that begin so. Without it: all that this program writes and needs no more.")
 @click.option("--days", type=click.IntRange(min=1), help="Keep what is younger. Without it: BACKUP_RETENTION_DAYS.")
 @click.option("--confirm", "confirmed", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 @click.pass_obj
 def command(session: Session, bucket: str | None, prefix: str | None, days: int | None, confirmed: bool) -> None:
-    """Delete old files that are loaded.
+    """Delete old files that are loaded, and what old runs left: manifests, records, markers, reports.
 
-    States and run records are never deleted, nor files that wait, that an open run owns or that nobody knows of.
-    Objects of other programs are deleted only under a --prefix of theirs.
+    States are never deleted, nor files that wait, that an open run owns or that nobody knows of; nor the records of
+    runs that have files still, nor the newest marker and report of a table. Objects of other programs are deleted
+    only under a --prefix of theirs.
     """
     settings = session.settings(s3_bucket_name=bucket, backup_retention_days=days)
     open_store(settings).check()
@@ -38,14 +39,16 @@ def command(session: Session, bucket: str | None, prefix: str | None, days: int 
         )
     else:
         rows = [
-            (str(t.table), amount_text(Amount.of(t.choice.doomed)), len(t.manifests),
+            (str(t.table), amount_text(Amount.of(t.choice.doomed)), len(t.manifests), len(t.history.doomed),
              ", ".join(f"{a.files:,} {s.value}" for s, a in t.choice.kept.items()))
             for t in found.tables
         ]  # fmt: skip
         if found.others:
-            rows.append(("of no table", amount_text(Amount.of(found.others)), 0, ""))
+            rows.append(("of no table", amount_text(Amount.of(found.others)), 0, 0, ""))
+        if found.reports:
+            rows.append(("reports of commands", amount_text(Amount()), 0, len(found.reports), ""))
         if rows:
-            session.output.table(title, ("table", "files", "manifests", "kept"), rows)
+            session.output.table(title, ("table", "files", "manifests", "of runs", "kept"), rows)
         what = (
             f"deleted {amount_text(found.deleted)}"
             if confirmed
@@ -71,10 +74,12 @@ def _json(found: Expired, bucket: str, prefix: str | None, days: int, confirmed:
             str(t.table): {
                 "files": amount_json(Amount.of(t.choice.doomed)),
                 "manifests": amount_json(Amount.of(t.manifests)),
+                "history": amount_json(Amount.of(t.history.doomed)),
                 "kept": {s.value: amount_json(a) for s, a in t.choice.kept.items()},
                 "error": errors.get(t.table),
             }
             for t in found.tables
         },
+        "reports": amount_json(Amount.of(found.reports)),
         "others": amount_json(Amount.of(found.others)),
     }

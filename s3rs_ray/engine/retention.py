@@ -1,10 +1,11 @@
-"""What is old in a bucket: loaded files, manifests of settled loads, and objects of nobody under a prefix asked for."""
+"""What is old in a bucket: loaded files, manifests of settled loads, the history of runs; and, under a prefix that is
+asked for, objects of nobody."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..config import Settings
 from ..errors import S3rsError
@@ -14,21 +15,24 @@ from ..model import TableName
 from ..storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX, format_manifest_key, format_table
 from ..storage.s3 import ObjectStore, StoredObject
 from .cleaning import choose_files, clean_table, delete_held, ownership, stored_tables, total
+from .history import History, find_history, find_reports
+from .records import read_records
 from .standing import Amount, Choice, Selection, Standing
 from .tasks import open_ledger, open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableShare:
-    """What would go of one table: data files, and manifests of loads that are settled."""
+    """What would go of one table: data files, manifests of loads that are settled, and the history of its runs."""
 
     table: TableName
     choice: Choice
     manifests: tuple[StoredObject, ...] = ()
+    history: History = field(default_factory=History)
 
     @property
     def doomed(self) -> Amount:
-        return total((Amount.of(self.choice.doomed), Amount.of(self.manifests)))
+        return total(map(Amount.of, (self.choice.doomed, self.manifests, self.history.doomed)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,19 +40,21 @@ class Expired:
     """What a bucket holds that is older than its retention.
 
     Attributes:
+        reports: of commands.
         others: old objects under the prefix that belong to no table.
         failures: tables that could not be cleaned, with the reason.
         deleted: what is gone; nothing in a dry run.
     """
 
     tables: tuple[TableShare, ...]
+    reports: tuple[StoredObject, ...] = ()
     others: tuple[StoredObject, ...] = ()
     deleted: Amount = field(default_factory=Amount)
     failures: tuple[tuple[TableName, S3rsError], ...] = ()
 
     @property
     def doomed(self) -> Amount:
-        return total([*(t.doomed for t in self.tables), Amount.of(self.others)])
+        return total([*(t.doomed for t in self.tables), Amount.of(self.reports), Amount.of(self.others)])
 
 
 def find_expired(
@@ -56,8 +62,8 @@ def find_expired(
 ) -> Expired:
     """What could go under a prefix; changes nothing.
 
-    States, run records and the old watermark are never part of it. Data files go by the rules of
-    :mod:`.standing`, wherever they lie.
+    States and the old watermark are never part of it. Data files go by the rules of :mod:`.standing`, wherever they
+    lie, what is under ``runs/`` by those of :mod:`.history`.
     """
     store, ledger, now = open_store(settings), open_ledger(settings), clock()
     selection = Selection(older_than=age, prefix=prefix)
@@ -65,7 +71,8 @@ def find_expired(
     states = [ledger.load(name) for name in names]
     shares = [_share(store, settings, state, selection, now) for state in states]
     return Expired(
-        tables=tuple(s for s in shares if s.choice.doomed or s.manifests or s.choice.kept),
+        tables=tuple(s for s in shares if s.doomed.files or s.choice.kept),
+        reports=tuple(find_reports(store, (s.history for s in shares), selection, now)),
         others=_others(store, settings, states, selection, now),
     )
 
@@ -76,8 +83,15 @@ def _share(
     return TableShare(
         table=state.table,
         choice=choose_files(store, settings, state, selection, now),
+        history=_history(store, settings, state, selection, now),
         manifests=_settled_manifests(store, state, selection, now),
     )
+
+
+def _history(
+    store: ObjectStore, settings: Settings, state: TableState, selection: Selection, now: dt.datetime
+) -> History:
+    return find_history(store, settings, state, tuple(read_records(store, state.table)), selection, now)
 
 
 def _settled_manifests(
@@ -122,9 +136,10 @@ def delete_expired(
             amounts.append(_clean_share(settings, share.table, Selection(older_than=age, prefix=prefix), clock))
         except S3rsError as exc:
             failures.append((share.table, exc))
-    open_store(settings).delete(o.key for o in found.others)
-    amounts.append(Amount.of(found.others))
-    return Expired(tables=found.tables, others=found.others, deleted=total(amounts), failures=tuple(failures))
+    loose = (*found.reports, *found.others)
+    open_store(settings).delete(o.key for o in loose)
+    amounts.append(Amount.of(loose))
+    return replace(found, deleted=total(amounts), failures=tuple(failures))
 
 
 def _clean_share(
@@ -135,6 +150,7 @@ def _clean_share(
     state = ledger.acquire(table, holder)
     try:
         manifests = _settled_manifests(store, state, selection, clock())
-        return total((cleaned.deleted, delete_held(store, ledger, table, holder, manifests)))
+        history = _history(store, settings, state, selection, clock()).doomed
+        return total((cleaned.deleted, delete_held(store, ledger, table, holder, (*manifests, *history))))
     finally:
         ledger.release(table, holder)

@@ -248,6 +248,63 @@ def test_old_files_go_by_the_same_rules_and_objects_of_nobody_only_where_they_ar
     assert world.sync_one("t").status is Status.NOTHING
 
 
+def test_what_old_runs_left_goes_and_the_records_that_tell_of_missing_files_stay(
+    world: World, command: Command, keys: Callable[[str], list[str]]
+) -> None:
+    fill(world)
+    fill(world, "waits")
+    store, folder = open_store(world.settings), f"runs/{world.schema}.t/"
+    for ids in (range(200, 210), range(210, 220), range(220, 230)):
+        assert command("sync", "-t", "t", "--inline").code == 0
+        fill(world, ids=ids)
+    sync = command("sync", "-t", f"{world.schema}.t", "--inline", "-o", "json").json["execution_id"]
+    held = command("backup", "-t", f"{world.schema}.waits", "--inline", "-o", "json").json["execution_id"]
+    assert command("sync", "-t", "t", "--inline", REDSHIFT_PORT="1").code == 1
+    last = world.ledger().load(world.name("t")).last_run_id
+    waiting = [o.key for o in store.list(f"runs/{world.schema}.waits/")]
+
+    def history() -> dict[str, int]:
+        names = [o.key.rpartition("/")[2] for o in store.list(folder)]
+        return {name: names.count(name) for name in sorted(set(names))}
+
+    def delete(days: int = 40) -> None:
+        later = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+        for prefix in (f"incremental/{world.schema}.", f"runs/{world.schema}."):
+            delete_expired(world.settings, prefix, dt.timedelta(days=30), lambda: later)
+
+    delete(days=29)
+    assert history() == {"_FAILED": 1, "_SUCCESS": 4, "files.json": 4, "table.json": 4}
+    before = world.ledger().load(world.name("t"))
+    delete()
+    assert (keys("t"), history()) == ([], {"_FAILED": 1, "_SUCCESS": 1, "files.json": 1, "table.json": 1})
+    assert store.head(f"{folder}{last}/files.json")
+    assert store.head(f"{folder}{sync}/_SUCCESS")
+    assert [o.key for o in store.list(f"runs/{world.schema}.waits/")] == waiting
+    assert len(keys("waits")) == 1
+    assert world.ledger().load(world.name("t")).loaded == before.loaded
+    reports = {o.key for o in find_expired(world.settings, "runs/reports/", dt.timedelta(0)).reports}
+    assert not [key for key in reports if sync in key or held in key]
+
+    assert command("watermark", "reset", "-t", "t").code == 0
+    loading = command("sync", "-t", f"{world.schema}.t", "--redshift-only", "--inline")
+    assert loading.code == 4
+    assert "on S3 no more are 1 of the files of run" in loading.err
+    assert world.sync_one("t").rows_extracted == 230
+    assert world.sync_one("waits", extract=False).rows_loaded == 200
+    world.assert_equal("t")
+
+
+def test_nothing_goes_of_the_history_of_a_table_whose_state_is_lost(world: World) -> None:
+    fill(world)
+    for ids in (range(200, 210), range(210, 220)):
+        carry(world)
+        fill(world, ids=ids)
+    store = open_store(world.settings)
+    store.delete([format_state_key(world.name("t")), *(o.key for o in store.list(f"incremental/{world.schema}.t/"))])
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=40)
+    assert find_expired(world.settings, f"runs/{world.schema}.", dt.timedelta(days=30), lambda: later).tables == ()
+
+
 def test_files_of_an_earlier_incremental_path_still_belong_to_their_table(world: World) -> None:
     fill(world)
     carry(world, load=False)
@@ -264,7 +321,7 @@ def test_clean_shows_only_unless_it_is_confirmed(
     carry(world)
     shown = command("clean", "--prefix", f"incremental/{world.schema}.", "-o", "json")
     assert set(shown.json) == {
-        "bucket", "prefix", "days", "dry_run", "selected", "deleted", "tables", "others"
+        "bucket", "prefix", "days", "dry_run", "selected", "deleted", "tables", "reports", "others"
     }  # fmt: skip
     assert (shown.code, shown.json["dry_run"], shown.json["days"], len(keys("t"))) == (0, True, 30, 4)
     assert command("clean", "-o", "json", BACKUP_RETENTION_DAYS="90").json["days"] == 90
