@@ -28,6 +28,7 @@ Third-party exceptions are translated at the one seam where their driver lives, 
     ├── LedgerError              the state of a table does not allow the change
     │   ├── TableBusy            another run holds the table                                   exit 5
     │   └── LeaseLost            this run no longer holds the table                          exit 5
+    ├── ClusterLost              the Ray cluster went away under a run
     ├── IntegrityError           two counts that must be equal are not                         exit 4
     ├── LocalStackError          the embedded stack could not be brought up
     └── Interrupted              a signal asked the run to stop                                exit 130 / 143
@@ -42,6 +43,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 __all__ = [
+    "ClusterLost",
     "CommitUnknown",
     "ConditionalConflict",
     "ConfigError",
@@ -213,6 +215,10 @@ class LeaseLost(LedgerError):
     """This run no longer holds the table; another has taken it over."""
 
     exit_code = 5
+
+
+class ClusterLost(S3rsError):
+    """The Ray cluster's head is gone, or another one that knows nothing of the run; what was finished is kept."""
 
 
 class IntegrityError(S3rsError):

@@ -22,6 +22,7 @@ from ..errors import ConfigError, S3rsError, SourceError
 from ..model import DataFile
 from .coordinator import NAMESPACE, RemoteLedger
 from .executor import CHECK_SECONDS, ChunkTask, Item, Result, Ticket, always, own_cpus, reader_count
+from .head import HeadWatch, patience
 from .scratch import open_scratch
 from .sizing import FILE_BYTES, SLICE_BYTES
 from .tasks import StageSeconds, extract_chunk
@@ -50,9 +51,11 @@ def open_cluster(settings: Settings) -> Iterator[Cluster]:
             require_address(settings.ray_address)
         with _own_signals():
             _init(settings, directory, local=local)
+        head = HeadWatch(patience())
         try:
-            yield Cluster(settings)
+            yield Cluster(settings, head)
         finally:
+            head.close()
             ray.shutdown()
 
 
@@ -130,9 +133,13 @@ def _own_signals() -> Iterator[None]:
 
 
 class Cluster:
-    """An Executor over Ray, and the ledger's actor."""
+    """An Executor over Ray, and the ledger's actor.
 
-    def __init__(self, settings: Settings) -> None:
+    When the cluster is lost, every task that has no result yet ends with :class:`~s3rs_ray.errors.ClusterLost`.
+    """
+
+    def __init__(self, settings: Settings, head: HeadWatch) -> None:
+        self.head = head
         # The settings hold secrets: as an object of the store they stay out of task and actor metadata.
         self._settings = ray.put(settings)
         has = ray.cluster_resources()
@@ -149,7 +156,7 @@ class Cluster:
             max_retries=LOST_NODES,
         )
         self._extract, self._apply = remote(_extract), remote(_apply)
-        self.ledger = RemoteLedger(settings, self._settings)
+        self.ledger = RemoteLedger(settings, self._settings, head)
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
         if not self._places.acquire(blocking=False):
@@ -165,11 +172,13 @@ class Cluster:
         done, _ = ray.wait(list(handles), num_returns=1, timeout=seconds)
         if len(done) < len(handles):
             done, _ = ray.wait(list(handles), num_returns=len(handles), timeout=0) if done else (done, None)
-        ended = [handles[handle] for handle in done]
+        ended = list(tickets) if self.head.lost else [handles[handle] for handle in done]
         self._free(ended)
         return ended
 
     def result(self, ticket: Ticket) -> DataFile:
+        if self.head.lost and not ray.wait([ticket.handle], timeout=0)[0]:
+            raise self.head.lost
         file: DataFile = _get(ticket.handle)
         return file
 
@@ -198,6 +207,7 @@ class Cluster:
                     done = []
                     time.sleep(CHECK_SECONDS / 10)
                 check()
+                self.head.check()
                 for handle in done:
                     yield _get(handle)
         finally:

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
 import ray.exceptions
 
 from ..config import Settings
-from ..errors import S3rsError, StorageError
+from ..errors import ClusterLost, S3rsError, StorageError
 from ..ledger.changes import Change
 from ..ledger.state import TableState
 from ..ledger.store import COMMIT_SECONDS, Holder, Ledger
 from ..model import TableName
 from ..version import __version__
+from .executor import CHECK_SECONDS
+from .head import HeadWatch
 from .tasks import open_ledger
 
 NAMESPACE = "s3rs-ray"
 DRIVERS = 16
 """Calls carried out at a time, so that a driver whose S3 keeps it waiting holds up no other."""
+IDLE_SECONDS = 600.0
+"""A run renews its leases far more often, so a coordinator without calls for so long has no driver."""
 
 
 class LedgerActor:
@@ -33,13 +39,42 @@ class LedgerActor:
     because drivers may have credentials of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, idle_seconds: float) -> None:
         self._ledgers: OrderedDict[Settings, Ledger] = OrderedDict()
         self._lock = threading.Lock()
+        self._running = 0
+        self._used = time.monotonic()
+        threading.Thread(target=self._end_when_idle, args=(idle_seconds,), name="idle", daemon=True).start()
 
     def call(self, settings: Settings, method: str, *arguments: Any, **named: Any) -> Any:
         """One method of the ledger."""
-        return getattr(self._ledger(settings), method)(*arguments, **named)
+        with self._in_use():
+            return getattr(self._ledger(settings), method)(*arguments, **named)
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        with self._lock:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._used = time.monotonic()
+
+    def _end_when_idle(self, seconds: float) -> None:
+        """Ends the actor for good when nobody has called for so long.
+
+        A call that arrives at that very moment fails in its driver, which carries it out by a new coordinator; a change
+        that got through all the same is known by its id.
+        """
+        own = ray.get_runtime_context().current_actor
+        while True:
+            time.sleep(seconds / 4)
+            with self._lock:
+                idle = not self._running and time.monotonic() - self._used >= seconds
+            if idle:
+                ray.kill(own)  # unlike the end of its process, nothing that Ray would start it again for
 
     def _ledger(self, settings: Settings) -> Ledger:
         with self._lock:
@@ -59,12 +94,12 @@ def coordinator_name(settings: Settings) -> str:
 def find_coordinator(settings: Settings) -> Any:
     """The handle of the cluster's coordinator, which is started where there is none.
 
-    It is detached: it outlives the driver that came first, and ends with the cluster.
+    It is detached: it outlives the driver that came first, and ends when no driver has used it for ``IDLE_SECONDS``.
     """
     actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3, max_concurrency=DRIVERS)(LedgerActor)
     return actor.options(
         name=coordinator_name(settings), namespace=NAMESPACE, lifetime="detached", get_if_exists=True
-    ).remote()
+    ).remote(IDLE_SECONDS)
 
 
 class RemoteLedger:
@@ -72,11 +107,15 @@ class RemoteLedger:
 
     Args:
         shared: the settings as an object of Ray's store: there they stay out of task and actor metadata.
+
+    When the cluster is lost, what must still be recorded is written from here: the conditional write is what keeps two
+    writers apart, the coordinator only spares them from meeting.
     """
 
-    def __init__(self, settings: Settings, shared: Any) -> None:
+    def __init__(self, settings: Settings, shared: Any, head: HeadWatch) -> None:
         self._settings = settings
         self._shared = shared
+        self._head = head
         self._actor = find_coordinator(settings)
 
     def load(self, table: TableName) -> TableState:
@@ -84,6 +123,7 @@ class RemoteLedger:
         return state
 
     def acquire(self, table: TableName, holder: Holder) -> TableState:
+        self._head.check()  # a table taken now could not be worked on
         state: TableState = self._call("acquire", table, holder)
         return state
 
@@ -108,15 +148,23 @@ class RemoteLedger:
     def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
         """A call, and once more by a new coordinator when the one known is gone for good."""
         try:
-            return ray.get(self._actor.call.remote(self._shared, method, *arguments, **named))
-        except ray.exceptions.ActorDiedError:
-            self._actor = find_coordinator(self._settings)
+            try:
+                return self._await(self._actor.call.remote(self._shared, method, *arguments, **named))
+            except ray.exceptions.ActorDiedError:
+                self._actor = find_coordinator(self._settings)
+            return self._await(self._actor.call.remote(self._shared, method, *arguments, **named))
+        except ClusterLost:
+            return getattr(open_ledger(self._settings), method)(*arguments, **named)
         except ray.exceptions.RayError as exc:
             raise _translated(exc) from None
-        try:
-            return ray.get(self._actor.call.remote(self._shared, method, *arguments, **named))
-        except ray.exceptions.RayError as exc:
-            raise _translated(exc) from None
+
+    def _await(self, answer: Any) -> Any:
+        while True:
+            self._head.check()
+            try:
+                return ray.get(answer, timeout=CHECK_SECONDS)
+            except ray.exceptions.GetTimeoutError:
+                continue
 
 
 def _translated(exc: ray.exceptions.RayError) -> BaseException:

@@ -10,13 +10,17 @@ from dataclasses import replace
 
 import pytest
 import ray
+import ray.exceptions
 
 from s3rs_ray.config import Settings
-from s3rs_ray.engine.cluster import open_cluster
+from s3rs_ray.engine import coordinator
+from s3rs_ray.engine.cluster import Cluster, open_cluster
 from s3rs_ray.engine.coordinator import RemoteLedger, find_coordinator
 from s3rs_ray.engine.executor import ChunkTask, Executor, InlineExecutor, Ticket, Workers
 from s3rs_ray.engine.tasks import data_key, open_store
 from s3rs_ray.errors import IntegrityError, S3rsError, SourceError, StorageError
+from s3rs_ray.ledger.changes import Renew
+from s3rs_ray.ledger.store import Holder
 from s3rs_ray.local.stack import LocalStack
 from s3rs_ray.model import Chunk, DataFile, Table, TableName, Watermark, Window
 from s3rs_ray.policies import RangeOrder
@@ -43,7 +47,7 @@ def inline(place: Settings) -> Iterator[Workers]:
 
 
 @pytest.fixture(scope="module")
-def over_ray(place: Settings) -> Iterator[Workers]:
+def over_ray(place: Settings) -> Iterator[Cluster]:
     with open_cluster(place) as cluster:
         yield cluster
 
@@ -237,18 +241,38 @@ def test_a_place_is_given_back_once_however_often_a_task_is_waited_for_or_cancel
     ended(executor, running)
 
 
-def test_a_coordinator_that_was_ended_is_replaced(over_ray: Executor, place: Settings) -> None:
-    ledger = RemoteLedger(place, ray.put(place))
+def test_a_coordinator_that_was_ended_is_replaced(over_ray: Cluster, place: Settings) -> None:
+    ledger = RemoteLedger(place, ray.put(place), over_ray.head)
     name = TableName("settlement", "parcels")
     first = ledger.load(name)
     ray.kill(find_coordinator(place), no_restart=True)
     assert ledger.load(name).table == first.table
 
 
-def test_a_coordinator_that_cannot_work_is_an_error_of_ours(over_ray: Executor, place: Settings) -> None:
+def test_a_coordinator_that_nobody_uses_ends_and_whoever_comes_then_gets_a_new_one(
+    over_ray: Cluster, place: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changes made at about the moment it ends are each made, and once."""
+    monkeypatch.setattr(coordinator, "IDLE_SECONDS", 0.4)
+    # With a coordinator of its own.
+    elsewhere = place.model_copy(update={"s3_endpoint_url": place.s3_endpoint_url + "/"})
+    ledger = RemoteLedger(elsewhere, ray.put(elsewhere), over_ray.head)
+    first = find_coordinator(elsewhere)
+    name, me = TableName("settlement", secrets.token_hex(6)), Holder.here()
+    ledger.acquire(name, me)
+    for pause in (0.0, 0.1, 0.38, 0.4, 0.42, 0.45, 0.5, 0.6):
+        time.sleep(pause)
+        change = secrets.token_hex(6)
+        assert ledger.commit(name, [Renew()], holder=me.token, change_id=change).recent_changes.count(change) == 1
+    ledger.release(name, me)
+    with pytest.raises(ray.exceptions.ActorDiedError):
+        ray.get(first.call.remote(elsewhere, "load", name))
+
+
+def test_a_coordinator_that_cannot_work_is_an_error_of_ours(over_ray: Cluster, place: Settings) -> None:
     """Its worker dies each time it is given a task: it unpickles what ends the process."""
     with pytest.raises(StorageError, match="the coordinator of the ledger died"):
-        RemoteLedger(place, Deadly()).load(TableName("settlement", "parcels"))
+        RemoteLedger(place, Deadly(), over_ray.head).load(TableName("settlement", "parcels"))
 
 
 class Deadly:

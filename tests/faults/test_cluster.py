@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 import time
@@ -14,27 +13,21 @@ from ray.cluster_utils import Cluster
 
 from s3rs_ray.engine.cluster import source_resource
 from s3rs_ray.local.stack import LocalStack
+from tests.support.ray_nodes import DRIVER, ray_variables
 from tests.support.s3_proxy import S3Fault, S3Proxy
 
 from .ends import Ends
 from .runs import Runs, wait_for
 
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "disabled"}
-"""Ray replaces 127.0.0.1 by the address that leads to the network, but on systems where it makes no clusters.
-
-A ray.init of an earlier test of this process leaves token authentication on for the cluster; a driver that is a process
-of its own knows nothing of it.
-"""
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", **DRIVER}
+"""Ray replaces 127.0.0.1 by the address that leads to the network, but on systems where it makes no clusters."""
 READER, COORDINATOR = "ray::_extract", "ray::LedgerActor"
 
 
 @pytest.fixture(scope="module")
 def cluster(stack: LocalStack) -> Iterator[Cluster]:
     """A head without room for readers, as in cluster.yaml, that knows of a cap on the readers of the stack's source."""
-    variables = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_health_check_period_ms": "500", "RAY_TMPDIR": "/tmp", **LOOPBACK}
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
+    with ray_variables(**LOOPBACK):
         made = Cluster(
             initialize_head=True,
             head_node_args={
@@ -46,12 +39,6 @@ def cluster(stack: LocalStack) -> Iterator[Cluster]:
         )
         yield made
         made.shutdown()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @pytest.fixture
