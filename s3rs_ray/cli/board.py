@@ -70,7 +70,7 @@ class TableLine:
             case EventKind.TABLE_DONE:
                 self.stage, self.ended = ("nothing" if facts["status"] == "nothing_to_do" else "done"), now
             case EventKind.TABLE_FAILED:
-                self.stage, self.ended = "failed", now
+                self.stage, self.ended = ("stopped" if facts.get("type") == "Interrupted" else "failed"), now
             case _:
                 pass
 
@@ -133,11 +133,15 @@ class Board:
         retries = any(t.retries for t in self.tables.values())
         notes = [self.spared[:width]] if self.spared else []
         shown = self._chosen(max(1, height - 3 - len(notes)))
-        rows = [_cells(line, now, wide=wide, retries=retries) for line in shown]
-        rows.append(self._total(now, wide=wide, retries=retries))
-        rows.insert(0, _heads(wide=wide, retries=retries))
+        rows = self._rows(shown, now, wide=wide, bar=wide, retries=retries)
+        if wide and _natural_width(rows) > width:  # a name is worth more than a bar
+            rows = self._rows(shown, now, wide=wide, bar=False, retries=retries)
         hidden = len(self.tables) - len(shown)
         return _laid_out(rows, width) + ([f"… and {hidden} more tables"] if hidden else []) + notes
+
+    def _rows(self, shown: Sequence[TableLine], now: float, *, wide: bool, bar: bool, retries: bool) -> list[list[str]]:
+        cells = [_cells(line, now, wide=wide, bar=bar, retries=retries) for line in shown]
+        return [_heads(bar=bar, retries=retries), *cells, self._total(now, wide=wide, bar=bar, retries=retries)]
 
     def _chosen(self, most: int) -> list[TableLine]:
         tables = list(self.tables.values())
@@ -147,19 +151,19 @@ class Board:
         chosen = {t.name for t in open_first[:most]}
         return [t for t in tables if t.name in chosen]
 
-    def _total(self, now: float, *, wide: bool, retries: bool) -> list[str]:
+    def _total(self, now: float, *, wide: bool, bar: bool, retries: bool) -> list[str]:
         tables = list(self.tables.values())
         ended = sum(t.ended is not None for t in tables)
         total = TableLine(f"total: {ended} of {max(self.wanted, len(tables))} tables", stage="")
         for name in ("chunks", "chunks_done", "rows", "bytes", "loaded", "retries"):
             setattr(total, name, sum(getattr(t, name) for t in tables))
-        cells = _cells(total, now, wide=wide, retries=retries)
+        cells = _cells(total, now, wide=wide, bar=bar, retries=retries)
         left = [s for s in (t.seconds_left(now) for t in tables) if s is not None]
         waits = len(tables) < self.wanted  # of tables that have not begun nothing is known
         cells[-1] = _duration(max(left)) if left and not waits else ""
-        place = _heads(wide=wide, retries=retries).index("rows/s")
+        place = _heads(bar=bar, retries=retries).index("rows/s")
         cells[place] = _number(sum(t.rate(now) for t in tables if t.ended is None), wide)
-        if wide:
+        if bar:
             cells[2] = ""
         return cells
 
@@ -170,11 +174,11 @@ def _spared(facts: Mapping[str, str | int | float]) -> str:
     return f"{SPARED}: {left}; {facts['reason']}"
 
 
-def _heads(*, wide: bool, retries: bool) -> list[str]:
+def _heads(*, bar: bool, retries: bool) -> list[str]:
     return [
         "table",
         "stage",
-        *([""] if wide else []),
+        *([""] if bar else []),
         "chunks",
         "rows",
         "rows/s",
@@ -185,13 +189,13 @@ def _heads(*, wide: bool, retries: bool) -> list[str]:
     ]
 
 
-def _cells(line: TableLine, now: float, *, wide: bool, retries: bool) -> list[str]:
+def _cells(line: TableLine, now: float, *, wide: bool, bar: bool, retries: bool) -> list[str]:
     left = line.seconds_left(now)
     filled = round(line.share() * BAR)
     return [
         line.name,
         line.stage,
-        *(["━" * filled + "╌" * (BAR - filled)] if wide else []),
+        *(["━" * filled + "╌" * (BAR - filled)] if bar else []),
         f"{line.chunks_done}/{line.chunks}" if line.chunks else "",
         _number(line.rows, wide),
         _number(line.rate(now), wide),
@@ -202,9 +206,18 @@ def _cells(line: TableLine, now: float, *, wide: bool, retries: bool) -> list[st
     ]
 
 
+def _widths(rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(_LEAST.get(column[0], 0), *map(len, column)) for column in zip(*rows, strict=True)]
+
+
+def _natural_width(rows: Sequence[Sequence[str]]) -> int:
+    widths = _widths(rows)
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
 def _laid_out(rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """Columns as wide as their content, the first one cut in its middle until all fit."""
-    widths = [max(_LEAST.get(column[0], 0), *map(len, column)) for column in zip(*rows, strict=True)]
+    widths = _widths(rows)
     rest = sum(widths[1:]) + 2 * (len(widths) - 1)
     widths[0] = min(widths[0], max(8, width - rest))
     left = {0, 1, *([2] if rows[0][2] == "" else [])}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import sys
+import time
 from pathlib import Path
 
 import orjson
@@ -13,9 +14,10 @@ from rich.text import Text
 
 from ..config import Settings
 from ..engine.events import Event, EventKind
-from ..errors import ConfigError
+from ..errors import ConfigError, Interrupted
 
 NOISY = ("botocore", "boto3", "urllib3", "paramiko", "redshift_connector", "ray", "s3transfer")
+CLOCK = "%H:%M:%S"
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 events = logging.getLogger("s3rs_ray.events")
@@ -61,13 +63,28 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+def _beside_lines(record: logging.LogRecord) -> bool:
+    """What is amiss is told beside the lines of progress; that somebody stopped the run, that person knows."""
+    event: Event | None = getattr(record, "s3rs_event", None)
+    return event is None or (record.levelno >= logging.WARNING and event.facts.get("type") != Interrupted.__name__)
+
+
 class TerminalHandler(logging.Handler):
     """Lines above the board of progress, unbroken, so that addresses and keys can be copied from them."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
         self.console = console
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", CLOCK))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; of a table that failed, what went wrong without the names of an event's facts."""
+        event: Event | None = getattr(record, "s3rs_event", None)
+        if event is None or event.kind is not EventKind.TABLE_FAILED:
+            return super().format(record)
+        error = str(event.facts["error"])
+        named = "" if str(event.table) in error else f"{event.table}: "
+        return f"{time.strftime(CLOCK, time.localtime(record.created))} FAILED  {named}{error}"
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "red" if record.levelno >= logging.ERROR else "yellow" if record.levelno >= logging.WARNING else "dim"
@@ -102,8 +119,7 @@ def set_up_logging(settings: Settings, *, log_file: Path | None, console: Consol
     if not isinstance(handler, TerminalHandler):
         handler.setFormatter(JsonFormatter() if json else logging.Formatter(TEXT))
     if log_file is None and style != "log":
-        least = logging.WARNING if style == "rich" else logging.CRITICAL
-        handler.addFilter(lambda record: record.name != events.name or record.levelno >= least)
+        handler.addFilter(_beside_lines if style == "rich" else lambda record: record.name != events.name)
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)

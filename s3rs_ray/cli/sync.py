@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 import click
+from rich.console import Console
 
 from ..config import Settings
 from ..engine import driver
@@ -24,8 +25,9 @@ from ..engine.report import Recorder, keep_report, result_json
 from ..engine.tasks import open_store
 from ..errors import ConfigError, S3rsError, StorageError
 from ..policies import Mode, Strategy
-from .output import Output, complain, guarded_stdout
+from .output import Output, complain
 from .plans import preview_exit_code, show_previews
+from .quiet import guarded_stdout
 from .report import write_html
 from .session import Session
 
@@ -196,7 +198,7 @@ def run_with_signals(
 ) -> RunResult:
     """A sync with progress on stderr, whose report is kept; the first signal drains and saves, the second stops."""
     recorder = Recorder()
-    with guarded_stdout(), _signals() as asked:
+    with guarded_stdout(), _signals(session.output.errors) as asked:
         with session.open_progress(settings).started() as shown:
 
             def report(event: Event) -> None:
@@ -235,16 +237,17 @@ class _Asked:
 
 
 @contextmanager
-def _signals() -> Iterator[_Asked]:
+def _signals(console: Console) -> Iterator[_Asked]:
     asked = _Asked()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if asked.stop.is_set():
+            console.show_cursor()  # the lines of progress have hidden it
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         asked.number = number
         asked.stop.set()
-        click.echo("stopping: finishing the chunks under way; a second signal stops at once", err=True)
+        console.print("stopping: finishing the chunks under way; a second signal stops at once", soft_wrap=True)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

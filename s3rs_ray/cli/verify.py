@@ -11,7 +11,8 @@ import click
 from ..engine.compare import Asked
 from ..engine.differences import Difference, TableComparison, exit_code, table_document
 from ..engine.verify import verify
-from .output import Output, guarded_stdout
+from .output import Output
+from .quiet import guarded_stdout
 from .session import Session
 from .sync import INLINE, MAX_WORKERS, TABLES
 

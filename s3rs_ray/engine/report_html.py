@@ -30,8 +30,8 @@ p { margin: 4px 0; } .dim { color: var(--dim); } .bad { color: var(--bad); } .go
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 4px 10px 4px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
 th { color: var(--dim); font-weight: 600; white-space: nowrap; } .n { text-align: right; white-space: nowrap; }
-td.name { overflow-wrap: anywhere; } code { overflow-wrap: anywhere; }
-svg { display: block; width: 100%; height: auto; background: var(--card); border-radius: 6px; }
+td.name { overflow-wrap: break-word; } td.name:first-child { overflow-wrap: anywhere; min-width: 14em; }
+svg { display: block; width: 100%; min-width: 640px; height: auto; background: var(--card); border-radius: 6px; }
 svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
 .read { fill: var(--read); } .load { fill: var(--load); } .check { fill: var(--check); } .retry { fill: var(--bad); }
 .curve { fill: none; stroke-width: 2; } .curve.read { stroke: var(--read); } .curve.load { stroke: var(--load); }
@@ -56,7 +56,8 @@ def format_report(document: Document) -> str:
         "<h2>Settings</h2>",
         "<p class=dim>Secrets are masked. Settings without a value are left out.</p>",
         _rows(
-            ("setting", "value"), [(k, str(v)) for k, v in document["settings"].items() if v not in ("", None, {}, [])]
+            ("setting", "value"),
+            [(k, _setting(v)) for k, v in document["settings"].items() if v not in ("", None, {}, [])],
         ),
     ]
     return (
@@ -91,6 +92,10 @@ def _asked(request: Document) -> str:
     if request["limit"]:
         words.append(f"limit {request['limit']:,}")
     return ", ".join([*words, request["strategy"]])
+
+
+def _setting(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _tone(status: str) -> str:
@@ -257,7 +262,8 @@ def _drawing(content: str, height: float, seconds: float, label: str) -> str:
         )
         ticks[-1] += f" text-anchor={anchor}>{_clock(i * step)}</text>"
     box = f"0 0 {WIDTH} {height + 20:.0f}"
-    return f'<svg viewBox="{box}" role=img aria-label="{escape(label)}">{"".join(ticks)}{content}</svg>'
+    drawn = f'<svg viewBox="{box}" role=img aria-label="{escape(label)}">{"".join(ticks)}{content}</svg>'
+    return f"<div class=scroll>{drawn}</div>"
 
 
 def _tick(seconds: float) -> float:

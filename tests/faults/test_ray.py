@@ -47,6 +47,8 @@ def test_workers_and_the_coordinator_may_die_and_ctrl_c_drains(ends: Ends, runs:
     run.wait_said("a second signal stops at once")
     proxy.set()
     assert run.wait() == 130, run.stderr
+    assert "a worker process died" in run.stderr
+    assert "raylet" not in run.stderr + run.stdout, "Ray speaks on the terminal"
     wait_for(lambda: not workers(run, *WORK), "Ray's processes are gone", 30)
     state = ends.state
     assert state.run is not None

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from rich.console import Console
 
-from s3rs_ray.cli.logs import log_event, set_up_logging
+from s3rs_ray.cli.logs import TerminalHandler, log_event, set_up_logging
 from s3rs_ray.config import Settings
 from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.errors import ConfigError
@@ -103,6 +103,35 @@ def test_the_start_of_a_chunk_is_for_debugging_and_a_failure_is_an_error(tmp_pat
     log_event(Event(kind=EventKind.TABLE_FAILED, at=NOON, table=NAME, facts={"error": "why"}))
     assert "chunk started" not in path.read_text()
     assert "ERROR s3rs_ray.events: settlement.parcels: table processing failed error=why" in path.read_text()
+
+
+def test_beside_the_lines_of_progress_stands_what_is_amiss_and_nothing_that_somebody_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    set_up("text", style="rich")
+    for kind, facts in (
+        (EventKind.CHUNK_RETRIED, {"reason": "the source went away"}),
+        (EventKind.TABLE_FAILED, {"error": "COPY failed", "type": "WarehouseError"}),
+        (EventKind.TABLE_FAILED, {"error": "stopped by a signal", "type": "Interrupted"}),
+        (EventKind.LOAD_DONE, {"rows": 1}),
+    ):
+        log_event(Event(kind=kind, at=NOON, table=NAME, facts=dict(facts)))
+    retried, failed = stderr.getvalue().splitlines()
+    assert "chunk tried again reason=the source went away" in retried
+    assert "table processing failed error=COPY failed" in failed
+
+
+def test_a_line_on_a_terminal_is_unbroken_and_a_failure_reads_as_a_sentence() -> None:
+    stream = io.StringIO()
+    handler = TerminalHandler(Console(file=stream, width=20))
+    handler.handle(logging.makeLogRecord({"msg": "s3://bucket/" + "k" * 60, "levelname": "INFO", "levelno": 20}))
+    failed = Event(kind=EventKind.TABLE_FAILED, at=NOON, table=NAME, facts={"error": "COPY failed", "hint": "x"})
+    handler.handle(logging.makeLogRecord({"s3rs_event": failed, "levelname": "ERROR", "levelno": 40}))
+    first, second = stream.getvalue().splitlines()
+    assert first.endswith(" INFO    s3://bucket/" + "k" * 60)
+    assert second.endswith(f" FAILED  {NAME}: COPY failed")
 
 
 def test_a_log_file_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
