@@ -22,9 +22,9 @@ from .session import Session
 @click.option("--confirm", "confirmed", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 @click.pass_obj
 def command(session: Session, bucket: str | None, prefix: str | None, days: int | None, confirmed: bool) -> None:
-    """Delete old files that are loaded, and what old runs left: manifests, records, markers, reports.
+    """Delete old files that are loaded, and what old runs left.
 
-    States are never deleted, nor files that wait, that an open run owns or that nobody knows of; nor the records of
+    What old runs left: manifests, records, markers, reports. States are never deleted, nor files that wait, that an open run owns or that nobody knows of; nor the records of
     runs that have files still, nor the newest marker and report of a table. Objects of other programs are deleted
     only under a --prefix of theirs.
     """
