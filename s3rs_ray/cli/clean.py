@@ -24,9 +24,9 @@ from .session import Session
 def command(session: Session, bucket: str | None, prefix: str | None, days: int | None, confirmed: bool) -> None:
     """Delete old files that are loaded, and what old runs left.
 
-    What old runs left: manifests, records, markers, reports. States are never deleted, nor files that wait, that an open run owns or that nobody knows of; nor the records of
-    runs that have files still, nor the newest marker and report of a table. Objects of other programs are deleted
-    only under a --prefix of theirs.
+    That is manifests, records, markers, reports. States are never deleted, nor files that wait, that an open run owns
+    or that nobody knows of; nor the records of runs that have files still, nor the newest marker and report of a
+    table. Objects of other programs are deleted only under a --prefix of theirs.
     """
     settings = session.settings(s3_bucket_name=bucket, backup_retention_days=days)
     open_store(settings).check()
