@@ -11,6 +11,7 @@ import click
 from ..engine.retention import Expired, delete_expired, find_expired
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
+from .deletion import deletion_shown, tell_refused
 from .output import amount_json, amount_text, complain
 from .session import Session
 
@@ -31,7 +32,10 @@ def command(session: Session, bucket: str | None, prefix: str | None, days: int 
     settings = session.settings(s3_bucket_name=bucket, backup_retention_days=days)
     open_store(settings).check()
     age = dt.timedelta(days=settings.backup_retention_days)
-    found = (delete_expired if confirmed else find_expired)(settings, prefix or "", age)
+    found = find_expired(settings, prefix or "", age)
+    if confirmed:
+        with deletion_shown(session, found.doomed.files) as progress:
+            found = delete_expired(settings, found, progress=progress)
     title = f"s3://{settings.s3_bucket_name}/{prefix or ''} older than {settings.backup_retention_days} days"
     if session.output.json:
         session.output.document(
@@ -50,15 +54,17 @@ def command(session: Session, bucket: str | None, prefix: str | None, days: int 
         if rows:
             session.output.table(title, ("table", "files", "manifests", "of runs", "kept"), rows)
         what = (
-            f"deleted {amount_text(found.deleted)}"
+            f"deleted {amount_text(found.deletion.deleted)}"
             if confirmed
             else f"would delete {amount_text(found.doomed)}: add --confirm"
         )
         session.output.sentence(what if found.doomed.files else f"nothing to delete in {title}")
     for _, exc in found.failures:
         complain(exc.message, exc.hint)
-    if found.failures:
-        sys.exit(3 if found.deleted.files else found.failures[0][1].exit_code)
+    tell_refused(found.deletion.refused)
+    if found.failures or found.deletion.refused:
+        codes = [exc.exit_code for _, exc in found.failures]
+        sys.exit(3 if found.deletion.deleted.files else [*codes, 1][0])
 
 
 def _json(found: Expired, bucket: str, prefix: str | None, days: int, confirmed: bool) -> dict[str, Any]:
@@ -69,7 +75,7 @@ def _json(found: Expired, bucket: str, prefix: str | None, days: int, confirmed:
         "days": days,
         "dry_run": not confirmed,
         "selected": amount_json(found.doomed),
-        "deleted": amount_json(found.deleted),
+        "deleted": amount_json(found.deletion.deleted),
         "tables": {
             str(t.table): {
                 "files": amount_json(Amount.of(t.choice.doomed)),
@@ -81,5 +87,6 @@ def _json(found: Expired, bucket: str, prefix: str | None, days: int, confirmed:
             for t in found.tables
         },
         "reports": amount_json(Amount.of(found.reports)),
+        "refused": dict(found.deletion.refused),
         "others": amount_json(Amount.of(found.others)),
     }

@@ -12,6 +12,7 @@ import click
 from ..config import Settings
 from ..engine.cleaning import (
     Cleaned,
+    Progress,
     choose_files,
     clean_orphans,
     clean_table,
@@ -27,6 +28,7 @@ from ..ledger.store import utc_now
 from ..model import TableName
 from ..storage.s3 import S3Store
 from .asking import confirm, confirm_by_name
+from .deletion import deletion_shown, tell_refused
 from .output import Output, amount_json, amount_text, complain, size_text
 from .session import Session
 from .tables import select_names
@@ -118,7 +120,10 @@ def clean_command(
         return
     _warn_of_unloaded(choice)
     confirm(f"delete {amount_text(Amount.of(choice.doomed))} of {name}?", force=force)
-    _show(session.output, {name: choice}, {name: clean_table(settings, name, selection)}, dry_run=False)
+    with deletion_shown(session, len(choice.doomed)) as progress:
+        done = clean_table(settings, name, selection, progress=progress)
+    _show(session.output, {name: choice}, {name: done}, dry_run=False)
+    sys.exit(1 if done.refused else 0)
 
 
 @group.command("clean-all", epilog="Example:  s3rs-ray s3clean clean-all --older-than 30d --exclude 'audit.*'")
@@ -145,10 +150,14 @@ def clean_all_command(
     busy = sum(bool(c.doomed) for c in choices.values())
     confirm(f"delete {amount_text(doomed)} of {busy} tables?", force=force)
     confirm_by_name(f"type the bucket's name, {store.bucket}, to delete them", store.bucket, force=force)
-    cleaned, failures = _clean_each(settings, choices, selection)
+    with deletion_shown(session, doomed.files) as progress:
+        cleaned, failures = _clean_each(settings, choices, selection, progress)
     _show(session.output, choices, cleaned, failures, dry_run=False)
-    if failures:
-        sys.exit(3 if cleaned else next(iter(failures.values())).exit_code)
+    refused = any(c.refused for c in cleaned.values())
+    if failures or refused:
+        sys.exit(
+            3 if any(c.deleted.files for c in cleaned.values()) else [*(e.exit_code for e in failures.values()), 1][0]
+        )
 
 
 @group.command("orphans", epilog="Example:  s3rs-ray s3clean orphans -t settlement.settlement_claim_detail --clean")
@@ -161,31 +170,42 @@ def orphans_command(session: Session, table: str, clean: bool, force: bool) -> N
     settings = session.settings()
     name, store = settings.table_name(table), _store(settings)
     found = find_orphans(store, settings, open_ledger(settings).load(name))
+    refused: Mapping[str, str] = {}
     if clean and found:
         confirm(f"delete {amount_text(Amount.of(found))} of {name}?", force=force)
-        found = clean_orphans(settings, name)
+        with deletion_shown(session, len(found)) as progress:
+            found, refused = clean_orphans(settings, name, progress)
+    tell_refused(refused)
     if session.output.json:
         objects = [{"key": o.key, "bytes": o.size, "modified": o.modified} for o in found]
-        session.output.document({"table": str(name), "orphans": objects, "deleted": clean})
-        return
-    what = "deleted" if clean else "files no run owns"
-    rows = [(o.key, size_text(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}") for o in found]
-    session.output.table(f"{name}: {what}", ("key", "size", "written (UTC)"), rows)
+        session.output.document({"table": str(name), "orphans": objects, "deleted": clean, "refused": dict(refused)})
+    else:
+        what = "deleted" if clean else "files no run owns"
+        rows = [(o.key, size_text(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}") for o in found]
+        session.output.table(f"{name}: {what}", ("key", "size", "written (UTC)"), rows)
+    sys.exit(1 if refused else 0)
 
 
 def _clean_each(
-    settings: Settings, choices: Mapping[TableName, Choice], selection: Selection
+    settings: Settings, choices: Mapping[TableName, Choice], selection: Selection, progress: Progress
 ) -> tuple[dict[TableName, Cleaned], dict[TableName, S3rsError]]:
     """One table after the other; one that a run holds does not keep the others."""
     cleaned: dict[TableName, Cleaned] = {}
     failures: dict[TableName, S3rsError] = {}
+    before = 0
     for name, choice in choices.items():
         if choice.doomed:
             try:
-                cleaned[name] = clean_table(settings, name, selection)
+                cleaned[name] = clean_table(settings, name, selection, progress=_behind(before, progress))
             except S3rsError as exc:
                 failures[name] = exc
+            before += len(choice.doomed)
     return cleaned, failures
+
+
+def _behind(before: int, progress: Progress) -> Progress:
+    """The progress of a table when so many objects of others are done with."""
+    return lambda done: progress(before + done)
 
 
 def _warn_of_unloaded(choice: Choice) -> None:
@@ -222,6 +242,7 @@ def _show(
         output.table("files", ("table", "before", gone, "after", "kept though selected"), rows)
     for exc in failures.values():
         complain(exc.message, exc.hint)
+    tell_refused({key: why for done in cleaned.values() for key, why in done.refused.items()})
 
 
 def _choice_row(name: TableName, choice: Choice, done: Cleaned | None) -> Sequence[object]:
@@ -242,7 +263,8 @@ def _choice_json(choice: Choice, done: Cleaned | None, failure: S3rsError | None
         "deleted": amount_json(done.deleted if done else Amount()),
         "after": amount_json(done.after if done else choice.present),
         "kept": {s.value: amount_json(a) for s, a in choice.kept.items()},
-        "keys": [o.key for o in choice.doomed],
+        "keys": [o.key for o in choice.doomed if done is None or o.key not in done.refused],
+        "refused": dict(done.refused) if done else {},
         "error": failure.message if failure else None,
     }
 

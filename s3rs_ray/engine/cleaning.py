@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeAlias
 
 from ..config import Settings
 from ..errors import LedgerError
@@ -14,7 +15,7 @@ from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger, utc_now
 from ..model import TableName, Watermark
 from ..storage.layout import parse_data_key, parse_table, table_prefix
-from ..storage.s3 import DELETE_PAGE, ObjectStore, StoredObject
+from ..storage.s3 import DELETE_PAGE, DELETE_PAGES, ObjectStore, StoredObject
 from .records import read_records
 from .standing import SUFFIX, Amount, Choice, Ownership, Selection, Standing, choose
 from .tasks import data_key, open_ledger, open_store
@@ -26,13 +27,35 @@ class Cleaned:
 
     Attributes:
         deleted: the files that are gone.
-        after: what the table has left on S3.
+        refused: the files that S3 did not delete, by key, with its reason.
     """
 
     table: TableName
     choice: Choice
     deleted: Amount
-    after: Amount
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def after(self) -> Amount:
+        """What the table has left on S3."""
+        before = self.choice.present
+        return Amount(files=before.files - self.deleted.files, bytes=before.bytes - self.deleted.bytes)
+
+
+Progress: TypeAlias = Callable[[int], None]
+"""Told how many objects of a deletion are done with."""
+
+
+def quietly(done: int) -> None:
+    """A progress that nobody sees."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """What became of objects that were to be deleted: how much is gone, and by key why others are not."""
+
+    deleted: Amount = field(default_factory=Amount)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def ownership(store: ObjectStore, settings: Settings, state: TableState) -> Ownership:
@@ -52,9 +75,8 @@ def table_files(store: ObjectStore, settings: Settings, state: TableState) -> It
 
 def stored_tables(store: ObjectStore, settings: Settings) -> list[TableName]:
     """Every table that has a folder of files."""
-    prefix = settings.s3_incremental_path
-    folders = groupby(store.list(prefix), key=lambda o: o.key.removeprefix(prefix).partition("/")[0])
-    return [table for folder, _ in folders if (table := parse_table(folder)) is not None]
+    folders = store.folders(settings.s3_incremental_path)
+    return [table for folder in folders if (table := parse_table(folder)) is not None]
 
 
 def choose_files(
@@ -65,7 +87,12 @@ def choose_files(
 
 
 def clean_table(
-    settings: Settings, table: TableName, selection: Selection, clock: Callable[[], dt.datetime] = utc_now
+    settings: Settings,
+    table: TableName,
+    selection: Selection,
+    clock: Callable[[], dt.datetime] = utc_now,
+    *,
+    progress: Progress = quietly,
 ) -> Cleaned:
     """Deletes a table's selected files while holding the table, so that no run writes or loads them.
 
@@ -78,31 +105,48 @@ def clean_table(
     state = ledger.acquire(table, holder)
     try:
         choice = choose_files(store, settings, state, selection, clock())
-        deleted = delete_held(store, ledger, table, holder, choice.doomed)
+        done = delete_held(Held(store, ledger, table, holder), choice.doomed, progress)
     finally:
         ledger.release(table, holder)
-    after = Amount.of(
-        [o for o in store.list(table_prefix(settings.s3_incremental_path, table)) if o.key.endswith(SUFFIX)]
-    )
-    return Cleaned(table=table, choice=choice, deleted=deleted, after=after)
+    return Cleaned(table=table, choice=choice, deleted=done.deleted, refused=done.refused)
 
 
-def delete_held(
-    store: ObjectStore, ledger: Ledger, table: TableName, holder: Holder, objects: Sequence[StoredObject]
-) -> Amount:
-    """Deletes objects page by page; before each, the table is shown to be held still.
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A table whose objects are deleted while this process holds it."""
+
+    store: ObjectStore
+    ledger: Ledger
+    table: TableName
+    holder: Holder
+
+
+def delete_held(held: Held, objects: Iterable[StoredObject], progress: Progress = quietly) -> Deletion:
+    """Deletes objects some pages at a time; before each time, the table is shown to be held still.
 
     Raises:
         LeaseLost: another run took the table over; the rest is left.
     """
-    rest = iter(objects)
-    done = Amount()
-    while page := tuple(islice(rest, DELETE_PAGE)):
-        ledger.commit(table, [Renew()], holder=holder.token)
-        store.delete(o.key for o in page)
-        size = Amount.of(page)
-        done = replace(done, files=done.files + size.files, bytes=done.bytes + size.bytes)
-    return done
+    rest, parts, done = iter(objects), [Deletion()], 0
+    while pages := tuple(islice(rest, DELETE_PAGE * DELETE_PAGES)):
+        held.ledger.commit(held.table, [Renew()], holder=held.holder.token)
+        parts.append(delete_objects(held.store, pages))
+        done += len(pages)
+        progress(done)
+    return all_deletions(parts)
+
+
+def delete_objects(store: ObjectStore, objects: Sequence[StoredObject]) -> Deletion:
+    """Deletes objects of which nobody holds the table."""
+    refused = store.delete(o.key for o in objects)
+    return Deletion(deleted=Amount.of([o for o in objects if o.key not in refused]), refused=refused)
+
+
+def all_deletions(parts: Iterable[Deletion]) -> Deletion:
+    """All of them together."""
+    found = list(parts)
+    refused = {key: why for part in found for key, why in part.refused.items()}
+    return Deletion(deleted=total(part.deleted for part in found), refused=refused)
 
 
 def find_orphans(store: ObjectStore, settings: Settings, state: TableState) -> list[StoredObject]:
@@ -110,8 +154,13 @@ def find_orphans(store: ObjectStore, settings: Settings, state: TableState) -> l
     return [item for item, standing in table_files(store, settings, state) if standing is Standing.ORPHAN]
 
 
-def clean_orphans(settings: Settings, table: TableName) -> list[StoredObject]:
-    """Deletes a table's orphans while holding the table, so that no run is writing; returns them.
+def clean_orphans(
+    settings: Settings, table: TableName, progress: Progress = quietly
+) -> tuple[list[StoredObject], Mapping[str, str]]:
+    """Deletes a table's orphans while holding the table, so that no run is writing.
+
+    Returns:
+        those that are gone, and by key why others are not.
 
     Raises:
         TableBusy: a run holds the table.
@@ -126,8 +175,8 @@ def clean_orphans(settings: Settings, table: TableName) -> list[StoredObject]:
                 hint="`watermark rebuild` makes a lost state again; `s3clean clean --pattern NAME` deletes one file",
             )
         orphans = find_orphans(store, settings, state)
-        delete_held(store, ledger, table, holder, orphans)
-        return orphans
+        refused = delete_held(Held(store, ledger, table, holder), orphans, progress).refused
+        return [o for o in orphans if o.key not in refused], refused
     finally:
         ledger.release(table, holder)
 

@@ -14,7 +14,20 @@ from ..ledger.store import Holder, utc_now
 from ..model import TableName
 from ..storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX, format_manifest_key, format_table
 from ..storage.s3 import ObjectStore, StoredObject
-from .cleaning import choose_files, clean_table, delete_held, ownership, stored_tables, total
+from .cleaning import (
+    Deletion,
+    Held,
+    Progress,
+    all_deletions,
+    choose_files,
+    clean_table,
+    delete_held,
+    delete_objects,
+    ownership,
+    quietly,
+    stored_tables,
+    total,
+)
 from .history import History, find_history, find_reports
 from .records import read_records
 from .standing import Amount, Choice, Selection, Standing
@@ -43,14 +56,15 @@ class Expired:
         reports: of commands.
         others: old objects under the prefix that belong to no table.
         failures: tables that could not be cleaned, with the reason.
-        deleted: what is gone; nothing in a dry run.
+        deletion: what is gone, nothing in a dry run; and what S3 did not delete, with its reason.
     """
 
     tables: tuple[TableShare, ...]
     reports: tuple[StoredObject, ...] = ()
     others: tuple[StoredObject, ...] = ()
-    deleted: Amount = field(default_factory=Amount)
+    deletion: Deletion = field(default_factory=Deletion)
     failures: tuple[tuple[TableName, S3rsError], ...] = ()
+    selection: Selection = field(default_factory=Selection)
 
     @property
     def doomed(self) -> Amount:
@@ -71,6 +85,7 @@ def find_expired(
     states = [ledger.load(name) for name in names]
     shares = [_share(store, settings, state, selection, now) for state in states]
     return Expired(
+        selection=selection,
         tables=tuple(s for s in shares if s.doomed.files or s.choice.kept),
         reports=tuple(find_reports(store, (s.history for s in shares), selection, now)),
         others=_others(store, settings, states, selection, now),
@@ -120,37 +135,38 @@ def _others(
 
 
 def delete_expired(
-    settings: Settings, prefix: str, age: dt.timedelta, clock: Callable[[], dt.datetime] = utc_now
+    settings: Settings, found: Expired, clock: Callable[[], dt.datetime] = utc_now, *, progress: Progress = quietly
 ) -> Expired:
-    """Deletes what :func:`find_expired` finds, each table's share while holding the table.
+    """Deletes what :func:`find_expired` found, each table's share while holding the table, by what holds true then.
 
     A table that is held by a run is left as it is and told among the failures.
     """
-    found = find_expired(settings, prefix, age, clock)
     failures: list[tuple[TableName, S3rsError]] = []
-    amounts: list[Amount] = []
+    parts: list[Deletion] = []
+    done = 0
     for share in found.tables:
         if not share.doomed.files:
             continue
         try:
-            amounts.append(_clean_share(settings, share.table, Selection(older_than=age, prefix=prefix), clock))
+            parts.append(_clean_share(settings, share.table, found.selection, clock))
         except S3rsError as exc:
             failures.append((share.table, exc))
-    loose = (*found.reports, *found.others)
-    open_store(settings).delete(o.key for o in loose)
-    amounts.append(Amount.of(loose))
-    return replace(found, deleted=total(amounts), failures=tuple(failures))
+        done += share.doomed.files
+        progress(done)
+    parts.append(delete_objects(open_store(settings), (*found.reports, *found.others)))
+    return replace(found, deletion=all_deletions(parts), failures=tuple(failures))
 
 
 def _clean_share(
     settings: Settings, table: TableName, selection: Selection, clock: Callable[[], dt.datetime]
-) -> Amount:
+) -> Deletion:
     cleaned = clean_table(settings, table, selection, clock)
     store, ledger, holder = open_store(settings), open_ledger(settings), Holder.here()
     state = ledger.acquire(table, holder)
     try:
         manifests = _settled_manifests(store, state, selection, clock())
         history = _history(store, settings, state, selection, clock()).doomed
-        return total((cleaned.deleted, delete_held(store, ledger, table, holder, (*manifests, *history))))
+        rest = delete_held(Held(store, ledger, table, holder), (*manifests, *history))
+        return all_deletions((Deletion(deleted=cleaned.deleted, refused=cleaned.refused), rest))
     finally:
         ledger.release(table, holder)

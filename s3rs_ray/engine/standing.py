@@ -55,6 +55,22 @@ class Amount:
         return cls(files=len(objects), bytes=sum(o.size for o in objects))
 
 
+@dataclass(slots=True)
+class Tally:
+    """Counts files that are not kept in memory."""
+
+    files: int = 0
+    bytes: int = 0
+
+    def add(self, item: StoredObject) -> None:
+        self.files += 1
+        self.bytes += item.size
+
+    @property
+    def amount(self) -> Amount:
+        return Amount(files=self.files, bytes=self.bytes)
+
+
 def recorded_standings(state: TableState, records: Iterable[OpenRun]) -> dict[str, Standing]:
     """The standing of every file that the record of an ended run names."""
     found: dict[str, Standing] = {}
@@ -180,12 +196,11 @@ def choose(files: Iterable[tuple[StoredObject, Standing]], selection: Selection,
 
     A file of a load in doubt stays in any case: without it nobody can settle the load.
     """
-    present: list[StoredObject] = []
+    present, kept = Tally(), {standing: Tally() for standing in Standing}
     doomed: list[StoredObject] = []
     unloaded: list[StoredObject] = []
-    kept: dict[Standing, list[StoredObject]] = {}
     for item, standing in files:
-        present.append(item)
+        present.add(item)
         if not selection.takes(item, now):
             continue
         if standing is Standing.LOADED:
@@ -194,12 +209,12 @@ def choose(files: Iterable[tuple[StoredObject, Standing]], selection: Selection,
             doomed.append(item)
             unloaded.append(item)
         else:
-            kept.setdefault(standing, []).append(item)
+            kept[standing].add(item)
     return Choice(
-        present=Amount.of(present),
+        present=present.amount,
         doomed=tuple(doomed),
         unloaded=tuple(unloaded),
-        kept={standing: Amount.of(kept[standing]) for standing in Standing if standing in kept},
+        kept={standing: tally.amount for standing, tally in kept.items() if tally.files},
     )
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -49,7 +52,7 @@ class StoredObject:
     version: str
     size: int
     modified: dt.datetime
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=lambda: _NO_METADATA)
     body: bytes = b""
 
 
@@ -80,8 +83,16 @@ class ObjectStore(Protocol):
         """All objects below a prefix in key order, however many pages they take."""
         ...
 
-    def delete(self, keys: Iterable[str]) -> int:
-        """Deletes objects; returns how many. A key that is not there counts too, as S3 answers."""
+    def folders(self, prefix: str) -> Iterator[str]:
+        """What follows a prefix up to the next ``/`` in the keys below it, each once, in order. No object is listed."""
+        ...
+
+    def delete(self, keys: Iterable[str]) -> dict[str, str]:
+        """Deletes objects; returns those that could not be, each with the reason. One that is not there is no failure.
+
+        Raises:
+            StorageError: a whole request failed; which of the objects are gone is not known.
+        """
         ...
 
     def url(self, key: str) -> str:
@@ -90,6 +101,14 @@ class ObjectStore(Protocol):
 
 
 DELETE_PAGE = 1000
+"""Keys of one request (Amazon S3 API Reference, "DeleteObjects")."""
+DELETE_PAGES = 4
+"""Requests side by side. S3 takes 3,500 deletions a second below a prefix (User Guide, "Best practices design
+patterns: optimizing Amazon S3 performance"), and says SlowDown for keys beyond them."""
+DELETE_ATTEMPTS = 5
+BUSY_CODES = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "OperationAborted"})
+"""What S3 answers for single keys of a deletion that is worth another try."""
+_NO_METADATA: Mapping[str, str] = {}
 RETRYABLE_CODES = frozenset({"ConditionalRequestConflict", "OperationAborted"})
 UNAVAILABLE_CODES = {
     "NoSuchBucket": "check S3_BUCKET_NAME, or create the bucket",
@@ -180,18 +199,41 @@ class S3Store:
                         key=item["Key"], version=item["ETag"], size=item["Size"], modified=item["LastModified"]
                     )
 
-    def delete(self, keys: Iterable[str]) -> int:
-        count = 0
+    def folders(self, prefix: str) -> Iterator[str]:
+        with self._translated(prefix, write=False):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=prefix, Delimiter="/"
+            )
+            for page in pages:
+                for folder in page.get("CommonPrefixes", ()):
+                    yield folder["Prefix"].removeprefix(prefix).removesuffix("/")
+
+    def delete(self, keys: Iterable[str]) -> dict[str, str]:
         rest = iter(keys)
-        while page := tuple(islice(rest, DELETE_PAGE)):
+        refused: dict[str, str] = {}
+        with ThreadPoolExecutor(DELETE_PAGES, thread_name_prefix="delete") as pool:
+            while pages := [p for _ in range(DELETE_PAGES) if (p := tuple(islice(rest, DELETE_PAGE)))]:
+                for found in pool.map(self._delete_page, pages):
+                    refused |= found
+        return refused
+
+    def _delete_page(self, page: Sequence[str]) -> dict[str, str]:
+        refused: dict[str, str] = {}
+        for attempt in range(DELETE_ATTEMPTS):
             with self._translated(page[0], write=True):
                 answer = self._client.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": [{"Key": k} for k in page], "Quiet": True}
                 )
-            for error in answer.get("Errors", ()):
-                raise StorageError(f"cannot delete s3://{self.bucket}/{error.get('Key')}: {error.get('Message')}")
-            count += len(page)
-        return count
+            errors = {e.get("Key", ""): (e.get("Code", ""), e.get("Message", "")) for e in answer.get("Errors", ())}
+            busy = [key for key, (code, _) in errors.items() if code in BUSY_CODES]
+            if attempt + 1 == DELETE_ATTEMPTS:
+                busy = []
+            refused |= {key: f"{code}: {text}" for key, (code, text) in errors.items() if key not in set(busy)}
+            if not busy:
+                break
+            page = busy
+            time.sleep(random.uniform(0.05, 0.1) * 4**attempt)  # noqa: S311  up to 6 s before the last try
+        return refused
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"

@@ -16,24 +16,30 @@ from s3rs_ray.errors import ObjectNotFound, PreconditionFailed, StorageError
 from s3rs_ray.local.s3 import S3
 from s3rs_ray.storage.s3 import ObjectStore, S3Store
 from tests.support.memory_store import MemoryStore
+from tests.support.s3_policy import no_deletion
+from tests.support.s3_proxy import S3Fault, s3_proxy
 
 
 @pytest.fixture(scope="module")
-def over_http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Store]:
-    """The product's own store over a server that checks signatures."""
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A server that checks signatures."""
     with S3(tmp_path_factory.mktemp("s3")) as server:
         account = server.account
-        yield S3Store(
-            Settings.load(
-                environment={
-                    "S3_BUCKET_NAME": account.bucket,
-                    "S3_ACCESS_KEY": account.access_key,
-                    "S3_SECRET_KEY": account.secret_key,
-                    "S3_REGION": account.region,
-                    "S3_ENDPOINT_URL": server.endpoint_url,
-                }
-            )
+        yield Settings.load(
+            environment={
+                "S3_BUCKET_NAME": account.bucket,
+                "S3_ACCESS_KEY": account.access_key,
+                "S3_SECRET_KEY": account.secret_key,
+                "S3_REGION": account.region,
+                "S3_ENDPOINT_URL": server.endpoint_url,
+            }
         )
+
+
+@pytest.fixture(scope="module")
+def over_http(settings: Settings) -> S3Store:
+    """The product's own store."""
+    return S3Store(settings)
 
 
 @pytest.fixture(params=["memory", "http"])
@@ -147,14 +153,14 @@ def test_of_twenty_that_replace_one_version_at_once_one_wins(store: ObjectStore,
 
 
 def test_more_objects_than_a_page_holds_are_all_listed_in_order_and_deleted(store: ObjectStore, prefix: str) -> None:
-    keys = [f"{prefix}{n:05d}" for n in range(1001)]
+    keys = [f"{prefix}{n:05d}" for n in range(2001)]
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda key: store.put_new(key, b"x"), keys))
     store.put_new(f"{prefix[:-1]}-other", b"x")
     listed = list(store.list(prefix))
     assert [o.key for o in listed] == keys
     assert {(o.size, bool(o.version)) for o in listed} == {(1, True)}
-    assert store.delete(iter(keys)) == 1001
+    assert store.delete(iter(keys)) == {}
     assert list(store.list(prefix)) == []
     assert store.head(f"{prefix[:-1]}-other").size == 1
 
@@ -170,10 +176,46 @@ def test_nothing_below_a_prefix_is_an_empty_listing(store: ObjectStore, prefix: 
     assert list(store.list(prefix)) == []
 
 
-def test_deleting_what_is_not_there_counts_as_deleted(store: ObjectStore, prefix: str) -> None:
+def test_deleting_what_is_not_there_is_no_failure(store: ObjectStore, prefix: str) -> None:
     store.put_new(f"{prefix}a", b"x")
-    assert store.delete([f"{prefix}a", f"{prefix}none"]) == 2
-    assert store.delete([]) == 0
+    assert store.delete([f"{prefix}a", f"{prefix}none"]) == {}
+    assert store.delete([]) == {}
+
+
+def test_a_key_that_may_not_be_deleted_is_told_and_the_others_go(over_http: S3Store, prefix: str) -> None:
+    keys = [f"{prefix}{n}" for n in range(5)]
+    for key in keys:
+        over_http.put_new(key, b"x")
+    with no_deletion(over_http, keys[1], keys[3]):
+        refused = over_http.delete(keys)
+    assert refused == dict.fromkeys((keys[1], keys[3]), "AccessDenied: Access Denied")
+    assert [o.key for o in over_http.list(prefix)] == [keys[1], keys[3]]
+
+
+def test_a_key_that_s3_was_too_busy_for_is_tried_again_and_no_other(
+    over_http: S3Store, settings: Settings, prefix: str
+) -> None:
+    keys = [f"{prefix}{n}" for n in range(3)]
+    for key in keys:
+        over_http.put_new(key, b"x")
+    errors = "".join(f"<Error><Key>{k}</Key><Code>SlowDown</Code><Message>…</Message></Error>" for k in keys[:2])
+    busy = S3Fault(key=r"\?delete", method="POST", times=2, status=200, body=f"<DeleteResult>{errors}</DeleteResult>")
+    with s3_proxy(settings.s3_endpoint_url) as proxy:
+        through = S3Store(settings.model_copy(update={"s3_endpoint_url": proxy.url}))
+        proxy.set(busy)
+        assert through.delete(keys) == {}
+        assert [o.key for o in over_http.list(prefix)] == keys[2:]  # the third was never asked for again
+        proxy.set(S3Fault(key=r"\?delete", method="POST", times=0, status=200, body=busy.body))
+        assert through.delete(keys[:2]) == dict.fromkeys(keys[:2], "SlowDown: …")
+        assert busy.struck == 2
+
+
+def test_folders_are_told_once_in_order_and_objects_beside_them_are_none(store: ObjectStore, prefix: str) -> None:
+    for key in ("b.t/year=2026/1", "a.t/1", "b.t/year=2026/2", "b.tt/1", "loose", "c!2E/d/e"):
+        store.put_new(prefix + key, b"x")
+    assert list(store.folders(prefix)) == ["a.t", "b.t", "b.tt", "c!2E"]
+    assert list(store.folders(f"{prefix}b.t/")) == ["year=2026"]
+    assert list(store.folders(f"{prefix}none/")) == []
 
 
 def test_the_address_of_a_key_is_the_one_copy_takes(store: ObjectStore) -> None:

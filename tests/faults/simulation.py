@@ -267,7 +267,10 @@ class GatedStore:
     def list(self, prefix: str) -> Iterator[StoredObject]:
         return self.driver.place.store.list(prefix)
 
-    def delete(self, keys: Iterable[str]) -> int:
+    def folders(self, prefix: str) -> Iterator[str]:
+        return self.driver.place.store.folders(prefix)
+
+    def delete(self, keys: Iterable[str]) -> dict[str, str]:
         raise AssertionError("a sync deletes nothing")
 
     def url(self, key: str) -> str:

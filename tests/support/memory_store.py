@@ -77,13 +77,15 @@ class MemoryStore:
             )
         yield from (replace(o, body=b"", metadata={}) for o in found)
 
-    def delete(self, keys: Iterable[str]) -> int:
-        count = 0
+    def folders(self, prefix: str) -> Iterator[str]:
+        found = (o.key.removeprefix(prefix).partition("/") for o in self.list(prefix))
+        yield from dict.fromkeys(name for name, slash, _ in found if slash)
+
+    def delete(self, keys: Iterable[str]) -> dict[str, str]:
         for key in keys:
             with self._lock:
                 self._objects.pop(key, None)
-            count += 1
-        return count
+        return {}
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"

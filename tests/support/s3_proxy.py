@@ -26,6 +26,7 @@ class S3Fault:
         times: how often it strikes; 0 = always.
         forward: whether the request reaches the server; the client then does not hear the true answer.
         status, code: the error that is answered; status 0: the connection is closed without a word.
+        body: what is answered instead of an error.
         hold: the request waits, before it is forwarded, until this is set; then it goes on as if nothing had been.
         struck: how often it has struck.
     """
@@ -37,6 +38,7 @@ class S3Fault:
     forward: bool = False
     status: int = 0
     code: str = "InternalError"
+    body: str = ""
     hold: threading.Event | None = None
     seen: int = 0
     struck: int = 0
@@ -154,7 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.status == 0:
             self.cut()
             return
-        text = f'<?xml version="1.0"?>\n<Error><Code>{fault.code}</Code><Message>on purpose</Message></Error>'
+        error = f"<Error><Code>{fault.code}</Code><Message>on purpose</Message></Error>"
+        text = f'<?xml version="1.0"?>\n{fault.body or error}'
         self.answer(fault.status, [("Content-Type", "application/xml")], text.encode())
 
     def forward(self, body: bytes) -> tuple[int, Sequence[tuple[str, str]], bytes]:

@@ -19,6 +19,7 @@ from s3rs_ray.engine.standing import Selection
 from s3rs_ray.engine.tasks import data_key, open_store
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.storage.layout import format_state_key
+from tests.support.s3_policy import no_deletion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,6 +173,37 @@ def test_a_table_that_a_run_holds_is_left_and_the_others_are_cleaned(
     assert len(keys("held")) == 4
 
 
+def test_files_that_s3_does_not_delete_are_named_one_by_one(
+    world: World, command: Command, keys: Callable[[str], list[str]]
+) -> None:
+    fill(world)
+    carry(world)
+    store, folder = open_store(world.settings), f"{world.settings.s3_incremental_path}{world.schema}.t/"
+    state = world.ledger().load(world.name("t"))
+    stray = data_key(world.settings, world.name("t"), state.last_run_id, 77)
+    store.put_new(stray, b"x")
+    locked = keys("t")[1]
+    said = f"error: {locked} could not be deleted: AccessDenied: Access Denied"
+    with no_deletion(store, locked, stray):
+        orphans = command("s3clean", "orphans", "-t", "t", "--clean", "--force", "-o", "json")
+        assert (orphans.code, orphans.json["orphans"], list(orphans.json["refused"])) == (1, [], [stray])
+        done = command("s3clean", "clean", "-t", "t", "--force", "-o", "json")
+        assert keys("t") == [locked, stray]
+        again = command("s3clean", "clean-all", "--force", "--pattern", f"{folder}*")
+        old = find_expired(world.settings, folder, dt.timedelta(0))
+        expired = delete_expired(world.settings, old)
+    assert (done.code, again.code) == (1, 1)
+    assert said in done.err
+    assert said in again.err
+    assert "s3:DeleteObject" in again.err
+    told = done.json["tables"][f"{world.schema}.t"]
+    assert (told["deleted"]["files"], told["after"]["files"], len(told["keys"])) == (3, 2, 3)
+    assert told["refused"] == {locked: "AccessDenied: Access Denied"}
+    assert (expired.deletion.deleted.files, list(expired.deletion.refused)) == (0, [locked])
+    assert command("s3clean", "clean", "-t", "t", "--force").code == 0
+    assert keys("t") == [stray]
+
+
 @pytest.mark.parametrize("arguments", [("clean", "-t", "t"), ("clean-all",), ("orphans", "-t", "t", "--clean")])
 def test_without_a_terminal_a_prompt_fails_and_nothing_is_deleted(
     world: World, command: Command, keys: Callable[[str], list[str]], arguments: tuple[str, ...]
@@ -234,7 +266,8 @@ def test_old_files_go_by_the_same_rules_and_objects_of_nobody_only_where_they_ar
 
     def delete(prefix: str, days: int = 40) -> int:
         later = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
-        return delete_expired(world.settings, prefix, dt.timedelta(days=30), lambda: later).deleted.files
+        found = find_expired(world.settings, prefix, dt.timedelta(days=30), lambda: later)
+        return delete_expired(world.settings, found, lambda: later).deletion.deleted.files
 
     assert delete(f"incremental/{world.schema}.", days=29) == 0
     assert delete(f"incremental/{world.schema}.") == 4
@@ -270,7 +303,8 @@ def test_what_old_runs_left_goes_and_the_records_that_tell_of_missing_files_stay
     def delete(days: int = 40) -> None:
         later = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
         for prefix in (f"incremental/{world.schema}.", f"runs/{world.schema}."):
-            delete_expired(world.settings, prefix, dt.timedelta(days=30), lambda: later)
+            found = find_expired(world.settings, prefix, dt.timedelta(days=30), lambda: later)
+            delete_expired(world.settings, found, lambda: later)
 
     delete(days=29)
     assert history() == {"_FAILED": 1, "_SUCCESS": 4, "files.json": 4, "table.json": 4}
@@ -321,7 +355,7 @@ def test_clean_shows_only_unless_it_is_confirmed(
     carry(world)
     shown = command("clean", "--prefix", f"incremental/{world.schema}.", "-o", "json")
     assert set(shown.json) == {
-        "bucket", "prefix", "days", "dry_run", "selected", "deleted", "tables", "reports", "others"
+        "bucket", "prefix", "days", "dry_run", "selected", "deleted", "tables", "reports", "refused", "others"
     }  # fmt: skip
     assert (shown.code, shown.json["dry_run"], shown.json["days"], len(keys("t"))) == (0, True, 30, 4)
     assert command("clean", "-o", "json", BACKUP_RETENTION_DAYS="90").json["days"] == 90
