@@ -36,7 +36,7 @@ def _show(output: Output, health: Health) -> None:
     output.table("connections", ("what", "state", "ms", "detail"), rows)
     if health.states:
         tables = [
-            (str(s.table), cursor_text(s.loaded) or "", len(s.loadable), s.mysql_status, s.redshift_status)
+            (str(s.table), cursor_text(s.loaded) or "", s.waiting_files, s.mysql_status, s.redshift_status)
             for s in health.states
         ]
         output.table("tables", ("table", "loaded up to", "waiting", "mysql", "redshift"), tables)
@@ -61,7 +61,7 @@ def _json(health: Health) -> dict[str, Any]:
         "tables": {
             str(s.table): {
                 "watermark": cursor_text(s.loaded),
-                "files_waiting": len(s.loadable),
+                "files_waiting": s.waiting_files,
                 "mysql_status": s.mysql_status,
                 "redshift_status": s.redshift_status,
                 "last_run": s.last_run_id,

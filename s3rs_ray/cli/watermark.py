@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,12 +12,13 @@ from ..config import Settings
 from ..engine.by_hand import place_by_hand
 from ..engine.doubt import settle_doubt
 from ..engine.rebuild import rebuild
+from ..engine.records import waiting_files
 from ..engine.tasks import open_ledger, open_store
 from ..ledger.changes import SetWatermark
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
-from ..model import TableName, Watermark
+from ..model import DataFile, TableName, Watermark
 from ..positions import format_position
 from .output import Output
 from .session import Session
@@ -35,8 +37,10 @@ def group() -> None:
 @click.pass_obj
 def get_command(session: Session, table: str, show_files: bool) -> None:
     """Show one table's watermark and state."""
-    ledger, name = _open(session.settings(), table)
-    _show(session.output, ledger.load(name), show_files=show_files)
+    settings = session.settings()
+    ledger, name = _open(settings, table)
+    state = ledger.load(name)
+    _show(session.output, state, list(waiting_files(open_store(settings), state)) if show_files else None)
 
 
 @group.command("list", epilog="Example:  s3rs-ray watermark list -o json")
@@ -46,11 +50,11 @@ def list_command(session: Session) -> None:
     ledger, _ = _open(session.settings(), "")
     states = [ledger.load(name) for name in ledger.tables()]
     if session.output.json:
-        session.output.document({"tables": [_json(s, show_files=False) for s in states]})
+        session.output.document({"tables": [_json(s) for s in states]})
         return
     rows = [
         (str(s.table), cursor_text(s.extracted) or "", cursor_text(s.loaded) or "", s.rows_extracted, s.rows_loaded,
-         len(s.loadable), s.mysql_status, s.redshift_status)
+         s.waiting_files, s.mysql_status, s.redshift_status)
         for s in states
     ]  # fmt: skip
     columns = ("table", "extracted up to", "loaded up to", "extracted", "loaded", "waiting", "mysql", "redshift")
@@ -99,7 +103,7 @@ def rebuild_command(session: Session, table: str) -> None:
     """
     settings = session.settings()
     _, name = _open(settings, table)
-    _show(session.output, rebuild(settings, name), show_files=False)
+    _show(session.output, rebuild(settings, name))
 
 
 def _move(session: Session, table: str, watermark: Watermark) -> None:
@@ -116,7 +120,7 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
     finally:
         ledger.release(name, holder)
     if session.output.json:
-        session.output.document({"before": _json(before, show_files=False), "after": _json(after, show_files=False)})
+        session.output.document({"before": _json(before), "after": _json(after)})
         return
     session.output.line(f"{name}: {_place(before)} -> {_place(after)}")
 
@@ -132,9 +136,9 @@ def _open(settings: Settings, table: str) -> tuple[Ledger, TableName]:
     return open_ledger(settings), settings.table_name(table) if table else TableName("", "")
 
 
-def _show(output: Output, state: TableState, *, show_files: bool) -> None:
+def _show(output: Output, state: TableState, waiting: Sequence[DataFile] | None = None) -> None:
     if output.json:
-        output.document(_json(state, show_files=show_files))
+        output.document(_json(state, waiting))
         return
     rows: list[tuple[str, object]] = [
         ("extracted up to", _place(state)),
@@ -142,7 +146,7 @@ def _show(output: Output, state: TableState, *, show_files: bool) -> None:
         ("rows extracted", state.rows_extracted),
         ("rows loaded", state.rows_loaded),
         ("files written", state.files_written),
-        ("files waiting", len(state.loadable)),
+        ("files waiting", state.waiting_files),
         ("last extraction", state.extracted_at or "never"),
         ("last load", state.loaded_at or "never"),
         ("mysql", state.mysql_status),
@@ -154,12 +158,12 @@ def _show(output: Output, state: TableState, *, show_files: bool) -> None:
         ("held by", f"{state.lease.holder} since {state.lease.since:%Y-%m-%d %H:%M:%S}" if state.lease else "nobody"),
     ]
     output.table(str(state.table), ("what", "value"), rows)
-    if show_files:
-        output.table("files waiting", ("key", "rows", "bytes"), [(f.key, f.rows, f.bytes) for f in state.loadable])
+    if waiting is not None:
+        output.table("files waiting", ("key", "rows", "bytes"), [(f.key, f.rows, f.bytes) for f in waiting])
         output.table("files loaded last", ("key",), [(key,) for key in state.recent_files])
 
 
-def _json(state: TableState, *, show_files: bool) -> dict[str, Any]:
+def _json(state: TableState, waiting: Sequence[DataFile] | None = None) -> dict[str, Any]:
     document: dict[str, Any] = {
         "table_name": str(state.table),
         "last_mysql_data_timestamp": cursor_text(state.extracted),
@@ -175,12 +179,12 @@ def _json(state: TableState, *, show_files: bool) -> dict[str, Any]:
         "redshift_status": state.redshift_status,
         "backup_strategy": state.backup_strategy,
         "s3_file_count": state.files_written,
-        "files_waiting": len(state.loadable),
+        "files_waiting": state.waiting_files,
         "open_run": state.run.run_id if state.run else None,
         "full_refresh": state.refresh.run_id if state.refresh else None,
         "held_by": state.lease.holder if state.lease else None,
     }
-    if show_files:
-        document["waiting_s3_files"] = [f.key for f in state.loadable]
+    if waiting is not None:
+        document["waiting_s3_files"] = [f.key for f in waiting]
         document["processed_s3_files"] = list(state.recent_files)
     return document

@@ -15,7 +15,7 @@ from ..positions import Position, is_reached
 from ..storage.layout import parse_data_key, table_prefix
 from ..storage.s3 import ObjectStore
 from .context import Hold
-from .records import read_records
+from .records import PAGE_FILES, page_files, read_records
 from .tasks import WrittenFile, describe_file
 
 RESTORE = "restore the missing files, or run `sync` without --redshift-only to extract the table anew"
@@ -39,9 +39,14 @@ def adopt_files(hold: Hold, state: TableState) -> TableState:
     written, recorded = written_files(store, prefix, hold.table), tuple(read_records(store, hold.table))
     if hold.run.settings.mode(hold.table) is Mode.REPLACE:
         files = newest_refresh(written, recorded)
-        return hold.commit(Adopt(files=tuple(files), refresh=files[0].run_id)) if files else state
+        return _adopt(hold, files, files[0].run_id) if files else state
     files = gapless(written, state.loaded, recorded)
-    return hold.commit(Adopt(files=tuple(files))) if files else state
+    return _adopt(hold, files) if files else state
+
+
+def _adopt(hold: Hold, files: Sequence[DataFile], refresh: str = "") -> TableState:
+    keep = max(PAGE_FILES, hold.run.settings.backup_files_per_load)
+    return hold.commit(Adopt(files=page_files(hold.run.store, hold.table, files, keep), refresh=refresh))
 
 
 def newest_refresh(written: list[WrittenFile], recorded: Sequence[OpenRun] = ()) -> list[DataFile]:

@@ -16,7 +16,7 @@ from ..ledger.store import Holder, Ledger, utc_now
 from ..model import TableName, Watermark
 from ..storage.layout import parse_data_key, parse_table, table_prefix
 from ..storage.s3 import DELETE_PAGE, DELETE_PAGES, ObjectStore, StoredObject
-from .records import read_records
+from .records import read_records, waiting_files
 from .standing import SUFFIX, Amount, Choice, Ownership, Selection, Standing, choose
 from .tasks import data_key, open_ledger, open_store
 
@@ -60,9 +60,9 @@ class Deletion:
 
 def ownership(store: ObjectStore, settings: Settings, state: TableState) -> Ownership:
     """Who owns the files of a table, from its state and the records of its ended runs."""
-    chunks = state.run.chunks if state.run else ()
-    planned = [data_key(settings, state.table, c.run_id, c.ordinal) for c in chunks]
-    return Ownership.of(state, read_records(store, state.table), planned)
+    run = state.run
+    planned = [data_key(settings, state.table, run.run_id, n) for n in range(run.chunk_count)] if run else []
+    return Ownership.of(state, read_records(store, state.table), waiting_files(store, state), planned)
 
 
 def table_files(store: ObjectStore, settings: Settings, state: TableState) -> Iterator[tuple[StoredObject, Standing]]:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from ..errors import IntegrityError, S3rsError, SourceError, SourceStalled, SourceTimeout, StorageError
-from ..ledger.changes import AddChunks, AddFiles, Finish
+from ..ledger.changes import AddChunks, AddFiles, Finish, PageOut
 from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, DataFile, Table
 from ..policies import RangeOrder
 from .context import Hold
 from .events import EventKind
 from .executor import ChunkTask, Executor, Ticket
-from .records import write_record
+from .records import PAGE_FILES, next_page, write_page, write_record
 from .sizing import ChunkSizer
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Extraction:
         sizer: learns from each file how large the next chunks shall be.
         planned: yields the chunks that are not in the ledger yet, stepping the source's index.
         budget: how many rows may still be started; None for all.
-        resumed: chunks that an earlier command read.
+        resumed: how many chunks, and rows by the plan, an earlier command read.
         finer: how much smaller slices are read, because larger ones were cut off by the time limit.
     """
 
@@ -51,14 +51,15 @@ class Extraction:
     running: list[Ticket] = field(default_factory=list)
     retry_at: dict[int, float] = field(default_factory=dict)
     files: list[DataFile] = field(default_factory=list)
-    resumed: tuple[Chunk, ...] = ()
+    resumed: tuple[int, int] = (0, 0)
     finer: int = 0
 
     def __post_init__(self) -> None:
         assert self.state.run is not None
-        self.waiting = [(chunk, 1) for chunk in self.state.run.missing]
-        missing = {chunk.ordinal for chunk in self.state.run.missing}
-        self.resumed = tuple(chunk for chunk in self.state.run.chunks if chunk.ordinal not in missing)
+        missing = self.state.run.missing
+        self.waiting = [(chunk, 1) for chunk in missing]
+        rows = self.state.run.row_count - sum(chunk.rows for chunk in missing)
+        self.resumed = self.state.run.chunk_count - len(missing), rows
         if self.state.run.planned:
             self._say_plan()
 
@@ -105,6 +106,16 @@ class Extraction:
         for file in files:
             self.sizer.record(file)
             self._say(EventKind.CHUNK_DONE, chunk=file.ordinal, rows=file.rows, bytes=file.bytes)
+        self._page_out()
+
+    def _page_out(self) -> None:
+        """Keeps the state small, which every commit writes whole: chunks that are done leave it, a page at a time."""
+        while (page := next_page(self.run)) is not None:
+            key, digest = write_page(self.hold.run.store, self.table.name, page)
+            keep = max(PAGE_FILES, self.hold.run.settings.backup_files_per_load)
+            self.state = self.hold.commit(
+                PageOut(run_id=page.run_id, key=key, digest=digest, count=len(page.chunks), keep=keep)
+            )
 
     def finish(self) -> TableState:
         """Closes the run when every chunk of its window has a file; leaves it open otherwise."""
@@ -143,8 +154,8 @@ class Extraction:
         """What this command reads, as far as it is known."""
         self._say(
             EventKind.PLANNED,
-            chunks=len(self.run.chunks) - len(self.resumed),
-            rows=sum(c.rows for c in self.run.chunks) - sum(c.rows for c in self.resumed),
+            chunks=self.run.chunk_count - self.resumed[0],
+            rows=self.run.row_count - self.resumed[1],
             estimated_rows=self.sizer.window_rows,
             complete=int(self.run.planned),
         )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from ..config import DB_NAMES, Settings
 from ..errors import PreconditionFailed, S3rsError, StorageError
-from ..ledger.state import TableState
+from ..ledger.state import Page, TableState
 from ..ledger.store import is_over, utc_now
 from ..model import Table, TableName
 from ..source.catalog import Catalog, Endpoint, open_catalog
@@ -235,10 +235,11 @@ def state_findings(state: TableState, now: dt.datetime) -> Iterator[Finding]:
             hint="nothing is to be done: the next run takes the table over",
         )
     if state.run is not None and (lease is None or over):
-        done = len(state.run.chunks) - len(state.run.missing)
+        chunks = state.run.chunk_count
+        done = chunks - len(state.run.missing)
         yield Finding(
             about=name,
-            message=f"run {state.run.run_id} has not ended: {done} of {len(state.run.chunks)} planned chunks are on S3",
+            message=f"run {state.run.run_id} has not ended: {done} of {chunks} planned chunks are on S3",
             hint=f"`s3rs-ray sync -t {name}` goes on with it",
         )
     if state.sealed is not None and (lease is None or over):
@@ -248,10 +249,11 @@ def state_findings(state: TableState, now: dt.datetime) -> Iterator[Finding]:
             hint=f"`s3rs-ray sync -t {name} --redshift-only` looks it up",
         )
     if state.backlog:
+        files = sum(f.files if isinstance(f, Page) else 1 for f in state.backlog)
         rows, size = sum(f.rows for f in state.backlog), sum(f.bytes for f in state.backlog)
         yield Finding(
             about=name,
-            message=f"files that wait to be loaded: {len(state.backlog):,}, with {rows:,} rows ({size / 1e6:,.1f} MB)",
+            message=f"files that wait to be loaded: {files:,}, with {rows:,} rows ({size / 1e6:,.1f} MB)",
             hint=f"`s3rs-ray sync -t {name} --redshift-only` loads them",
         )
     for stage, status in (("extraction", state.mysql_status), ("load", state.redshift_status)):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..config import Settings
 from ..errors import ConfigError, IntegrityError, PreconditionFailed, SchemaDrift, UnsupportedTable, WarehouseError
 from ..ledger.apply import next_load
-from ..ledger.changes import Advance, Seal
+from ..ledger.changes import Advance, PageIn, Seal
 from ..ledger.document import cursor_text
 from ..ledger.state import Sealed, TableState
 from ..model import DataFile, Load, Manifest, Table, TableName
@@ -30,6 +30,7 @@ from ..warehouse.sql import Target
 from .context import Hold
 from .contract import parse_contract
 from .events import EventKind
+from .records import read_page
 
 log = logging.getLogger(__name__)
 
@@ -146,31 +147,38 @@ class Loading:
                 return
             self._under_way.result()
             self._under_way = None
-        if not self._is_enough(self._choose(state)):
+        if not self._is_enough(self._choose(state), state):
             return
-        state = self.hold.load()  # the given one may be older than the last load's seal or advance
+        state = self._at_hand(self.hold.load())  # the given one may be older than the last load's seal or advance
         files = self._choose(state)
-        if state.sealed is None and not self._is_enough(files):
+        if state.sealed is None and not self._is_enough(files, state):
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"load {self.hold.table}")
         self._under_way = self._pool.submit(self._load_next, state, files)
 
-    def _is_enough(self, files: Sequence[DataFile]) -> bool:
+    def _is_enough(self, files: Sequence[DataFile], state: TableState) -> bool:
         """Whether a load is worth its while; while one is under way more files gather for the next."""
         most = self.hold.run.settings.backup_files_per_load
-        return len(files) >= most or sum(f.bytes for f in files) >= LOAD_BYTES
+        waits = state.next_page is not None and self.budget is None  # whole pages wait behind these
+        return waits or len(files) >= most or sum(f.bytes for f in files) >= LOAD_BYTES
 
     def finish(self) -> TableState:
         """Loads everything that waits, in order; returns the newest state."""
         self.join()
-        state = self.hold.load()
+        state = self._at_hand(self.hold.load())
         while state.sealed is not None or (files := self._choose(state)):
             self.hold.check()
             self._load_next(state, () if state.sealed is not None else files)
-            state = self.hold.load()
+            state = self._at_hand(self.hold.load())
         if self.rows >= LARGE_LOAD:
             self._analyze(self.newest)
+        return state
+
+    def _at_hand(self, state: TableState) -> TableState:
+        """The state with the next page read in where no file before it is left."""
+        while not state.loadable and (page := state.next_page) is not None:
+            state = self.hold.commit(PageIn(page=page, files=read_page(self.hold.run.store, page)))
         return state
 
     def settle(self) -> None:

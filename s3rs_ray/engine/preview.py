@@ -87,7 +87,7 @@ def preview_table(run: Run, catalog: Catalog, name: TableName, asked: Asked) -> 
         table, state = catalog.discover(name), run.ledger.load(name)
         apply(state, name_pair(run, state, table), state.updated_at)
         plan = plan_table(run, catalog, table, state)
-        works = plan.action is not Action.NOTHING or state.sealed is not None or bool(state.loadable)
+        works = plan.action is not Action.NOTHING or state.sealed is not None or bool(state.waiting_files)
         target = target_of(table, run.settings) if asked.warehouse else None
         foreseen = _foreseen(run, plan, target, asked.warehouse) if target and asked.warehouse and works else None
     except (PlanError, LedgerError) as exc:

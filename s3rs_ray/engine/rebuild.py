@@ -15,7 +15,7 @@ from ..policies import Mode
 from ..warehouse.loader import find_reached
 from .adopt import gapless, written_files
 from .loading import open_session, target_identity
-from .records import read_records
+from .records import PAGE_FILES, page_files, read_records
 from .tasks import open_ledger, open_store
 
 REBUILT = "rebuilt"
@@ -60,7 +60,7 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
         Identify(source="", target=target),
     ]
     if files:
-        changes.append(Adopt(files=tuple(files)))
+        changes.append(Adopt(files=page_files(store, table, files, PAGE_FILES)))
     ledger.acquire(table, holder)
     try:
         return ledger.commit(table, changes, holder=holder.token)

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from ..errors import UsageError
 from ..ledger.state import OpenRun, TableState
-from ..model import Watermark
+from ..model import DataFile, Watermark
 from ..positions import is_reached
 from ..storage.s3 import StoredObject
 
@@ -112,15 +112,22 @@ class Ownership:
     planned: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, state: TableState, records: Iterable[OpenRun], planned: Iterable[str] = ()) -> Ownership:
+    def of(
+        cls,
+        state: TableState,
+        records: Iterable[OpenRun],
+        waiting: Iterable[DataFile] = (),
+        planned: Iterable[str] = (),
+    ) -> Ownership:
         """By a table's state and the records of its ended runs.
 
         Args:
+            waiting: the files that may be loaded.
             planned: the keys of the open run's chunks.
         """
         return cls(
             recorded=recorded_standings(state, records),
-            waiting=frozenset(f.key for f in state.backlog),
+            waiting=frozenset(f.key for f in waiting),
             doubt=frozenset(state.sealed.keys if state.sealed else ()),
             planned=frozenset(planned) | {f.key for f in (state.run.files if state.run else ())},
         )

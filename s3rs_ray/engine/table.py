@@ -217,7 +217,7 @@ def _drop_run(hold: Hold) -> None:
     write_record(
         hold.run.store,
         hold.table,
-        replace(run, chunks=run.chunks[:kept], files=tuple(f for f in run.files if f.ordinal < kept)),
+        replace(run, chunks=run.chunks[:kept], files=tuple(f for f in run.files if f.ordinal < run.first + kept)),
     )
     hold.commit(Abandon(run_id=run.run_id))
 
@@ -238,7 +238,7 @@ def _prepare(loading: Loading, catalog: Catalog, plan: TablePlan) -> list[str]:
 
 def _waiting(run: Run, state: TableState) -> bool:
     """Whether files wait for the load stage."""
-    return run.request.load and (state.sealed is not None or bool(state.loadable))
+    return run.request.load and (state.sealed is not None or bool(state.waiting_files))
 
 
 def _identify(hold: Hold, table: Table | None) -> None:
@@ -296,7 +296,10 @@ def _end_orphans(hold: Hold, catalog: Catalog, run_id: str) -> None:
 def _remaining_chunks(catalog: Catalog, plan: TablePlan, open_run: OpenRun, sizes: ChunkSizer) -> Iterator[Chunk]:
     """The chunks that are not in the state yet, of one window after the other."""
     done = list(open_run.chunks)
-    for window in () if open_run.planned else open_run.windows:
+    windows = () if open_run.planned else open_run.windows
+    if done:  # the chunks of a window before that of the last one may all be on pages
+        windows = windows[windows.index(done[-1].window) :] if windows else ()
+    for window in windows:
         cut = cut_chunks(catalog, plan.table, window, plan.order, run_id=open_run.run_id, sizes=sizes, done=tuple(done))
         for chunk in cut:
             done.append(chunk)

@@ -28,13 +28,17 @@ from .changes import (
     Fail,
     Finish,
     Identify,
+    PageIn,
+    PageOut,
     Release,
     Renew,
     Seal,
     SetWatermark,
     Unseal,
 )
-from .state import LEASE_SECONDS, RECENT_CHANGES, RECENT_FILES, RECENT_LOADS, Lease, OpenRun, Refresh, TableState
+from .paging import page_in, page_out
+from .requirements import open_run, require
+from .state import LEASE_SECONDS, RECENT_CHANGES, RECENT_FILES, RECENT_LOADS, Lease, OpenRun, Page, Refresh, TableState
 
 
 def apply_commit(state: TableState, commit: Commit) -> TableState:
@@ -99,6 +103,10 @@ def apply(state: TableState, change: Change, now: dt.datetime) -> TableState:
             return _add_chunks(state, change)
         case AddFiles():
             return _add_files(state, change)
+        case PageOut():
+            return page_out(state, change)
+        case PageIn():
+            return page_in(state, change)
         case Finish():
             return _finish(state, change)
         case Abandon():
@@ -108,7 +116,7 @@ def apply(state: TableState, change: Change, now: dt.datetime) -> TableState:
         case Advance():
             return _advance(state, change)
         case Unseal():
-            _require(
+            require(
                 state.sealed is not None and state.sealed.load_id == change.load_id, state, "another load is sealed"
             )
             return replace(state, sealed=None)
@@ -119,21 +127,6 @@ def apply(state: TableState, change: Change, now: dt.datetime) -> TableState:
         case Fail():
             stage = "mysql_status" if change.stage == "extract" else "redshift_status"
             return replace(state, **{stage: "failed"})  # type: ignore[arg-type]
-
-
-def _require(condition: bool, state: TableState, problem: str) -> None:
-    if not condition:
-        raise LedgerError(
-            f"{state.table}: {problem}",
-            hint="look at `s3rs-ray watermark get -t TABLE`; run the command again to go on from what is recorded",
-        )
-
-
-def _open_run(state: TableState, run_id: str) -> OpenRun:
-    run = state.run
-    _require(run is not None and run.run_id == run_id, state, f"run {run_id} is not the open one")
-    assert run is not None
-    return run
 
 
 def _acquire(state: TableState, change: Acquire, now: dt.datetime) -> TableState:
@@ -173,12 +166,12 @@ def _identify(state: TableState, change: Identify) -> TableState:
 
 
 def _begin(state: TableState, change: Begin) -> TableState:
-    _require(state.run is None, state, "a run is open already")
-    _require(state.refresh is None or state.refresh.extracted, state, "a full refresh has to be read first")
-    _require(change.found == state.extracted, state, "the watermark has moved since the plan was made")
+    require(state.run is None, state, "a run is open already")
+    require(state.refresh is None or state.refresh.extracted, state, "a full refresh has to be read first")
+    require(change.found == state.extracted, state, "the watermark has moved since the plan was made")
     starts, found = change.run.window.after.position, change.found.position
     before = starts[:1] != found[:1] and is_reached(starts[:1], found[:1])
-    _require(starts == found or before, state, "the window starts behind the watermark")
+    require(starts == found or before, state, "the window starts behind the watermark")
     return replace(
         state,
         run=change.run,
@@ -190,7 +183,7 @@ def _begin(state: TableState, change: Begin) -> TableState:
 
 def _begin_refresh(state: TableState, change: BeginRefresh) -> TableState:
     _require_droppable(state)
-    _require(change.run.window.whole, state, "the run does not read the whole table")
+    require(change.run.window.whole, state, "the run does not read the whole table")
     anew = _anew(state, change.generation, Watermark.START)
     return replace(
         anew,
@@ -207,7 +200,7 @@ def _begin_refresh(state: TableState, change: BeginRefresh) -> TableState:
 
 def _require_droppable(state: TableState) -> None:
     sealed = state.sealed
-    _require(
+    require(
         sealed is None or sealed.mode is Mode.REPLACE,
         state,
         f"the load {sealed.load_id[:12] if sealed else ''} is in doubt; run `sync --redshift-only` first",
@@ -236,22 +229,23 @@ def _anew(state: TableState, generation: str, watermark: Watermark) -> TableStat
 
 
 def _add_chunks(state: TableState, change: AddChunks) -> TableState:
-    run = _open_run(state, change.run_id)
-    _require(not run.planned or not change.chunks, state, "the plan is complete already")
-    expected = range(len(run.chunks), len(run.chunks) + len(change.chunks))
-    _require([c.ordinal for c in change.chunks] == list(expected), state, "chunks out of order")
+    run = open_run(state, change.run_id)
+    require(not run.planned or not change.chunks, state, "the plan is complete already")
+    expected = range(run.chunk_count, run.chunk_count + len(change.chunks))
+    require([c.ordinal for c in change.chunks] == list(expected), state, "chunks out of order")
     return replace(state, run=replace(run, chunks=run.chunks + change.chunks, planned=run.planned or change.planned))
 
 
 def _add_files(state: TableState, change: AddFiles) -> TableState:
-    run = _open_run(state, change.run_id)
+    run = open_run(state, change.run_id)
     known = {f.ordinal: f for f in run.files}
     new = []
     for file in change.files:
-        _require(file.run_id == run.run_id, state, f"{file.key} is a file of run {file.run_id}")
-        _require(0 <= file.ordinal < len(run.chunks), state, f"no chunk {file.ordinal} is planned")
+        require(file.run_id == run.run_id, state, f"{file.key} is a file of run {file.run_id}")
+        require(0 <= file.ordinal < run.chunk_count, state, f"no chunk {file.ordinal} is planned")
+        require(file.ordinal >= run.first, state, f"the file of chunk {file.ordinal} is on a page already")
         present = known.get(file.ordinal)
-        _require(present in (None, file), state, f"chunk {file.ordinal} has another file already")
+        require(present in (None, file), state, f"chunk {file.ordinal} has another file already")
         if present is None:
             known[file.ordinal] = file
             new.append(file)
@@ -265,8 +259,8 @@ def _add_files(state: TableState, change: AddFiles) -> TableState:
 
 
 def _finish(state: TableState, change: Finish) -> TableState:
-    run = _open_run(state, change.run_id)
-    _require(run.complete, state, "chunks of the run are still missing")
+    run = open_run(state, change.run_id)
+    require(run.complete, state, "chunks of the run are still missing")
     return replace(
         state,
         run=None,
@@ -284,13 +278,13 @@ def _extracted(state: TableState, run: OpenRun) -> Refresh | None:
 
 
 def _abandon(state: TableState, change: Abandon) -> TableState:
-    run = _open_run(state, change.run_id)
-    _require(state.sealed is None, state, "a load of its files is under way or in doubt")
+    run = open_run(state, change.run_id)
+    require(state.sealed is None, state, "a load of its files is under way or in doubt")
     by_ordinal = {f.ordinal: f for f in run.files}
-    last = by_ordinal.get(run.consumed + len(run.ready) - 1)
-    reached = last.reaches if last is not None else None
+    last = by_ordinal.get(run.first + run.consumed + len(run.ready) - 1)
+    reached = last.reaches if last is not None else run.reached
     if reached is None:  # no file, or ranges of the key of which the last is missing
-        return replace(state, run=None)
+        return replace(state, run=None, backlog=tuple(f for f in state.backlog if f.run_id != run.run_id))
     return replace(
         state, run=None, refresh=_extracted(state, run), backlog=state.backlog + run.ready, extracted=reached
     )
@@ -298,19 +292,19 @@ def _abandon(state: TableState, change: Abandon) -> TableState:
 
 def _seal(state: TableState, change: Seal) -> TableState:
     sealed = change.sealed
-    _require(state.sealed is None, state, "a load is sealed already")
-    _require(bool(sealed.keys), state, "a load needs a file")
+    require(state.sealed is None, state, "a load is sealed already")
+    require(bool(sealed.keys), state, "a load needs a file")
     first = state.loadable[: len(sealed.keys)]
-    _require(tuple(f.key for f in first) == sealed.keys, state, "the files are not the next to be loaded")
-    _require(first[-1].reaches == sealed.reaches, state, "the load reaches another watermark")
+    require(tuple(f.key for f in first) == sealed.keys, state, "the files are not the next to be loaded")
+    require(first[-1].reaches == sealed.reaches, state, "the load reaches another watermark")
     alike = all(state.refreshes(f) is (sealed.mode is Mode.REPLACE) for f in first)
-    _require(alike, state, "a full refresh and changes never share a load")
+    require(alike, state, "a full refresh and changes never share a load")
     return replace(state, sealed=sealed, redshift_status="running")
 
 
 def _advance(state: TableState, change: Advance) -> TableState:
     load = change.load
-    _require(
+    require(
         state.sealed is not None and state.sealed.load_id == load.load_id, state, f"load {load.load_id} is not sealed"
     )
     assert state.sealed is not None
@@ -350,16 +344,16 @@ def _set_watermark(state: TableState, change: SetWatermark) -> TableState:
 
 def _adopt(state: TableState, change: Adopt) -> TableState:
     idle = state.run is None and not state.backlog and state.sealed is None and state.refresh is None
-    _require(idle, state, "other work is open")
-    _require(bool(change.files), state, "there is no file to adopt")
-    reached = next((f.reaches for f in reversed(change.files) if f.reaches is not None), state.extracted)
+    require(idle, state, "other work is open")
+    require(bool(change.files), state, "there is no file to adopt")
+    reached = [f.reached if isinstance(f, Page) else f.reaches for f in change.files]
     return replace(
         state,
         backlog=change.files,
         refresh=Refresh(run_id=change.refresh, extracted=True) if change.refresh else None,
-        extracted=reached,
+        extracted=next((place for place in reversed(reached) if place is not None), state.extracted),
         rows_extracted=state.rows_extracted + sum(f.rows for f in change.files),
-        files_written=state.files_written + len(change.files),
+        files_written=state.files_written + sum(f.files if isinstance(f, Page) else 1 for f in change.files),
     )
 
 

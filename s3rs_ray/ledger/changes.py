@@ -3,6 +3,8 @@
 The life of a file::
 
     planned (AddChunks) -> extracted (AddFiles) -> sealed (Seal) -> loaded (Advance)
+
+Between extracted and sealed it may leave the state for a page (PageOut) and come back (PageIn).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import TypeAlias
 
 from ..model import Chunk, DataFile, Load, Watermark
 from ..policies import Mode
-from .state import MANUAL, Lease, OpenRun, Sealed
+from .state import MANUAL, Lease, OpenRun, Page, Sealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,34 @@ class AddFiles:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageOut:
+    """Takes the first chunks of the open run out of the state. Requires their files, and that a chunk is left.
+
+    The page object, which describes all of them, is there already. Files that are not loaded join the backlog: the
+    first as they are, so that a load that was chosen meanwhile finds them, the others as a :class:`Page`.
+
+    Attributes:
+        key, digest: of the object.
+        count: of the chunks.
+        keep: how many files may be in the state as they are before the first page.
+    """
+
+    run_id: str
+    key: str
+    digest: str
+    count: int
+    keep: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageIn:
+    """Puts the files of the first page of the backlog in its place."""
+
+    page: Page
+    files: tuple[DataFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
     """Closes a complete run: its window is on S3, its unloaded files join the backlog."""
 
@@ -157,10 +187,11 @@ class Adopt:
     What they reach counts as extracted. Requires that nothing else is open.
 
     Attributes:
+        files: in the order to load them; those behind the first few on pages.
         refresh: the run, where they are all of its files and hold the whole table.
     """
 
-    files: tuple[DataFile, ...]
+    files: tuple[DataFile | Page, ...]
     refresh: str = ""
 
 
@@ -180,6 +211,8 @@ Change: TypeAlias = (
     | BeginRefresh
     | AddChunks
     | AddFiles
+    | PageOut
+    | PageIn
     | Finish
     | Abandon
     | Seal

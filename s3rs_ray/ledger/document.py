@@ -16,7 +16,7 @@ from ..errors import LedgerError
 from ..model import Chunk, Cut, DataFile, KeyRange, Load, TableName, Watermark, Window
 from ..policies import Adjusted, Mode, RangeOrder
 from ..positions import KeyValue, format_position, format_value, parse_position, parse_value
-from .state import FORMAT_VERSION, Lease, OpenRun, Refresh, Sealed, TableState
+from .state import FORMAT_VERSION, Lease, OpenRun, Page, Refresh, Sealed, TableState
 
 Json: TypeAlias = dict[str, object]
 
@@ -49,7 +49,7 @@ def format_state(state: TableState) -> bytes:
         "extracted": format_position(state.extracted.position),
         "loaded": format_position(state.loaded.position),
         "run": format_run(state.run) if state.run else None,
-        "backlog": [_file_json(f) for f in state.backlog],
+        "backlog": [_page_json(f) if isinstance(f, Page) else _file_json(f) for f in state.backlog],
         "sealed": _sealed_json(state.sealed) if state.sealed else None,
         "lease": _lease_json(state.lease) if state.lease else None,
         "loads": [_load_json(load) for load in state.loads],
@@ -97,7 +97,7 @@ def _parse(d: Json) -> TableState:
         extracted=Watermark(position=parse_position(d["extracted"])),
         loaded=Watermark(position=parse_position(d["loaded"])),
         run=parse_run(cast(Json, run)) if run else None,
-        backlog=tuple(_parse_file(f) for f in _objects(d["backlog"])),
+        backlog=tuple(_parse_page(f) if "page" in f else _parse_file(f) for f in _objects(d["backlog"])),
         sealed=_parse_sealed(cast(Json, sealed)) if sealed else None,
         lease=_parse_lease(cast(Json, lease)) if lease else None,
         loads=tuple(_parse_load(load) for load in _objects(d["loads"])),
@@ -138,7 +138,7 @@ def _range_json(key_range: KeyRange) -> list[object]:
 
 
 def format_run(run: OpenRun) -> Json:
-    """A run, its chunks and files: part of the state while it is open, a record of its own afterwards."""
+    """A run, its chunks and files: part of the state while it is open, a page of it, or a record of its own."""
     return {
         "run_id": run.run_id,
         "window": [format_position(run.window.after.position), format_position(run.window.upto.position)],
@@ -154,6 +154,9 @@ def format_run(run: OpenRun) -> Json:
         "planned": run.planned,
         "files": [_file_json(f) for f in run.files],
         "consumed": run.consumed,
+        "first": run.first,
+        "paged_rows": run.paged_rows,
+        "reached": _reaches_json(run.reached),
     }
 
 
@@ -182,10 +185,11 @@ def parse_run(d: Json) -> OpenRun:
         whole=bool(d["whole"]),
     )
     run_id, horizon = _text(d["run_id"]), _parse_horizon(d["null_horizon"])
-    chunks = _parse_chunks(d["chunks"], _texts(d["columns"]), run_id, window, 0)
+    first = _int(d["first"])
+    chunks = _parse_chunks(d["chunks"], _texts(d["columns"]), run_id, window, first)
     if horizon is not None:
         nulls = replace(window, null_horizon=horizon)
-        chunks += _parse_chunks(d["null_chunks"], _texts(d["null_columns"]), run_id, nulls, len(chunks))
+        chunks += _parse_chunks(d["null_chunks"], _texts(d["null_columns"]), run_id, nulls, first + len(chunks))
     return OpenRun(
         run_id=run_id,
         window=window,
@@ -194,9 +198,12 @@ def parse_run(d: Json) -> OpenRun:
         strategy=_text(d["strategy"]),
         chunks=chunks,
         planned=bool(d["planned"]),
-        files=tuple(_parse_file(f) for f in _objects(d["files"])),
+        files=parse_files(d),
         consumed=_int(d["consumed"]),
         null_horizon=horizon,
+        first=first,
+        paged_rows=_int(d["paged_rows"]),
+        reached=_parse_reaches(d["reached"]),
     )
 
 
@@ -229,7 +236,7 @@ def _file_json(file: DataFile) -> Json:
         "run_id": file.run_id,
         "ordinal": file.ordinal,
         "fingerprint": file.fingerprint,
-        "reaches": None if file.reaches is None else format_position(file.reaches.position),
+        "reaches": _reaches_json(file.reaches),
         "memory": file.memory,
         "adjusted": asdict(file.adjusted),
         "null_horizon": _horizon_json(file.null_horizon),
@@ -252,6 +259,46 @@ def _parse_file(d: Json) -> DataFile:
     )
 
 
+def _page_json(page: Page) -> Json:
+    return {
+        "page": page.key,
+        "digest": page.digest,
+        "run_id": page.run_id,
+        "skip": page.skip,
+        "files": page.files,
+        "rows": page.rows,
+        "bytes": page.bytes,
+        "reached": _reaches_json(page.reached),
+    }
+
+
+def _parse_page(d: Json) -> Page:
+    return Page(
+        key=_text(d["page"]),
+        digest=_text(d["digest"]),
+        run_id=_text(d["run_id"]),
+        skip=_int(d["skip"]),
+        files=_int(d["files"]),
+        rows=_int(d["rows"]),
+        bytes=_int(d["bytes"]),
+        reached=_parse_reaches(d["reached"]),
+    )
+
+
+def format_files(files: Iterable[DataFile]) -> Json:
+    """A page of files that are of no one run."""
+    return {"files": [_file_json(f) for f in files]}
+
+
+def parse_files(d: Json) -> tuple[DataFile, ...]:
+    """The files of a page, whichever kind it is."""
+    return tuple(_parse_file(f) for f in _objects(d["files"]))
+
+
+def _reaches_json(reaches: Watermark | None) -> object:
+    return None if reaches is None else format_position(reaches.position)
+
+
 def _parse_reaches(value: object) -> Watermark | None:
     return None if value is None else Watermark(position=parse_position(value))
 
@@ -263,7 +310,7 @@ def _sealed_json(sealed: Sealed) -> Json:
         "mode": sealed.mode.value,
         "keys": list(sealed.keys),
         "rows": sealed.rows,
-        "reaches": None if sealed.reaches is None else format_position(sealed.reaches.position),
+        "reaches": _reaches_json(sealed.reaches),
     }
 
 

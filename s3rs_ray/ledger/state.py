@@ -9,7 +9,7 @@ from ..model import Chunk, DataFile, Load, TableName, Watermark, Window
 from ..policies import Mode, RangeOrder
 from ..positions import KeyValue
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECENT_LOADS = 20
 RECENT_FILES = 1000
 RECENT_CHANGES = 16
@@ -44,10 +44,13 @@ class OpenRun:
     """The run that is extracting: its plan so far and the files that are there.
 
     Attributes:
-        planned: every chunk of the window is in ``chunks``.
-        files: in the order of completion.
-        consumed: how many chunks, from the first, are loaded already.
+        planned: every chunk of the window is in ``chunks``, or was.
+        files: of ``chunks``, in the order of completion.
+        consumed: how many of ``chunks``, from the first, are loaded already.
         null_horizon: set where the run reads the rows whose cursor is NULL too, behind those of the window.
+        first: the ordinal of the first of ``chunks``; those before it, which have their files, are on pages.
+        paged_rows: what the plan promised of those.
+        reached: the watermark that the last of their files reaches.
     """
 
     run_id: str
@@ -60,6 +63,19 @@ class OpenRun:
     files: tuple[DataFile, ...] = ()
     consumed: int = 0
     null_horizon: KeyValue | None = None
+    first: int = 0
+    paged_rows: int = 0
+    reached: Watermark | None = None
+
+    @property
+    def chunk_count(self) -> int:
+        """How many chunks are planned, those on pages among them."""
+        return self.first + len(self.chunks)
+
+    @property
+    def row_count(self) -> int:
+        """What the plan promises of them."""
+        return self.paged_rows + sum(c.rows for c in self.chunks)
 
     @property
     def windows(self) -> tuple[Window, ...]:
@@ -88,6 +104,28 @@ class OpenRun:
                 break
             ready.append(by_ordinal[chunk.ordinal])
         return tuple(ready)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Files that wait to be loaded and are described by an object of their own, so that the state stays small.
+
+    Attributes:
+        key, digest: of the object, and the sha256 of its content.
+        run_id: of the files; empty where they are of several runs.
+        skip: how many of the files in the object, from the first, do not wait.
+        files, rows, bytes: of those that do.
+        reached: the last watermark that one of them reaches.
+    """
+
+    key: str
+    digest: str
+    run_id: str
+    skip: int
+    files: int
+    rows: int
+    bytes: int
+    reached: Watermark | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +165,7 @@ class TableState:
         refresh: set from the begin of a full refresh until its last load.
         extracted: the last row that lies on S3.
         loaded: the last row durably in the warehouse.
+        backlog: what waits to be loaded before the files of the open run, in order.
         rows_extracted, rows_loaded, files_written: totals of this generation.
         recent_files: keys of the files loaded last, newest at the end.
         recent_changes: ids of the last commits, by which a commit whose reply was lost finds itself.
@@ -142,7 +181,7 @@ class TableState:
     extracted: Watermark = Watermark.START
     loaded: Watermark = Watermark.START
     run: OpenRun | None = None
-    backlog: tuple[DataFile, ...] = ()
+    backlog: tuple[DataFile | Page, ...] = ()
     sealed: Sealed | None = None
     lease: Lease | None = None
     loads: tuple[Load, ...] = ()
@@ -162,8 +201,24 @@ class TableState:
 
     @property
     def loadable(self) -> tuple[DataFile, ...]:
-        """Files that may be loaded next, in order: those of finished runs, then the open run's ready ones."""
-        return self.backlog + (self.run.ready if self.run else ())
+        """Files that may be loaded next, in order: the backlog's up to a page, then the open run's ready ones."""
+        files: list[DataFile] = []
+        for item in self.backlog:
+            if isinstance(item, Page):
+                return tuple(files)
+            files.append(item)
+        return (*files, *(self.run.ready if self.run else ()))
+
+    @property
+    def next_page(self) -> Page | None:
+        """The page that has to be read before more files can be loaded than :attr:`loadable` says."""
+        return next((item for item in self.backlog if isinstance(item, Page)), None)
+
+    @property
+    def waiting_files(self) -> int:
+        """How many files may be loaded without leaving a gap, those on pages among them."""
+        on_pages = sum(item.files if isinstance(item, Page) else 1 for item in self.backlog)
+        return on_pages + (len(self.run.ready) if self.run else 0)
 
     def refreshes(self, file: DataFile) -> bool:
         """Whether a file is of the full refresh that is under way."""

@@ -27,14 +27,14 @@ def cut_chunks(
 
     Args:
         sizes: asked for each chunk, so that later ones can follow what was measured on earlier ones.
-        done: the chunks the run has already; it goes on from behind the last of this window.
+        done: the chunks the run has already, at least the last; it goes on from behind the last of this window.
     """
     whole = run_range(table, window, order)
     last = next((c for c in reversed(done) if c.window == window), None)
     rest: KeyRange | None = whole
     if last is not None:
         rest = replace(whole, after=last.range.upto) if last.range.upto != whole.upto else None
-    for ordinal in count(len(done)):
+    for ordinal in count(done[-1].ordinal + 1 if done else 0):
         if rest is None:
             return
         start = rest

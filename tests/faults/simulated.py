@@ -58,7 +58,7 @@ class Source:
 
     def cut_whole(self, run: OpenRun) -> Iterator[Chunk]:
         """The chunks of a full refresh that are not planned yet: ranges of the key, the last one unbounded."""
-        done, ordinal = run.chunks, len(run.chunks)
+        done, ordinal = run.chunks, run.chunk_count
         after = done[-1].range.upto if done else None
         while not done or done[-1].range.upto is not None:
             keys = sorted(k for k in self.rows if after is None or (k,) > after)
@@ -73,7 +73,7 @@ class Source:
     def cut(self, run: OpenRun) -> Iterator[Chunk]:
         """The chunks of a run that are not planned yet."""
         after = run.chunks[-1].range.upto if run.chunks else run.window.after.after
-        ordinal = len(run.chunks)
+        ordinal = run.chunk_count
         while after != run.window.upto.position:
             rest = self.between(after, run.window.upto.position)
             upto = rest[ROWS_PER_CHUNK - 1] if len(rest) > ROWS_PER_CHUNK else run.window.upto.position

@@ -26,6 +26,7 @@ import tenacity
 from s3rs_ray.config import Settings
 from s3rs_ray.engine import extraction as extraction_module
 from s3rs_ray.engine import loading as loading_module
+from s3rs_ray.engine import records as records_module
 from s3rs_ray.engine.context import Hold, Request, Run, hold_table
 from s3rs_ray.engine.executor import ChunkTask, Ticket
 from s3rs_ray.engine.extraction import Extraction, run_extraction
@@ -366,6 +367,8 @@ def install(patch: pytest.MonkeyPatch) -> None:
     time = SimpleNamespace(sleep=lambda _: None, monotonic=lambda: 60.0 * next(seconds), perf_counter=lambda: 0.0)
     patch.setattr(tenacity.nap, "time", time)
     patch.setattr(extraction_module, "time", time)
+    for module in (extraction_module, records_module):
+        patch.setattr(module, "PAGE_FILES", 2)
     patch.setattr(loading_module, "ThreadPoolExecutor", InlinePool)
     patch.setattr(loading_module, "load", load)
     patch.setattr(loading_module.Loading, "prepare", lambda *_: None)

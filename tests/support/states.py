@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from s3rs_ray.ledger.state import Lease, OpenRun, Refresh, Sealed, TableState
+from s3rs_ray.ledger.state import Lease, OpenRun, Page, Refresh, Sealed, TableState
 from s3rs_ray.model import Chunk, Cut, DataFile, KeyRange, Load, TableName, Watermark, Window
 from s3rs_ray.policies import Adjusted, Mode, RangeOrder
 from s3rs_ray.positions import KeyValue, Position
@@ -48,6 +48,17 @@ files = st.builds(
     adjusted=st.builds(Adjusted, nulled_dates=counts, truncated_texts=counts, stripped_texts=counts),
     null_horizon=st.none() | values,
 )
+pages = st.builds(
+    Page,
+    key=texts,
+    digest=texts,
+    run_id=texts,
+    skip=counts,
+    files=counts,
+    rows=counts,
+    bytes=counts,
+    reached=st.none() | watermarks,
+)
 loads = st.builds(
     Load,
     load_id=texts,
@@ -69,10 +80,11 @@ def runs(draw: st.DrawFn) -> OpenRun:
     horizon = draw(st.none() | values)
     count = draw(st.integers(0, 3))
     nulls = draw(st.integers(0, 2)) if horizon is not None else 0
+    first = draw(st.integers(0, 9))
     chunks = tuple(
         Chunk(
             run_id=run_id,
-            ordinal=ordinal,
+            ordinal=first + ordinal,
             range=KeyRange(columns=columns, after=draw(bound), upto=draw(bound)),
             window=window if ordinal < count else replace(window, null_horizon=horizon),
             rows=draw(counts),
@@ -91,6 +103,9 @@ def runs(draw: st.DrawFn) -> OpenRun:
         files=tuple(draw(st.lists(files, max_size=2))),
         consumed=draw(counts),
         null_horizon=horizon,
+        first=first,
+        paged_rows=draw(counts),
+        reached=draw(st.none() | watermarks),
     )
 
 
@@ -110,7 +125,7 @@ states = st.builds(
     extracted=watermarks,
     loaded=watermarks,
     run=st.none() | runs(),
-    backlog=_few(files),
+    backlog=_few(files | pages),
     sealed=st.none()
     | st.builds(
         Sealed,

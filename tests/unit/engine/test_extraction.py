@@ -12,10 +12,12 @@ import pytest
 
 from s3rs_ray.config import Settings
 from s3rs_ray.engine import extraction as extraction_module
+from s3rs_ray.engine import records as records_module
 from s3rs_ray.engine.context import Hold, Request, Run
 from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.engine.executor import ChunkTask
 from s3rs_ray.engine.extraction import AHEAD, Extraction, run_extraction
+from s3rs_ray.engine.records import read_records, waiting_files
 from s3rs_ray.engine.sizing import ChunkSizer
 from s3rs_ray.errors import (
     IntegrityError,
@@ -121,7 +123,7 @@ def test_every_chunk_is_read_and_the_run_closed(bench: Bench) -> None:
     state = run_all(bench.extraction())
     assert state == bench.on_s3()
     assert state.run is None
-    assert [f.ordinal for f in state.backlog] == list(range(COUNT))
+    assert [f.ordinal for f in state.loadable] == list(range(COUNT))
     assert state.extracted == WINDOW.upto
     assert sorted(bench.executor.submitted) == [(n, 1) for n in range(COUNT)]
 
@@ -262,7 +264,7 @@ def test_a_run_taken_up_again_reads_only_what_is_missing(bench: Bench) -> None:
     )
     state = run_all(bench.extraction(iter(CHUNKS[4:6])))
     assert sorted(o for o, _ in bench.executor.submitted) == [0, 2, 3, 4, 5]
-    assert [f.ordinal for f in state.backlog] == list(range(6))
+    assert [f.ordinal for f in state.loadable] == list(range(6))
 
 
 def test_a_lost_lease_stops_the_run_and_records_nothing_more(bench: Bench) -> None:
@@ -327,3 +329,54 @@ def test_a_chunk_cut_off_by_the_time_limit_is_read_finer_and_so_are_those_behind
     assert [f for n, f in finer if n == 1] == [0, 1, 2]
     assert {f for n, f in finer if n == 0} == {0}
     assert {f for n, f in finer if n > 5} == {2}
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
+    bench.hold.run.settings = Settings.load(environment={"BACKUP_FILES_PER_LOAD": "4"})
+    for module in (extraction_module, records_module):
+        monkeypatch.setattr(module, "PAGE_FILES", 4)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_the_state_does_not_grow_with_the_run_and_its_record_is_whole(bench: Bench) -> None:
+    held: list[int] = []
+    bench.executor.on_submit = lambda task: held.append(len(bench.run_on_s3().chunks))
+    state = run_all(bench.extraction())
+    assert max(held) <= 4 + (AHEAD + 1) * bench.executor.places
+    assert [f.ordinal for f in waiting_files(bench.store, state)] == list(range(COUNT))
+    assert state.waiting_files == COUNT
+    assert len(state.backlog) < COUNT
+    [record] = read_records(bench.store, NAME)
+    assert record.chunks == CHUNKS
+    assert (sorted(f.ordinal for f in record.files), record.complete) == (list(range(COUNT)), True)
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_run_that_dies_between_a_page_and_its_commit_goes_on(bench: Bench) -> None:
+    def die() -> None:
+        if bench.store.calls[-1][1].endswith("files-000004.json"):
+            raise Died
+
+    bench.store.after = {"put_new": deque([die] * 2)}
+    with pytest.raises(Died):
+        run_all(bench.extraction())
+    assert bench.run_on_s3().first == 4
+    state = run_all(bench.extraction(iter(CHUNKS[bench.run_on_s3().chunk_count :])))
+    assert [f.ordinal for f in waiting_files(bench.store, state)] == list(range(COUNT))
+    assert {a for _, a in bench.executor.submitted} == {1}
+
+
+@pytest.mark.usefixtures("small_pages")
+def test_a_page_that_was_changed_is_refused(bench: Bench) -> None:
+    state = run_all(bench.extraction())
+    page = state.next_page
+    assert page is not None
+    bench.store.delete([page.key])
+    bench.store.put_new(page.key, b"{}")
+    with pytest.raises(IntegrityError, match="is not what was written"):
+        list(waiting_files(bench.store, state))
+
+
+class Died(BaseException):
+    """The process is gone."""

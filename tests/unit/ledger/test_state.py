@@ -24,6 +24,8 @@ from s3rs_ray.ledger.changes import (
     Fail,
     Finish,
     Identify,
+    PageIn,
+    PageOut,
     Release,
     Renew,
     Seal,
@@ -36,6 +38,7 @@ from s3rs_ray.ledger.state import (
     RECENT_CHANGES,
     RECENT_FILES,
     RECENT_LOADS,
+    Page,
     Refresh,
     Sealed,
     TableState,
@@ -597,3 +600,79 @@ def test_an_empty_window_by_either_order_may_be_planned_without_chunks(order: Ra
         FINISH,
     )
     assert state.extracted == WINDOW.upto
+
+
+# Pages
+
+
+def page_out(count: int, keep: int = 0) -> PageOut:
+    return PageOut(run_id="r1", key="page", digest="d", count=count, keep=keep)
+
+
+PAGE = Page(key="page", digest="d", run_id="r1", skip=0, files=2, rows=20, bytes=2000, reached=FILES[1].reaches)
+
+
+def test_chunks_that_are_done_leave_the_state_and_their_files_wait_on_a_page() -> None:
+    state = after(BEGIN, PLAN, EXTRACT, page_out(2))
+    assert state.run is not None
+    assert (state.run.first, state.run.chunks, state.run.files) == (2, CHUNKS[2:], FILES[2:])
+    assert (state.run.chunk_count, state.run.row_count, state.run.complete) == (3, 30, True)
+    assert state.backlog == (PAGE,)
+    assert (state.loadable, state.next_page, state.waiting_files) == ((), PAGE, 3)
+
+
+def test_the_files_of_a_page_are_loaded_before_those_behind_it() -> None:
+    made = Applied()
+    assert made.commit(BEGIN, PLAN, EXTRACT, page_out(2), FINISH).backlog == (PAGE, FILES[2])
+    assert made.commit(PageIn(page=PAGE, files=FILES[:2])).loadable == FILES
+    made.commit(SEAL, ADVANCE)
+    assert (made.state.backlog, made.state.loaded) == ((), WINDOW.upto)
+
+
+def test_a_load_that_was_chosen_finds_its_files_after_a_page_has_left() -> None:
+    made = Applied()
+    made.commit(BEGIN, PLAN, EXTRACT, page_out(2, keep=1))
+    assert made.state.loadable == FILES[:1]
+    made.commit(seal_of(FILES[0]))
+    page = made.state.next_page
+    assert page is not None
+    assert (page.skip, page.files) == (1, 1)
+
+
+def test_the_files_of_a_sealed_load_never_leave() -> None:
+    made = Applied()
+    made.commit(BEGIN, PLAN, EXTRACT, seal_of(*FILES[:2]), page_out(2))
+    assert made.state.loadable == FILES
+    made.commit(Advance(load=build.loaded("load 1", rows=20, files=2)))
+    assert (made.state.loadable, made.state.loaded) == (FILES[2:], FILES[1].reaches)
+
+
+def test_what_is_loaded_leaves_without_a_trace() -> None:
+    made = Applied()
+    made.commit(BEGIN, PLAN, EXTRACT, seal_of(*FILES[:2]), Advance(load=build.loaded("load 1", rows=20, files=2)))
+    made.commit(page_out(2))
+    assert made.state.run is not None
+    assert (made.state.backlog, made.state.run.consumed, made.state.loadable) == ((), 0, FILES[2:])
+
+
+def test_no_page_without_all_files_and_without_a_chunk_left() -> None:
+    some = after(BEGIN, PLAN, AddFiles(run_id="r1", files=(FILES[0], FILES[2]), at=NOON))
+    assert "has no file yet" in refused(some, page_out(2)).message
+    assert "has to be left" in refused(after(BEGIN, PLAN, EXTRACT), page_out(3)).message
+    assert "on a page already" in refused(after(BEGIN, PLAN, EXTRACT, page_out(2)), EXTRACT).message
+
+
+def test_a_page_comes_back_in_its_turn_and_whole() -> None:
+    state = after(BEGIN, PLAN, EXTRACT, page_out(2))
+    assert "holds other files" in refused(state, PageIn(page=PAGE, files=FILES[:1])).message
+    assert "is not the next page" in refused(state, PageIn(page=replace(PAGE, key="other"), files=FILES[:2])).message
+
+
+def test_a_run_given_up_keeps_its_pages_in_update_order_and_none_in_another() -> None:
+    state = after(BEGIN, PLAN, EXTRACT, page_out(2), Abandon(run_id="r1"))
+    assert (state.extracted, state.waiting_files) == (WINDOW.upto, 3)
+    by_key = tuple(replace(f, reaches=None) for f in FILES)
+    begin = build.begin("r1", WINDOW, order=RangeOrder.KEY)
+    record = AddFiles(run_id="r1", files=by_key[:2], at=NOON)
+    state = after(begin, PLAN, record, page_out(2), Abandon(run_id="r1"))
+    assert (state.extracted, state.backlog) == (Watermark.START, ())

@@ -28,6 +28,8 @@ from s3rs_ray.ledger.changes import (
     Commit,
     Fail,
     Finish,
+    PageIn,
+    PageOut,
     Release,
     Renew,
     Seal,
@@ -35,7 +37,7 @@ from s3rs_ray.ledger.changes import (
     Unseal,
 )
 from s3rs_ray.ledger.document import format_state, parse_state
-from s3rs_ray.ledger.state import LEASE_SECONDS, Sealed
+from s3rs_ray.ledger.state import LEASE_SECONDS, Page, Sealed
 from s3rs_ray.model import Chunk, DataFile, KeyRange, Watermark
 from s3rs_ray.policies import Mode, RangeOrder
 from s3rs_ray.positions import Position
@@ -72,6 +74,7 @@ class Ledger(RuleBasedStateMachine):
         self.loaded: list[str] = []
         self.loaded_up_to = at
         self.recorded: dict[str, DataFile] = {}
+        self.on_page: dict[str, tuple[DataFile, ...]] = {}
 
     def number(self) -> int:
         self.numbers += 1
@@ -162,8 +165,8 @@ class Ledger(RuleBasedStateMachine):
         count = 0 if complete else max(count, int(ends))
         low = self.ends_of[run.chunks[-1]] if run.chunks else first_of(run.window.after.position)
         chunks = []
-        for ordinal in range(len(run.chunks), len(run.chunks) + count):
-            high = end if ends and ordinal == len(run.chunks) + count - 1 else low + (end - low) // 2
+        for ordinal in range(run.chunk_count, run.chunk_count + count):
+            high = end if ends and ordinal == run.chunk_count + count - 1 else low + (end - low) // 2
             by_key = run.order is RangeOrder.KEY
             key_range = KeyRange(
                 columns=("k",) if by_key else ("c",),
@@ -190,7 +193,7 @@ class Ledger(RuleBasedStateMachine):
         for file in files:
             assert file.key not in self.recorded
             self.recorded[file.key] = file
-            self.chunk_of[file.key] = run.chunks[file.ordinal]
+            self.chunk_of[file.key] = run.chunks[file.ordinal - run.first]
 
     @precondition(lambda self: self.state.run is not None and self.state.run.missing)
     @rule(who=HOLDERS, data=st.data(), rows=st.integers(0, 5))
@@ -223,7 +226,7 @@ class Ledger(RuleBasedStateMachine):
         run = self.state.run
         assert run is not None
         have = {f.ordinal for f in run.files}
-        complete = run.planned and have == set(range(len(run.chunks)))
+        complete = run.planned and have == set(range(run.first, run.chunk_count))
         if self.attempt(who, Finish(run_id=run.run_id), allowed=complete):
             assert self.state.extracted == run.window.upto
 
@@ -234,10 +237,47 @@ class Ledger(RuleBasedStateMachine):
         assert run is not None
         if not self.attempt(who, Abandon(run_id=run.run_id), allowed=self.state.sealed is None):
             return
-        kept = {f.key for f in self.state.backlog} | set(self.loaded)
-        for file in run.files:  # what is dropped is read again by another run, under another key
-            if file.key not in kept:
-                del self.recorded[file.key]
+        kept = {f.key for f in self.waiting} | set(self.loaded)
+        for key in [k for k, c in self.chunk_of.items() if c.run_id == run.run_id and k in self.recorded]:
+            if key not in kept:  # what is dropped is read again by another run, under another key
+                del self.recorded[key]
+
+    # Pages
+
+    @property
+    def waiting(self) -> list[DataFile]:
+        """What waits to be loaded, in order, the files on pages among them."""
+        run = self.state.run
+        found: list[DataFile] = []
+        for item in self.state.backlog:
+            found += self.on_page[item.key][item.skip :] if isinstance(item, Page) else (item,)
+        return found + sorted((f for f in run.files if f.ordinal >= run.first + run.consumed) if run else (),
+                              key=lambda f: f.ordinal)  # fmt: skip
+
+    @precondition(lambda self: self.state.run is not None and self.state.run.files)
+    @rule(who=HOLDERS, count=st.integers(0, 4), keep=st.integers(0, 3))
+    def page_out(self, who: str, count: int, keep: int) -> None:
+        run, before = self.state.run, self.waiting
+        assert run is not None
+        have = {f.ordinal: f for f in run.files}
+        leaving = [c.ordinal for c in run.chunks[:count]]
+        change = PageOut(run_id=run.run_id, key=f"page {self.number()}", digest="d", count=count, keep=keep)
+        allowed = 0 < count < len(run.chunks) and all(n in have for n in leaving)
+        loadable = self.state.loadable
+        if allowed:
+            self.on_page[change.key] = tuple(have[n] for n in leaving)
+        if self.attempt(who, change, allowed=allowed):
+            assert self.waiting == before
+            assert self.state.loadable[: min(keep, len(loadable))] == loadable[:keep]  # what may have been chosen
+
+    @precondition(lambda self: self.state.next_page is not None)
+    @rule(who=HOLDERS, wrong=RARELY)
+    def page_in(self, who: str, wrong: int) -> None:
+        page, before = self.state.next_page, self.waiting
+        assert page is not None
+        files = self.on_page[page.key][page.skip + wrong :]
+        if self.attempt(who, PageIn(page=page, files=files), allowed=not wrong):
+            assert self.waiting == before
 
     # Loads
 
@@ -300,12 +340,16 @@ class Ledger(RuleBasedStateMachine):
         run = self.state.run
         if self.state.sealed is not None:
             self.advance("owner", other=False)
+        elif self.state.next_page is not None and not self.state.loadable and load:
+            self.page_in("owner", wrong=0)
         elif self.state.loadable and load:
             self.seal("owner", most=few, skip=0)
         elif run is None:
             self.begin("owner", rows=few, order=data.draw(st.sampled_from(RangeOrder)), moved=False)
         elif run.missing:
             self.extract("owner", data=data, rows=few)
+        elif len(run.chunks) > few:
+            self.page_out("owner", count=few, keep=few)
         elif run.complete:
             self.finish("owner")
         else:
@@ -340,10 +384,7 @@ class Ledger(RuleBasedStateMachine):
 
     @invariant()
     def every_recorded_file_is_in_exactly_one_place(self) -> None:
-        run = self.state.run
-        unread = [f for f in run.files if f.ordinal >= run.consumed] if run else []
-        waiting = [f.key for f in (*self.state.backlog, *unread)]
-        places = waiting + self.loaded
+        places = [f.key for f in self.waiting] + self.loaded
         assert len(places) == len(set(places))
         assert set(places) == set(self.recorded)
 
