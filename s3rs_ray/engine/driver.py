@@ -34,6 +34,7 @@ from .metrics import write_metrics
 from .pacing import Tell, open_pace
 from .plan import TablePlan, strategy_limits
 from .preview import Asked, Preview, preview_table
+from .ray_settings import prepare_driver
 from .table import open_source, sync_table
 from .tasks import open_ledger, open_store
 
@@ -267,6 +268,7 @@ class _LazyWorkplace:
             executor = InlineExecutor(self.settings)
             self.stack.callback(executor.close)
             return Workplace(executor=self._paced(executor), ledger=open_ledger(self.settings))
+        prepare_driver()
         from .cluster import open_cluster  # imports Ray, half a second that a run with nothing to do need not pay
 
         cluster = self.stack.enter_context(open_cluster(self.settings))

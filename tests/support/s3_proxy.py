@@ -29,6 +29,7 @@ class S3Fault:
         body: what is answered instead of an error.
         hold: the request waits, before it is forwarded, until this is set; then it goes on as if nothing had been.
         struck: how often it has struck.
+        clients: the addresses of those it struck.
     """
 
     key: str
@@ -42,13 +43,15 @@ class S3Fault:
     hold: threading.Event | None = None
     seen: int = 0
     struck: int = 0
+    clients: list[str] = field(default_factory=list)
 
-    def strikes(self, method: str, path: str) -> bool:
+    def strikes(self, method: str, path: str, client: str) -> bool:
         if method != self.method or not re.search(self.key, path):
             return False
         self.seen += 1
         due = self.seen > self.skip and (self.times == 0 or self.seen <= self.skip + self.times)
         self.struck += due
+        self.clients += [client] * due
         return due
 
 
@@ -74,22 +77,22 @@ class S3Proxy:
             if fault.hold is not None:
                 fault.hold.set()
 
-    def due(self, method: str, path: str) -> S3Fault | None:
+    def due(self, method: str, path: str, client: str) -> S3Fault | None:
         """The fault for a request, which is counted."""
         with self._lock:
             self.requests.append((method, path))
-            return next((f for f in self._faults if f.strikes(method, path)), None)
+            return next((f for f in self._faults if f.strikes(method, path, client)), None)
 
 
 @contextmanager
-def s3_proxy(endpoint_url: str) -> Iterator[S3Proxy]:
-    """A proxy on a free port of 127.0.0.1 in front of ``endpoint_url``."""
+def s3_proxy(endpoint_url: str, host: str = "127.0.0.1") -> Iterator[S3Proxy]:
+    """A proxy on a free port of ``host`` in front of ``endpoint_url``."""
     address = urlsplit(endpoint_url)
     assert address.hostname is not None
     assert address.port is not None
     proxy = S3Proxy((address.hostname, address.port))
-    server = _Server(("127.0.0.1", 0), _handler(proxy))
-    proxy.url = f"http://127.0.0.1:{server.server_address[1]}"
+    server = _Server((host, 0), _handler(proxy))
+    proxy.url = f"http://{host}:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, name="S3 proxy")
     thread.start()
     try:
@@ -144,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.proxy.due(self.command, unquote(self.path))
+        fault = self.proxy.due(self.command, unquote(self.path), self.client_address[0])
         if fault is not None and fault.hold is not None:
             fault.hold.wait(HOLD_SECONDS)
             fault = None

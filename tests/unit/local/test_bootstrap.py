@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ class Machine:
         (self.tree / ".ci/bootstrap").write_text(SCRIPT.read_text().replace(" /usr/", f" {root}/usr/"))
         (self.tree / "pyproject.toml").write_text("[project]\n")
         self.program(self.tree / ".venv/bin/python", PYTHON)
+        self.program(self.bin / "ip", "#!/bin/sh\n")
 
     def program(self, path: Path, text: str) -> None:
         path.write_text(text)
@@ -91,6 +93,18 @@ def test_with_apt_the_server_is_installed_once(machine: Machine) -> None:
     again = machine.bootstrap()
     assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
     assert len(machine.calls("apt-get")) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+@pytest.mark.parametrize("works", [True, False])
+def test_what_tests_on_several_hosts_need_is_installed_where_it_can_be(machine: Machine, works: bool) -> None:
+    machine.with_apt()
+    assert machine.bootstrap().returncode == 0
+    (machine.bin / "ip").unlink()
+    if not works:
+        machine.program(machine.bin / "apt-get", '#!/bin/sh\necho "apt-get $*" >>"$CALLS"\nexit 100\n')
+    assert machine.bootstrap().returncode == 0
+    assert machine.calls("apt-get")[-1].endswith(" install --yes --no-install-recommends iproute2")
 
 
 def test_an_install_that_fails_says_why_and_what_to_do(machine: Machine) -> None:
