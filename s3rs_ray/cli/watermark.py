@@ -103,7 +103,8 @@ def rebuild_command(session: Session, table: str) -> None:
     """
     settings = session.settings()
     _, name = _open(settings, table)
-    _show(session.output, rebuild(settings, name))
+    rebuild(settings, name)
+    _show(session.output, open_ledger(settings).load(name))
 
 
 def _move(session: Session, table: str, watermark: Watermark) -> None:
@@ -114,11 +115,10 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
     held = ledger.acquire(name, holder)
     try:
         settle_doubt(settings, ledger, holder, held, watermark)
-        after = ledger.commit(
-            name, [SetWatermark(watermark=watermark, generation=uuid.uuid4().hex[:12])], holder=holder.token
-        )
+        ledger.commit(name, [SetWatermark(watermark=watermark, generation=uuid.uuid4().hex[:12])], holder=holder.token)
     finally:
         ledger.release(name, holder)
+    after = ledger.load(name)
     if session.output.json:
         session.output.document({"before": _json(before), "after": _json(after)})
         return
