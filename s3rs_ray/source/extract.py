@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from queue import SimpleQueue
 from urllib.parse import quote, urlencode
 
 import connectorx
@@ -172,22 +173,52 @@ def _read_in_time(url: str, query: str, session: list[str], seconds: float) -> p
     Raises:
         SourceStalled: it was given up.
     """
-    read: Future[pa.Table] = Future()
-
-    def carry_out() -> None:
-        try:
-            read.set_result(_read(url, query, session))
-        except BaseException as exc:  # noqa: BLE001  raised again by whoever waits
-            read.set_exception(exc)
-
-    threading.Thread(target=carry_out, name="read", daemon=True).start()
     try:
-        return read.result(timeout=seconds)
-    except TimeoutError:
+        thread = _idle.pop()
+    except IndexError:
+        thread = _ReadingThread()
+    read = thread.start(lambda: _read(url, query, session))
+    wait([read], timeout=seconds)
+    if not read.done():
+        thread.abandoned = True
         raise SourceStalled(
             f"MySQL has not answered a read for {seconds:.0f} s",
             hint="the chunk is tried again; BACKUP_TIMEOUT_SECONDS is how long a read may take",
-        ) from None
+        )
+    _idle.append(thread)
+    return read.result()
+
+
+class _ReadingThread:
+    """A thread that reads, one query after another.
+
+    It is kept: glibc gives each new thread another heap, up to eight for a core, and each stays nearly as large as its
+    largest read (mallopt(3), M_ARENA_MAX). Measured over two chunks of 600,000 rows: 600 MB and growing with a new
+    thread for each read, 510 MB and no further with one that is kept.
+    """
+
+    def __init__(self) -> None:
+        self.abandoned = False
+        self._waiting: SimpleQueue[tuple[Callable[[], pa.Table], Future[pa.Table]]] = SimpleQueue()
+        threading.Thread(target=self._run, name="read", daemon=True).start()
+
+    def start(self, read: Callable[[], pa.Table]) -> Future[pa.Table]:
+        future: Future[pa.Table] = Future()
+        self._waiting.put((read, future))
+        return future
+
+    def _run(self) -> None:
+        while not self.abandoned:
+            read, future = self._waiting.get()
+            try:
+                future.set_result(read())
+            except BaseException as exc:  # noqa: BLE001  raised again by whoever waits
+                future.set_exception(exc)
+            del read, future  # the rows belong to whoever waited
+
+
+_idle: list[_ReadingThread] = []
+"""The threads of this process that read nothing; as many as ever read at the same time."""
 
 
 def _read(url: str, query: str, session: list[str]) -> pa.Table:

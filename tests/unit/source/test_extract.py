@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
+import threading
+import time
 from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -14,10 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3rs_ray.config import Settings
-from s3rs_ray.errors import IntegrityError, SourceError
+from s3rs_ray.errors import IntegrityError, SourceError, SourceStalled
 from s3rs_ray.model import Column, TableName
+from s3rs_ray.source import extract
 from s3rs_ray.source.catalog import Endpoint
-from s3rs_ray.source.extract import _read_rows, conform, read_chunk, session_sql, source_url
+from s3rs_ray.source.extract import _read_in_time, _read_rows, conform, read_chunk, session_sql, source_url
 from s3rs_ray.source.types import SourceColumn, contract
 from s3rs_ray.storage.parquet import write_parquet
 from tests.support import build
@@ -89,6 +93,43 @@ def test_what_the_driver_says_is_told_without_the_password(host: str) -> None:
     assert "reading from MySQL failed" in told
     assert "s@cret" not in told
     assert "s%40cret" not in told
+
+
+def reading_threads() -> set[int | None]:
+    return {t.ident for t in threading.enumerate() if t.name == "read"}
+
+
+def test_a_read_that_stalls_is_given_up_and_its_thread_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extract, "_idle", [])
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = source_url(settings(db_user="u", db_password="p"), Endpoint("127.0.0.1", deaf.getsockname()[1]))
+        with pytest.raises(SourceStalled, match="has not answered a read for 0 s"):
+            _read_in_time(url, "SELECT 1", [], 0.2)
+    assert extract._idle == []
+
+
+def test_a_thread_that_was_given_up_ends_with_its_read() -> None:
+    before, answered = reading_threads(), threading.Event()
+    thread = extract._ReadingThread()
+    read = thread.start(lambda: answered.wait(30))
+    thread.abandoned = True
+    answered.set()
+    assert read.result(30)
+    deadline = time.monotonic() + 30
+    while reading_threads() - before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert reading_threads() <= before
+
+
+def test_reads_one_after_another_share_a_thread_and_a_failed_one_does_not_end_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(extract, "_idle", [])
+    before = reading_threads()
+    for _ in range(3):
+        with pytest.raises(SourceError):
+            _read_in_time("mysql://u:p@127.0.0.1:1/d?no_such_option=1", "SELECT 1", [], 30)
+    assert len(reading_threads() - before) == 1
 
 
 def cast(column_type: str, values: list[Any], arrow: pa.DataType | None = None, **sizes: Any) -> list[Any]:
