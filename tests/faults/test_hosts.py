@@ -65,8 +65,9 @@ def test_the_link_of_a_host_is_cut_in_the_middle_of_a_chunk(
     wait_for(lambda: bool(held.struck) or run.exit_code is not None, "a worker writes its file", run=run)
     assert run.exit_code is None, run.stderr
     lost = next(host for host in lan.hosts if host.address in held.clients)
-    again = S3Fault(key=r"_batch_0003\.parquet", method="HEAD", times=0, hold=threading.Event())
-    again.hold.set()
+    open_gate = threading.Event()
+    open_gate.set()
+    again = S3Fault(key=r"_batch_0003\.parquet", method="HEAD", times=0, hold=open_gate)
     lost.cut()
     proxy.set(again)
     if comes_back:
