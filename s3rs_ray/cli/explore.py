@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import click
@@ -78,8 +79,14 @@ def dashboard_command(session: Session, tables: tuple[str, ...], exclude: tuple[
     store = open_store(settings)
     store.check()
     names = select_names(known_tables(store, settings), tables, exclude, settings)
-    found, folders = take_inventory(settings, names), bucket_folders(store, settings)
-    runs, health = recent_runs(store, RUNS), examine(settings, ())
+    with ThreadPoolExecutor(4, thread_name_prefix="dashboard") as pool:
+        asked = (
+            pool.submit(take_inventory, settings, names),
+            pool.submit(bucket_folders, store, settings),
+            pool.submit(recent_runs, store, RUNS),
+            pool.submit(examine, settings, ()),
+        )
+        found, folders, runs, health = (asked[0].result(), asked[1].result(), asked[2].result(), asked[3].result())
     about = {str(name) for name in names} | {c.name for c in health.checks}
     findings = [f for f in health.findings if f.about in about]
     if session.output.json:

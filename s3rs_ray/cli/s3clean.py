@@ -14,6 +14,7 @@ from ..engine.cleaning import (
     Cleaned,
     Progress,
     choose_files,
+    choose_of_each,
     clean_orphans,
     clean_table,
     find_orphans,
@@ -21,6 +22,7 @@ from ..engine.cleaning import (
     table_files,
     total,
 )
+from ..engine.side_by_side import side_by_side
 from ..engine.standing import Amount, Choice, Selection, parse_age
 from ..engine.tasks import open_ledger, open_store
 from ..errors import S3rsError
@@ -69,10 +71,10 @@ def list_command(
     selection, settings = _selection(older_than, pattern), session.settings()
     store, ledger, now = _store(settings), open_ledger(settings), utc_now()
     names = select_names(stored_tables(store, settings), tables, exclude, settings)
-    listed = {
-        name: [f for f in table_files(store, settings, ledger.load(name)) if selection.takes(f[0], now)]
-        for name in names
-    }
+    found_of = side_by_side(
+        lambda name: [f for f in table_files(store, settings, ledger.load(name)) if selection.takes(f[0], now)], names
+    )
+    listed = dict(zip(names, found_of, strict=True))
     files = [(name, item, standing) for name, found in listed.items() for item, standing in found]
     if session.output.json:
         session.output.document(
@@ -138,9 +140,9 @@ def clean_all_command(
 ) -> None:
     """Delete the loaded files of every table; asks twice."""
     selection, settings = _selection(older_than, pattern), session.settings()
-    store, ledger, now = _store(settings), open_ledger(settings), utc_now()
+    store = _store(settings)
     names = select_names(stored_tables(store, settings), (), exclude, settings)
-    choices = {n: choose_files(store, settings, ledger.load(n), selection, now) for n in names}
+    choices = choose_of_each(store, settings, open_ledger(settings), names, selection)
     doomed = total(Amount.of(c.doomed) for c in choices.values())
     if dry_run or not doomed.files:
         _show(session.output, choices, {}, dry_run=dry_run)

@@ -13,6 +13,7 @@ from ..engine.by_hand import place_by_hand
 from ..engine.doubt import settle_doubt
 from ..engine.rebuild import rebuild
 from ..engine.records import waiting_files
+from ..engine.side_by_side import side_by_side
 from ..engine.tasks import open_ledger, open_store
 from ..ledger.changes import SetWatermark
 from ..ledger.document import cursor_text
@@ -48,7 +49,7 @@ def get_command(session: Session, table: str, show_files: bool) -> None:
 def list_command(session: Session) -> None:
     """Show every table that has a state."""
     ledger, _ = _open(session.settings(), "")
-    states = [ledger.load(name) for name in ledger.tables()]
+    states = list(side_by_side(ledger.load, ledger.tables()))
     if session.output.json:
         session.output.document({"tables": [_json(s) for s in states]})
         return

@@ -11,12 +11,13 @@ from typing import TypeAlias
 from ..config import Settings
 from ..errors import LedgerError
 from ..ledger.changes import Renew
-from ..ledger.state import TableState
+from ..ledger.state import OpenRun, TableState
 from ..ledger.store import Holder, Ledger, utc_now
 from ..model import TableName, Watermark
 from ..storage.layout import parse_data_key, parse_table, table_prefix
 from ..storage.s3 import DELETE_PAGE, DELETE_PAGES, ObjectStore, StoredObject
 from .records import read_records, waiting_files
+from .side_by_side import side_by_side
 from .standing import SUFFIX, Amount, Choice, Ownership, Selection, Standing, choose
 from .tasks import data_key, open_ledger, open_store
 
@@ -58,16 +59,25 @@ class Deletion:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-def ownership(store: ObjectStore, settings: Settings, state: TableState) -> Ownership:
-    """Who owns the files of a table, from its state and the records of its ended runs."""
+def ownership(
+    store: ObjectStore, settings: Settings, state: TableState, records: Iterable[OpenRun] | None = None
+) -> Ownership:
+    """Who owns the files of a table, from its state and the records of its ended runs.
+
+    Args:
+        records: where they have been read already.
+    """
     run = state.run
     planned = [data_key(settings, state.table, run.run_id, n) for n in range(run.chunk_count)] if run else []
-    return Ownership.of(state, read_records(store, state.table), waiting_files(store, state), planned)
+    known = read_records(store, state.table) if records is None else records
+    return Ownership.of(state, known, waiting_files(store, state), planned)
 
 
-def table_files(store: ObjectStore, settings: Settings, state: TableState) -> Iterator[tuple[StoredObject, Standing]]:
+def table_files(
+    store: ObjectStore, settings: Settings, state: TableState, records: Iterable[OpenRun] | None = None
+) -> Iterator[tuple[StoredObject, Standing]]:
     """Every ``.parquet`` object of a table with its standing, in key order."""
-    prefix, owners = settings.s3_incremental_path, ownership(store, settings, state)
+    prefix, owners = settings.s3_incremental_path, ownership(store, settings, state, records)
     for item in store.list(table_prefix(prefix, state.table)):
         if item.key.endswith(SUFFIX):
             yield item, owners.standing(item.key, own=parse_data_key(prefix, item.key) is not None)
@@ -84,6 +94,15 @@ def choose_files(
 ) -> Choice:
     """What cleaning a table would delete."""
     return choose(table_files(store, settings, state), selection, now)
+
+
+def choose_of_each(
+    store: ObjectStore, settings: Settings, ledger: Ledger, tables: Iterable[TableName], selection: Selection
+) -> dict[TableName, Choice]:
+    """What cleaning tables would delete of each."""
+    names, now = list(tables), utc_now()
+    choices = side_by_side(lambda n: choose_files(store, settings, ledger.load(n), selection, now), names)
+    return dict(zip(names, choices, strict=True))
 
 
 def clean_table(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from ..config import DB_NAMES, Settings
 from ..errors import PreconditionFailed, S3rsError, StorageError
 from ..ledger.state import Page, TableState
-from ..ledger.store import is_over, utc_now
+from ..ledger.store import Ledger, is_over, utc_now
 from ..model import Table, TableName
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.horizon import missing_privileges
@@ -20,6 +20,7 @@ from ..storage.s3 import ObjectStore
 from ..tunnel import open_source_tunnel
 from ..warehouse.rights import missing_rights, missing_table_rights
 from .loading import open_session
+from .side_by_side import side_by_side
 from .tasks import open_ledger, open_store
 
 PROBE_PREFIX = "watermark/probe-"
@@ -76,11 +77,10 @@ def examine(settings: Settings, patterns: Sequence[str], clock: Callable[[], dt.
     findings: list[Finding] = []
     s3 = _timed("s3", lambda check: _ask_store(settings, check))
     if s3.up:
-        for name in open_ledger(settings).tables():
-            try:
-                states.append(open_ledger(settings).load(name))
-            except S3rsError as exc:
-                findings.append(Finding(about=str(name), message=exc.message, hint=exc.hint, serious=True))
+        ledger = open_ledger(settings)
+        for found in side_by_side(_loading(ledger), ledger.tables()):
+            states += [found] if isinstance(found, TableState) else []
+            findings += [found] if isinstance(found, Finding) else []
     names = [s.table for s in states]
     mysql = _timed("mysql", lambda check: _ask_source(settings, patterns, names, check))
     redshift = _timed("redshift", lambda check: _ask_warehouse(settings, names, check))
@@ -93,6 +93,18 @@ def examine(settings: Settings, patterns: Sequence[str], clock: Callable[[], dt.
         states=tuple(states),
         findings=(*findings, *(f for state in states for f in state_findings(state, now))),
     )
+
+
+def _loading(ledger: Ledger) -> Callable[[TableName], TableState | Finding]:
+    """Loads a table's state; one that cannot be read is a finding and does not hide the others."""
+
+    def load(name: TableName) -> TableState | Finding:
+        try:
+            return ledger.load(name)
+        except S3rsError as exc:
+            return Finding(about=str(name), message=exc.message, hint=exc.hint, serious=True)
+
+    return load
 
 
 def _timed(name: str, ask: Callable[[Check], str]) -> Check:

@@ -1,9 +1,9 @@
 """What runs leave of themselves under ``runs/``, and what of it may go: decided by what would be missed.
 
-A run's record and contract go when none of its files is on S3 any more, and no load from S3 alone could pass over its
-rows unnoticed: a newer record that reaches as far stays, and says so (:mod:`.adopt`). Markers, comparisons and reports
-go by their age alone, but for the newest of each table. Nothing goes of a table without a state, and nothing that was
-written since the oldest run with files that are not loaded yet.
+A run's record with its pages and its contract go when none of its files is on S3 any more, and no load from S3 alone
+could pass over its rows unnoticed: a newer record that reaches as far stays, and says so (:mod:`.adopt`). Markers,
+comparisons and reports go by their age alone, but for the newest of each table. Nothing goes of a table without a
+state, and nothing that was written since the oldest run with files that are not loaded yet.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ..config import Settings
-from ..ledger.state import OpenRun, TableState
+from ..ledger.state import OpenRun, Page, TableState
 from ..positions import Position, is_reached
 from ..storage.layout import (
+    COMPARISON,
     CONTRACT,
     FAILED,
     RUN_PREFIX,
@@ -26,9 +27,11 @@ from ..storage.layout import (
     table_prefix,
 )
 from ..storage.s3 import ObjectStore, StoredObject
-from .records import RECORD
 from .standing import Selection
 from .tasks import data_key
+
+DATED = frozenset({SUCCESS, FAILED, COMPARISON})
+"""What a command leaves under its own id: it goes by its age. All else is a run's, and goes with the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,27 +89,26 @@ def find_history(
     named = folders.named
     dated = [
         item
-        for name, items in named.items()
-        if name not in (RECORD, CONTRACT)
-        for run, item in sorted(items.items())[:-1]
+        for name in DATED & named.keys()
+        for _, item in sorted(named[name].items())[:-1]
         if not _is_needed(item, since)
     ]
-    runs = {
-        name: item for kind in (CONTRACT, RECORD) for name, item in named.get(kind, {}).items()
-    }  # a record is later
+    runs: dict[str, list[StoredObject]] = {}
+    for name in named.keys() - DATED:
+        for run, item in named[name].items():
+            runs.setdefault(run, []).append(item)
     stay = needed | {state.last_run_id} | folders.newest(CONTRACT) | evidence(records)
     written = {r.run_id: r for r in records}
-    gone = [
-        run
-        for run, item in runs.items()
+    old = [
+        item
+        for run, items in runs.items()
         if run not in stay
-        and selection.takes(item, now)
+        and all(selection.takes(item, now) for item in items)
         and not _has_files(store, settings, state, run, written.get(run))
+        for item in items
     ]
-    old = [named[kind][run] for run in gone for kind in (CONTRACT, RECORD) if run in named.get(kind, {})]
-    return History(
-        doomed=tuple(i for i in (*dated, *old) if selection.takes(i, now)), latest=latest, needed_since=since
-    )
+    ours = [item for item in dated if selection.takes(item, now)]
+    return History(doomed=(*ours, *old), latest=latest, needed_since=since)
 
 
 def evidence(records: Collection[OpenRun]) -> set[str]:
@@ -139,7 +141,11 @@ def _passed(position: Position, by: Position) -> bool:
 
 def _needed_runs(state: TableState) -> set[str]:
     """The runs whose files are not all loaded, as far as the state knows: the open one, and those of the queue."""
-    needed = {file.run_id for file in state.backlog}
+    prefix = table_prefix(RUN_PREFIX, state.table)
+    needed = {
+        waiting.key.removeprefix(prefix).partition("/")[0] if isinstance(waiting, Page) else waiting.run_id
+        for waiting in state.backlog
+    }  # a page lies with the first of the runs it speaks of; the files of the others are there to be seen
     needed |= {part.run_id for part in (state.run, state.sealed, state.refresh) if part is not None}
     return needed
 

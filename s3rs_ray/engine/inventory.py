@@ -11,11 +11,13 @@ from typing import TypeVar
 from ..config import Settings
 from ..errors import S3rsError
 from ..ledger.state import TableState
+from ..ledger.store import Ledger
 from ..model import TableName
 from ..storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX, parse_data_key
 from ..storage.s3 import ObjectStore, StoredObject
 from .cleaning import stored_tables, table_files
 from .report import Document, list_reports, read_report
+from .side_by_side import side_by_side
 from .standing import Amount, Standing
 from .tasks import open_ledger, open_store
 
@@ -82,13 +84,14 @@ def known_tables(store: ObjectStore, settings: Settings) -> list[TableName]:
 
 def take_inventory(settings: Settings, tables: Iterable[TableName]) -> list[TableInventory]:
     """The files of tables, listed once each; a state that cannot be read is told and does not hide the others."""
-    return [_take_table(settings, table) for table in tables]
+    store, ledger = open_store(settings), open_ledger(settings)
+    return list(side_by_side(lambda table: _take_table(settings, store, ledger, table), tables))
 
 
-def _take_table(settings: Settings, table: TableName) -> TableInventory:
-    store, prefix, found = open_store(settings), settings.s3_incremental_path, TableInventory(table=table)
+def _take_table(settings: Settings, store: ObjectStore, ledger: Ledger, table: TableName) -> TableInventory:
+    prefix, found = settings.s3_incremental_path, TableInventory(table=table)
     try:
-        found.state = open_ledger(settings).load(table)
+        found.state = ledger.load(table)
         for item, standing in table_files(store, settings, found.state):
             key = parse_data_key(prefix, item.key)
             found.add(item, standing, key.run_time if key else None)
@@ -124,7 +127,8 @@ def bucket_folders(store: ObjectStore, settings: Settings) -> list[Folder]:
         (MANIFEST_PREFIX, "COPY manifests"),
         (RUN_PREFIX, "records and reports of runs"),
     )
-    return [Folder(prefix=p, holds=what, amount=_amount(store.list(p))) for p, what in places]
+    amounts = side_by_side(lambda place: _amount(store.list(place[0])), places)
+    return [Folder(prefix=p, holds=what, amount=a) for (p, what), a in zip(places, amounts, strict=True)]
 
 
 def _amount(objects: Iterable[StoredObject]) -> Amount:
@@ -136,4 +140,4 @@ def _amount(objects: Iterable[StoredObject]) -> Amount:
 
 def recent_runs(store: ObjectStore, count: int) -> Sequence[Document]:
     """The reports of the last runs, newest first."""
-    return [read_report(store, run) for run in list(list_reports(store))[: -count - 1 : -1]]
+    return list(side_by_side(lambda run: read_report(store, run), list(list_reports(store))[: -count - 1 : -1]))

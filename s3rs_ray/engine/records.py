@@ -19,6 +19,7 @@ from ..ledger.state import OpenRun, Page, TableState
 from ..model import DataFile, TableName
 from ..storage.layout import RUN_PREFIX, format_run_key, format_table
 from ..storage.s3 import ObjectStore
+from .side_by_side import side_by_side
 
 RECORD = "files.json"
 PAGE_FILES = 256
@@ -35,9 +36,8 @@ def write_record(store: ObjectStore, table: TableName, run: OpenRun) -> None:
 
 def read_records(store: ObjectStore, table: TableName) -> Iterator[OpenRun]:
     """The runs of a table that have ended, oldest first, whole."""
-    for item in store.list(f"{RUN_PREFIX}{format_table(table)}/"):
-        if item.key.endswith(f"/{RECORD}"):
-            yield _read_whole(store, table, _parse(store.get(item.key).body, item.key))
+    keys = (o.key for o in store.list(f"{RUN_PREFIX}{format_table(table)}/") if o.key.endswith(f"/{RECORD}"))
+    yield from side_by_side(lambda key: _read_whole(store, table, _parse(store.get(key).body, key)), keys)
 
 
 def next_page(run: OpenRun) -> OpenRun | None:

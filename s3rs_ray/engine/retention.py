@@ -19,18 +19,19 @@ from .cleaning import (
     Held,
     Progress,
     all_deletions,
-    choose_files,
     clean_table,
     delete_held,
     delete_objects,
     ownership,
     quietly,
     stored_tables,
+    table_files,
     total,
 )
 from .history import History, find_history, find_reports
 from .records import read_records
-from .standing import Amount, Choice, Selection, Standing
+from .side_by_side import side_by_side
+from .standing import Amount, Choice, Selection, Standing, choose
 from .tasks import open_ledger, open_store
 
 
@@ -82,8 +83,8 @@ def find_expired(
     store, ledger, now = open_store(settings), open_ledger(settings), clock()
     selection = Selection(older_than=age, prefix=prefix)
     names = dict.fromkeys((*ledger.tables(), *stored_tables(store, settings)))
-    states = [ledger.load(name) for name in names]
-    shares = [_share(store, settings, state, selection, now) for state in states]
+    states = list(side_by_side(ledger.load, names))
+    shares = list(side_by_side(lambda state: _share(store, settings, state, selection, now), states))
     return Expired(
         selection=selection,
         tables=tuple(s for s in shares if s.doomed.files or s.choice.kept),
@@ -95,18 +96,13 @@ def find_expired(
 def _share(
     store: ObjectStore, settings: Settings, state: TableState, selection: Selection, now: dt.datetime
 ) -> TableShare:
+    records = tuple(read_records(store, state.table))
     return TableShare(
         table=state.table,
-        choice=choose_files(store, settings, state, selection, now),
-        history=_history(store, settings, state, selection, now),
+        choice=choose(table_files(store, settings, state, records), selection, now),
+        history=find_history(store, settings, state, records, selection, now),
         manifests=_settled_manifests(store, state, selection, now),
     )
-
-
-def _history(
-    store: ObjectStore, settings: Settings, state: TableState, selection: Selection, now: dt.datetime
-) -> History:
-    return find_history(store, settings, state, tuple(read_records(store, state.table)), selection, now)
 
 
 def _settled_manifests(
@@ -165,7 +161,8 @@ def _clean_share(
     state = ledger.acquire(table, holder)
     try:
         manifests = _settled_manifests(store, state, selection, clock())
-        history = _history(store, settings, state, selection, clock()).doomed
+        records = tuple(read_records(store, table))
+        history = find_history(store, settings, state, records, selection, clock()).doomed
         rest = delete_held(Held(store, ledger, table, holder), (*manifests, *history))
         return all_deletions((Deletion(deleted=cleaned.deleted, refused=cleaned.refused), rest))
     finally:

@@ -13,15 +13,13 @@ from ..ledger.store import utc_now
 from ..model import TableName
 from ..policies import Mode
 from ..source.checksums import shown_columns
-from ..storage.layout import format_run_key
+from ..storage.layout import COMPARISON, format_run_key
 from .compare import Asked, compare_table, open_comparison
 from .context import Request, Run
 from .differences import TableComparison, table_document
 from .driver import ignore, open_run, resolve_tables
 from .events import EventKind, Report
 from .segments import Compared
-
-REPORT = "verify.json"
 
 
 def verify(
@@ -62,7 +60,7 @@ def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:
     )
     document = {"table": str(name), **table_document(found)}
     run.store.put_new(
-        format_run_key(name, run.execution_id, REPORT), orjson.dumps(document, option=orjson.OPT_INDENT_2)
+        format_run_key(name, run.execution_id, COMPARISON), orjson.dumps(document, option=orjson.OPT_INDENT_2)
     )
     run.say(EventKind.VERIFIED, name, rows=found.source_rows, differences=sum(found.counts.values()))
     return found

@@ -98,20 +98,26 @@ class _Cached:
 class Ledger:
     """All tables' states in one bucket.
 
-    Thread-safe. What it remembers between calls is only a guess at the newest version, checked by every write, so a
-    ledger that is lost and made again loses nothing.
+    Thread-safe; what concerns one table goes one after the other, tables side by side. What it remembers between
+    calls is only a guess at the newest version, checked by every write, so a ledger that is lost and made again loses
+    nothing.
     """
 
     def __init__(self, store: ObjectStore, clock: Callable[[], dt.datetime] = utc_now) -> None:
         self._store = store
         self._clock = clock
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._tables: dict[TableName, threading.RLock] = {}
         self._cache: dict[TableName, _Cached] = {}
 
     def load(self, table: TableName) -> TableState:
         """The state that is on S3 now; a fresh one when there is none."""
-        with self._lock:
+        with self._alone(table):
             return self._read(table).state
+
+    def _alone(self, table: TableName) -> threading.RLock:
+        with self._lock:
+            return self._tables.setdefault(table, threading.RLock())
 
     def tables(self) -> Iterator[TableName]:
         """Every table that has a state."""
@@ -158,7 +164,7 @@ class Ledger:
             LedgerError: a requirement is not met by the newest state.
             StorageError: S3 failed, or kept its answer so long that the change is still in doubt.
         """
-        with self._lock:
+        with self._alone(table):
             commit = Commit(
                 change_id=change_id or uuid.uuid4().hex, holder=holder, now=self._clock(), changes=tuple(changes)
             )

@@ -25,6 +25,8 @@ SUCCESS = "_SUCCESS"
 """The object of a command and table that says that it ended well."""
 FAILED = "_FAILED"
 """The object of a command and table that says that it did not."""
+COMPARISON = "verify.json"
+"""The object of a command and table that says what a comparison found."""
 
 
 def format_table(table: TableName) -> str:

@@ -13,7 +13,7 @@ from s3rs_ray.engine.history import History, evidence, find_history, find_report
 from s3rs_ray.engine.records import write_record
 from s3rs_ray.engine.standing import Selection
 from s3rs_ray.engine.tasks import data_key
-from s3rs_ray.ledger.state import OpenRun, TableState
+from s3rs_ray.ledger.state import OpenRun, Page, TableState
 from s3rs_ray.model import Watermark, Window
 from s3rs_ray.storage.layout import format_report_key, format_run_key
 from tests.support import build
@@ -110,6 +110,30 @@ def test_runs_whose_files_wait_stay_whatever_lies_on_s3() -> None:
     runs = [ended(day, day) for day in (1, 2, 3)]
     store, state = kept(runs, backlog=runs[0].files)
     assert doomed(store, state, runs) == both(2)
+
+
+def test_pages_of_a_long_run_stay_and_go_with_it() -> None:
+    runs = [ended(day, day) for day in (1, 2, 3)]
+    store, state = kept(runs)
+    pages = ("files-000000.json", "adopted-0123456789ab.json")
+    for run in runs:
+        for name in pages:
+            store.put_new(format_run_key(NAME, run.run_id, name), b"[]")
+    whole = {f"{run_id(day)}/{name}" for day in (1, 2) for name in pages} | both(1, 2)
+    assert doomed(store, state, runs) == whole
+    store.put_new(runs[0].files[0].key, b"rows")
+    assert doomed(store, state, runs) == {key for key in whole if key.startswith(run_id(2))}
+
+
+def test_a_page_that_waits_keeps_the_run_it_lies_with() -> None:
+    runs = [ended(day, day) for day in (1, 2, 3)]
+    key = format_run_key(NAME, run_id(1), "adopted-0123456789ab.json")
+    page = Page(key=key, digest="", run_id="", skip=0, files=2, rows=2, bytes=2, reached=None)
+    store, state = kept(runs, backlog=(page,))
+    store.put_new(key, b"[]")
+    found = find_history(store, SETTINGS, state, runs, OLD, later())
+    assert {o.key.split("/")[2] for o in found.doomed} == {run_id(2)}
+    assert found.needed_since == dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 def test_the_newest_markers_stay_and_all_since_the_oldest_run_that_waits() -> None:
