@@ -97,7 +97,7 @@ class Case:
     def session(self) -> list[str]:
         """What the product sets on a connection before it reads a chunk."""
         lookups = looks_rows_up(self.plan.table, self.chunks[0].range.columns)
-        return session_sql(self.settings, self.server, lookups=lookups)
+        return [session_sql(self.settings, self.server, lookups=lookups)]
 
     @property
     def servers(self) -> dict[str, tuple[int, ...]]:

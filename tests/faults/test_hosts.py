@@ -32,7 +32,10 @@ def lan() -> Iterator[Lan]:
 @pytest.fixture
 def proxy(stack: LocalStack, ends: Ends, runs: Runs, lan: Lan) -> Iterator[S3Proxy]:
     """S3 and MySQL as the hosts reach them."""
-    with s3_proxy(stack.s3.endpoint_url, lan.address) as proxy, forward(lan.address, stack.settings.db_port) as port:
+    with (
+        s3_proxy(stack.s3.endpoint_url, lan.address) as proxy,
+        forward(socket.create_server((lan.address, 0)), stack.settings.db_port) as port,
+    ):
         ways = {"S3_ENDPOINT_URL": proxy.url, "DB_HOST": lan.address, "DB_PORT": str(port)}
         runs.environment = {**runs.environment, **ways}
         reached = ends.world.settings.model_copy(update={"db_host": lan.address, "db_port": port})

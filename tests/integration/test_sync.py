@@ -159,8 +159,7 @@ def test_every_chunk_is_an_index_range(world: World) -> None:
         assert upto is not None
         window = Window(after=Watermark.START, upto=upto)
         chunks = list(cut_chunks(catalog, table, window, RangeOrder.CURSOR, run_id="r", sizes=fixed(500)))
-        for statement in session_sql(settings, catalog.server_version(), lookups=True):
-            catalog.query(statement)
+        catalog.query(session_sql(settings, catalog.server_version(), lookups=True))
         explained = [catalog.query("EXPLAIN " + select_sql(table, chunk))[0] for chunk in chunks]
     assert [row[3] for row in explained] == ["range"] * 6
     assert all("Rowid-ordered scan" in str(row[-1]) for row in explained)

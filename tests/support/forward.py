@@ -1,4 +1,4 @@
-"""A port on another address that leads to a server of this machine: for hosts of their own, which 127.0.0.1 is not."""
+"""A port on another address that leads to a server of this machine, for whom 127.0.0.1 does not lead there."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 
 
 @contextmanager
-def forward(address: str, port: int) -> Iterator[int]:
-    """A port of ``address`` whose connections are carried to ``port`` of 127.0.0.1."""
+def forward(listener: socket.socket, port: int) -> Iterator[int]:
+    """The port of a listener whose connections are carried to ``port`` of 127.0.0.1. Closes the listener."""
     sessions: list[_Session] = []
-    with socket.create_server((address, 0)) as listener:
+    with listener:
         accepting = threading.Thread(target=_accept, args=(listener, port, sessions))
         accepting.start()
         try:

@@ -76,8 +76,11 @@ def test_tls_is_asked_for_in_the_drivers_words() -> None:
 def test_the_session_is_in_utc_in_no_mode_and_bounded_in_the_servers_own_words(
     server: str, limit: str, buffer: str
 ) -> None:
-    always = ["SET NAMES utf8mb4", "SET SESSION sql_mode='', time_zone='+00:00'", f"SET SESSION {limit}"]
-    ordered = [f"SET SESSION optimizer_switch='mrr=on,mrr_cost_based=off', {buffer}=8388608"]
+    always = (
+        "SET SESSION character_set_client=utf8mb4, character_set_connection=utf8mb4, character_set_results=utf8mb4,"
+        f" sql_mode='', time_zone='+00:00', {limit}"
+    )
+    ordered = f", optimizer_switch='mrr=on,mrr_cost_based=off', {buffer}=8388608"
     assert session_sql(settings(backup_timeout_seconds=90), server, lookups=False) == always
     assert session_sql(settings(backup_timeout_seconds=90), server, lookups=True) == always + ordered
 
