@@ -69,43 +69,6 @@ class Column:
         return "VARCHAR(65535)" if self.redshift_type == "SUPER" else self.redshift_type
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """The binary numbers of ``at_least <= |x| < 2^72 * at_least`` or so, and what makes two whole numbers of each.
-
-    Attributes:
-        at_least: a power of two; 0 for the last bin.
-        factors: powers of two; |x| times all of them is below 2^62 and has no digit behind 2^-62. Every step is
-            exact, and so are its whole part and, times 2^62, the rest.
-    """
-
-    at_least: float
-    factors: tuple[float, ...]
-
-
-def float_bins(form: TextForm) -> tuple[Bin, ...]:
-    """Bins of all finite numbers of a binary format, the largest first (IEEE 754: binary32, binary64)."""
-    width, least, most = (101, -149, 128) if form is TextForm.SINGLE else (72, -1074, 1024)
-    bins = []
-    for low in range(most - width, least - width, -width):
-        factor = 62 - width - low
-        parts = (factor,) if factor <= 1000 else (factor // 2, factor - factor // 2)
-        bins.append(Bin(2.0**low if low > least else 0.0, tuple(2.0**part for part in parts)))
-    return tuple(bins)
-
-
-MAX_TEXT = 65_535
-"""Most bytes of a VARCHAR."""
-SHORT_TEXT = 36
-"""Bytes up to which a checksum holds a text itself, behind its length; of longer ones it holds their MD5."""
-SHORT_BINARY = 18
-"""The same of binary values, in bytes that become two digits each."""
-HEX_PIECE = 32_000
-"""Bytes of a binary value written out at a time: a VARCHAR holds 65,535 digits."""
-GROUP_COLUMNS = 200
-"""Columns of which one text is made: it stays far below the 65,535 bytes of a VARCHAR."""
-
-
 def ordered_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
     """The columns whose least and greatest values are compared."""
     return tuple(c for c in columns if c.comparison is Comparison.ORDERED)

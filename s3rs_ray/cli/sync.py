@@ -198,7 +198,7 @@ def run_with_signals(
 ) -> RunResult:
     """A sync with progress on stderr, whose report is kept; the first signal drains and saves, the second stops."""
     recorder = Recorder()
-    with guarded_stdout(), _signals(session.output.errors) as asked:
+    with guarded_stdout(), signals(session.output.errors) as asked:
         with session.open_progress(settings).started() as shown:
 
             def report(event: Event) -> None:
@@ -231,14 +231,14 @@ def _write_report(document: dict[str, Any], file: Path | None) -> None:
 
 
 @dataclass(slots=True)
-class _Asked:
+class Stopped:
     stop: threading.Event = field(default_factory=threading.Event)
     number: int = 0
 
 
 @contextmanager
-def _signals(console: Console) -> Iterator[_Asked]:
-    asked = _Asked()
+def signals(console: Console, what: str = "finishing the chunks under way") -> Iterator[Stopped]:
+    asked = Stopped()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if asked.stop.is_set():
@@ -247,7 +247,7 @@ def _signals(console: Console) -> Iterator[_Asked]:
             signal.raise_signal(number)
         asked.number = number
         asked.stop.set()
-        console.print("stopping: finishing the chunks under way; a second signal stops at once", soft_wrap=True)
+        console.print(f"stopping: {what}; a second signal stops at once", soft_wrap=True)
 
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -14,7 +14,7 @@ from ..engine.verify import verify
 from .output import Output
 from .quiet import guarded_stdout
 from .session import Session
-from .sync import INLINE, MAX_WORKERS, TABLES
+from .sync import INLINE, MAX_WORKERS, TABLES, signals
 
 
 @click.command("verify", epilog="Example:  s3rs-ray verify -t settlement.settlement_normal_delivery_detail -o json")
@@ -40,30 +40,42 @@ def command(session: Session, /, max_workers: int | None, columns: str, **asked:
     settings = session.settings(backup_max_workers=max_workers)
     names = tuple(dict.fromkeys(asked.pop("tables")))
     wanted = tuple(name.strip() for name in columns.split(",") if name.strip())
-    with guarded_stdout(), session.open_progress(settings).started() as shown:
-        found = verify(settings, Asked(tables=names, columns=wanted, **asked), report=shown)
-    show_comparisons(session.output, found)
-    sys.exit(exit_code(found))
+    with (
+        guarded_stdout(),
+        signals(session.output.errors, "ending the queries under way") as stopped,
+        session.open_progress(settings).started() as shown,
+    ):
+        found = verify(settings, Asked(tables=names, columns=wanted, **asked), report=shown, stop=stopped.stop)
+    show_comparisons(session.output, found, interrupted=bool(stopped.number))
+    sys.exit(128 + stopped.number if stopped.number else exit_code(found))
 
 
-def comparisons_document(tables: Sequence[TableComparison]) -> dict[str, Any]:
+def comparisons_document(tables: Sequence[TableComparison], *, interrupted: bool = False) -> dict[str, Any]:
     """The contract of ``-o json``: the field names do not change."""
+    status = "interrupted" if interrupted else "equal"
     return {
-        "status": "different" if exit_code(tables) else "equal",
+        "status": "different" if exit_code(tables) else status,
         "tables": {str(t.table): table_document(t) for t in tables},
     }
 
 
-def show_comparisons(output: Output, tables: Sequence[TableComparison]) -> None:
-    """The outcome: a table of tables and one of differences on stdout; or one JSON document."""
+def show_comparisons(output: Output, tables: Sequence[TableComparison], *, interrupted: bool) -> None:
+    """The outcome: a table of tables and one of differences on stdout; or one JSON document.
+
+    Args:
+        interrupted: by a signal; tables that were not begun are not among these.
+    """
     if output.json:
-        output.document(comparisons_document(tables))
+        output.document(comparisons_document(tables, interrupted=interrupted))
+        return
+    if not tables:
+        output.line("stopped before the first table was compared")
         return
     kinds = list(Difference)
     rows = [
         (
             str(t.table),
-            "equal" if t.equal else "different",
+            t.status,
             t.source_rows,
             t.target_rows,
             *(t.counts[kind] for kind in kinds),

@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import logging
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import TypeAlias
 
-from ..errors import PlanError, SchemaDrift, UsageError
+from ..errors import PlanError, S3rsError, SchemaDrift, UsageError
 from ..ledger.apply import apply
 from ..ledger.state import TableState
 from ..model import Column, KeyRange, Table, TableName, Watermark, Window
@@ -20,20 +24,52 @@ from ..source.catalog import Catalog
 from ..source.checksums import SourceRows, behind_sql
 from ..source.chunks import filter_check_sql
 from ..source.cutting import cut_chunks, fixed
+from ..source.queries import end_queries
 from ..warehouse.checksums import TargetRows, is_ordered
 from ..warehouse.modes import target_columns
 from .by_hand import place_by_hand
 from .context import Run
 from .differences import SHOWN, SegmentResult
+from .executor import Workers
 from .loading import open_session, target_of
 from .planning import name_pair
-from .segments import Compared, Segments, compare_segments
+from .segment_tasks import (
+    Part,
+    Segments,
+    Sums,
+    Suspects,
+    add_sums,
+    bucket_count,
+    compare_segments,
+    count_rows,
+    differing_buckets,
+    examine_buckets,
+    sum_part,
+)
+from .segments import GIVEN_UP, Compared
 from .table import open_source
 
-SEGMENT_ROWS = 200_000
+log = logging.getLogger(__name__)
+
+SEGMENT_ROWS = 100_000
 """Rows of a segment, where BACKUP_BATCH_SIZE does not say."""
-MOST_SEGMENTS = 16
-"""Segments that one task compares over one connection."""
+MOST_SEGMENTS = 4
+"""Segments that one task compares over one connection to each side."""
+MOMENT_SECONDS = 0.2
+THREAD_SEGMENTS = 40
+"""Tables of no more segments are compared from threads: the work is the databases', and Ray takes seconds to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Buckets from the first to the last: a segment of a table that has no ranges that both sides know."""
+
+    first: int
+    last: int
+
+
+Segment: TypeAlias = KeyRange | Span | None
+"""None is a whole table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +101,7 @@ class Comparison:
     Attributes:
         left_out: columns that are not compared, with the reason.
         behind: rows of the source that are newer than the watermark.
-        segments: ranges that are all rows together; None is a whole table.
+        segments: they are all rows together.
         chosen: those that are compared.
     """
 
@@ -74,8 +110,8 @@ class Comparison:
     compared: Compared
     left_out: dict[str, str]
     behind: int
-    segments: tuple[KeyRange | None, ...]
-    chosen: tuple[KeyRange | None, ...]
+    segments: tuple[Segment, ...]
+    chosen: tuple[Segment, ...]
 
 
 def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
@@ -94,7 +130,7 @@ def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
         _require_loaded(table, state, _mode(run, state))
         columns, left_out = _columns(run, asked, table)
         compared = _compared(run, catalog, asked, table, state, columns)
-        segments = _segments(run, catalog, compared)
+        compared, segments = _cut(run, catalog, compared)
         return Comparison(
             table=table,
             state=state,
@@ -112,11 +148,62 @@ def compare_table(run: Run, comparison: Comparison, *, listed: int = SHOWN) -> I
     Args:
         listed: at most so many rows of each kind are told of a segment; all are counted.
     """
-    executor = run.workplace().executor
-    groups = _groups(comparison.chosen, executor.places)
-    work = [Segments(compared=comparison.compared, ranges=group, listed=listed) for group in groups]
-    for results in executor.run_all(compare_segments, work, run.check_stop):
-        yield from results
+    few = len(comparison.chosen) <= THREAD_SEGMENTS
+    executor = run.threads() if few else run.workplace().executor
+    of = replace(comparison.compared, token=secrets.token_hex(4))
+    ended = False
+    try:
+        if of.parts:
+            yield from _compare_spans(run, executor, replace(comparison, compared=of), listed)
+        else:
+            ranges = tuple(s for s in comparison.chosen if not isinstance(s, Span))
+            work = [Segments(compared=of, ranges=group, listed=listed) for group in _groups(ranges, executor.places)]
+            for results in executor.run_all(compare_segments, work, run.check_stop):
+                yield from results
+        ended = True
+    finally:
+        if not ended:
+            _give_up(run, of)
+
+
+def _compare_spans(run: Run, executor: Workers, comparison: Comparison, listed: int) -> Iterator[SegmentResult]:
+    """Sums of both sides, which grow part by part, then the rows of what differs in them."""
+    of = comparison.compared
+    every = tuple(s for s in comparison.segments if isinstance(s, Span))
+    spans = tuple(s for s in comparison.chosen if isinstance(s, Span)) or every
+    only = () if len(spans) == len(every) else tuple((s.first, s.last) for s in spans)
+    parts = [Part(compared=of, there=True, only=only), *(Part(compared=of, within=p, only=only) for p in of.parts)]
+    here: Sums = {}
+    there: Sums = {}
+    for of_warehouse, sums in executor.run_all(sum_part, parts, run.check_stop):
+        add_sums(there if of_warehouse else here, sums)
+    differing = differing_buckets(here, there)
+    suspects = []
+    for span in spans:
+        buckets = range(span.first, span.last + 1)
+        rows = _count_rows(here, buckets), _count_rows(there, buckets)
+        found = {bucket: differing[bucket] for bucket in buckets if bucket in differing}
+        if found:
+            suspects.append(Suspects(compared=of, differing=found, rows=rows, listed=listed))
+        else:
+            yield SegmentResult(source_rows=rows[0], target_rows=rows[1])
+    yield from executor.run_all(examine_buckets, suspects, run.check_stop)
+
+
+def _count_rows(sums: Sums, buckets: Iterable[int]) -> int:
+    return count_rows(sums[bucket] for bucket in buckets if bucket in sums)
+
+
+def _give_up(run: Run, compared: Compared) -> None:
+    """Ends what is under way: tasks of this process go no further, and queries at the source are killed."""
+    GIVEN_UP.add(compared.token)
+    try:
+        with open_source(run) as catalog:
+            end_queries(catalog, compared.run_id, compared.label, kept=True)
+            time.sleep(MOMENT_SECONDS)  # one may just have been sent
+            end_queries(catalog, compared.run_id, compared.label, kept=True)
+    except S3rsError as exc:  # what ended the comparison is what has to be told
+        log.warning("the queries of %s at the source could not be ended: %s", compared.source.table.name, exc)
 
 
 def _require_loaded(table: Table, state: TableState, mode: Mode) -> None:
@@ -179,6 +266,7 @@ def _compared(
         target=TargetRows(
             target=target_of(table, run.settings), columns=columns, mode=mode, where=asked.where, since=since
         ),
+        run_id=run.execution_id,
         by_cursor=bool(since is not None and upto and table.key and table.cursor_index) and mode is not Mode.APPEND,
     )
 
@@ -195,27 +283,35 @@ def _since(run: Run, asked: Asked, table: Table) -> KeyValue | None:
     return place_by_hand(run.settings, run.store, table.name, asked.since, None).cursor
 
 
-def _segments(run: Run, catalog: Catalog, compared: Compared) -> tuple[KeyRange | None, ...]:
-    """Ranges of about as many rows, over the leading columns that both sides order alike; together they are all rows.
-
-    Texts are ordered by collations at the source and by bytes in Redshift: a table whose key begins with one is a
-    single segment.
-    """
+def _cut(run: Run, catalog: Catalog, compared: Compared) -> tuple[Compared, tuple[Segment, ...]]:
+    """Segments of about as many rows: ranges of the leading columns that both sides order alike, or else buckets."""
     source = compared.source
+    size = run.settings.backup_batch_size or SEGMENT_ROWS
     if not source.table.key:
-        return (None,)
-    rows = run.settings.backup_batch_size or SEGMENT_ROWS
+        return _buckets(compared, (None,), source.table.estimated_rows, size)
     window, order = Window(after=Watermark.START, upto=Watermark.START, whole=True), RangeOrder.KEY
     names = source.table.key
     if compared.by_cursor and source.since is not None and source.upto is not None:
         window, order = Window(after=Watermark(position=(source.since,)), upto=source.upto), RangeOrder.CURSOR
         names = source.table.order_columns
+    chunks = list(cut_chunks(catalog, source.table, window, order, run_id=run.execution_id, sizes=fixed(size)))
     width = _ordered_width(source.table, names)
-    if not width:
-        return (None,)
-    chunks = cut_chunks(catalog, source.table, window, order, run_id="verify", sizes=fixed(rows))
     ends = [chunk.range.upto for chunk in chunks][:-1]
-    return ranges_between(names, [end[:width] for end in ends if end is not None])
+    ranges = ranges_between(names, [end[:width] for end in ends if end is not None and width])
+    # The first column may be the same in most rows, as a tenant's number is.
+    if 2 * len(ranges) < len(chunks) and not compared.by_cursor:
+        return _buckets(compared, tuple(chunk.range for chunk in chunks), sum(chunk.rows for chunk in chunks), size)
+    return replace(compared, buckets=bucket_count(size)), ranges
+
+
+def _buckets(
+    compared: Compared, parts: tuple[KeyRange | None, ...], rows: int, size: int
+) -> tuple[Compared, tuple[Segment, ...]]:
+    """The whole table in buckets, and as many of them in a segment as hold so many rows."""
+    buckets = bucket_count(rows)
+    step = max(1, round(buckets * size / max(rows, 1)))
+    spans = (Span(first, min(first + step, buckets) - 1) for first in range(0, buckets, step))
+    return replace(compared, parts=parts, buckets=buckets), tuple(spans)
 
 
 def ranges_between(names: tuple[str, ...], ends: Sequence[Position]) -> tuple[KeyRange, ...]:
@@ -240,7 +336,7 @@ def _behind(catalog: Catalog, compared: Compared) -> int:
     return int(str(catalog.query(behind_sql(compared.source))[0][0]))
 
 
-def _sample(segments: tuple[KeyRange | None, ...], percent: float) -> tuple[KeyRange | None, ...]:
+def _sample(segments: tuple[Segment, ...], percent: float) -> tuple[Segment, ...]:
     """So many percent of the segments, at random, in order; at least one."""
     count = max(1, round(len(segments) * percent / 100))
     chosen = sorted(random.sample(range(len(segments)), count))

@@ -78,13 +78,19 @@ class Workplace:
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One command at work on all its tables."""
+    """One command at work on all its tables.
+
+    Attributes:
+        workplace: where work is done that takes CPUs: on the cluster, unless all is to stay in this process.
+        threads: an executor in this process, for work that only waits for servers.
+    """
 
     settings: Settings
     request: Request
     store: S3Store
     ledger: TableLedger
     workplace: Callable[[], Workplace]
+    threads: Callable[[], Workers]
     report: Report
     clock: Callable[[], dt.datetime]
     stop: threading.Event

@@ -98,6 +98,7 @@ class TableComparison:
         behind: rows of the source that are newer than the watermark: the next sync carries them.
         segments, checked: of how many the table consists, and how many were compared.
         notes: what has to be known to read the result.
+        interrupted: a signal came before all segments were compared.
     """
 
     table: TableName
@@ -114,6 +115,14 @@ class TableComparison:
     started: dt.datetime
     seconds: float
     notes: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def status(self) -> str:
+        """``equal`` is never said of a table that was not compared to the end."""
+        if not self.equal:
+            return "different"
+        return "interrupted" if self.interrupted else "equal"
 
     @property
     def counts(self) -> dict[Difference, int]:
@@ -125,7 +134,7 @@ class TableComparison:
 
     @property
     def equal(self) -> bool:
-        """Nothing differs that the next sync does not explain."""
+        """Nothing was found to differ that the next sync does not explain."""
         return not any(count for kind, count in self.counts.items() if kind is not Difference.NOT_YET_SYNCED)
 
     @property
@@ -151,7 +160,7 @@ def exit_code(tables: Sequence[TableComparison]) -> int:
 def table_document(found: TableComparison) -> dict[str, Any]:
     """The contract of ``-o json`` and of ``verify.json`` beside the run reports: the field names do not change."""
     return {
-        "status": "equal" if found.equal else "different",
+        "status": found.status,
         "target": found.target,
         "run_id": found.run_id,
         "start_time": found.started.isoformat(),

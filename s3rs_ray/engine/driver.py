@@ -222,6 +222,7 @@ def open_run(
             store=store,
             ledger=open_ledger(settings),
             workplace=place.open,
+            threads=place.open_threads,
             report=report,
             clock=utc_now,
             stop=stop,
@@ -256,6 +257,15 @@ class _LazyWorkplace:
     tell: Tell
     lock: threading.Lock = field(default_factory=threading.Lock)
     opened: Workplace | None = None
+    threads: Workers | None = None
+
+    def open_threads(self) -> Workers:
+        if self.request.inline:
+            return self.open().executor
+        with self.lock:
+            if self.threads is None:
+                self.threads = self._open_inline()
+            return self.threads
 
     def open(self) -> Workplace:
         with self.lock:
@@ -265,14 +275,17 @@ class _LazyWorkplace:
 
     def _open(self) -> Workplace:
         if self.request.inline:
-            executor = InlineExecutor(self.settings)
-            self.stack.callback(executor.close)
-            return Workplace(executor=self._paced(executor), ledger=open_ledger(self.settings))
+            return Workplace(executor=self._open_inline(), ledger=open_ledger(self.settings))
         prepare_driver()
         from .cluster import open_cluster  # imports Ray, half a second that a run with nothing to do need not pay
 
         cluster = self.stack.enter_context(open_cluster(self.settings))
         return Workplace(executor=self._paced(cluster), ledger=cluster.ledger)
+
+    def _open_inline(self) -> Workers:
+        executor = InlineExecutor(self.settings)
+        self.stack.callback(executor.close)
+        return self._paced(executor)
 
     def _paced(self, executor: Workers) -> Workers:
         return self.stack.enter_context(open_pace(executor, self.settings, self.tell))

@@ -1,8 +1,4 @@
-"""Segments of a table compared on both sides: a plain function that an executor runs beside others like it.
-
-Both databases count the rows of a segment and sum their checksums. Only where these differ are they asked again, for
-buckets of the segment (the key's own MD5 tells the bucket, so both sides put a row into the same one), and only the
-rows of buckets that differ are read: key, checksum, and whether the row was loaded.
+"""Rows of a segment that differ: read from both sides, told apart, looked up. ``segment_tasks`` finds where they are.
 
 No row is accused that a writer changed meanwhile. The warehouse is read first, the source after it: a row that is at
 or before the watermark then was not touched since it was loaded (a cursor grows on every change), so the warehouse
@@ -11,29 +7,27 @@ must hold it as it is. A row that is behind the watermark by then explains whate
 
 from __future__ import annotations
 
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
 
-from ..config import Settings
+from ..errors import Interrupted
 from ..model import KeyRange
 from ..policies import Mode, TextForm
 from ..positions import KeyValue
 from ..source import checksums as here_sql
-from ..source.catalog import Catalog, Endpoint, open_catalog
+from ..source.catalog import Catalog
 from ..source.checksums import SourceRows
-from ..tunnel import open_source_tunnel
+from ..source.chunks import comment_sql
 from ..warehouse import checksums as there_sql
 from ..warehouse.checksums import TargetRows
 from ..warehouse.redshift import Warehouse
 from .differences import SHOWN, Buckets, Difference, Finding, SegmentResult
-from .loading import open_session
 
-BUCKET_ROWS = 200
-"""About how many rows of a segment share a bucket."""
-MOST_BUCKETS = 20_000
 READ_ROWS = 100_000
 """About how many rows of buckets that differ are read at a time."""
 LOOKED_UP = 200
@@ -44,53 +38,96 @@ Plain: TypeAlias = tuple[Any, ...]
 """A key that is equal to the other side's, whichever driver it came through and however the merge folds it."""
 
 
+GIVEN_UP: set[str] = set()
+"""The tokens of comparisons whose tasks in this process shall end soon."""
+WAIT_SECONDS = 0.5
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compared:
     """One table as it is compared.
 
     Attributes:
+        run_id, token: name the queries at the source; each comparison has a token of its own.
+        buckets: into how many a segment is cut, or the whole table where its segments are buckets.
+        parts: ranges that are all rows together, for a table that only the source can cut into ranges; it is read
+            range by range there. Empty for a table of which both sides know the ranges.
         by_cursor: segments are ranges of the cursor, so a row may be in another one by now.
     """
 
     source: SourceRows
     target: TargetRows
+    run_id: str = ""
+    token: str = ""
+    buckets: int = 1
+    parts: tuple[KeyRange | None, ...] = ()
     by_cursor: bool = False
+
+    @property
+    def label(self) -> str:
+        """What the comments of its queries say beside the run."""
+        return f"verify={self.token}"
+
+    @property
+    def given_up(self) -> bool:
+        return self.token in GIVEN_UP
 
     @property
     def keyed(self) -> bool:
         return bool(self.source.table.key)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segments:
-    """The segments one task compares.
-
-    Attributes:
-        ranges: None is a whole table.
-        listed: at most so many rows of each kind are told of a segment; all are counted.
-    """
-
-    compared: Compared
-    ranges: tuple[KeyRange | None, ...]
-    listed: int = SHOWN
-
-
-def compare_segments(work: Segments, settings: Settings) -> tuple[SegmentResult, ...]:
-    """Compares segments one after the other, over one connection to each side."""
-    with (
-        open_source_tunnel(settings) as (host, port),
-        open_catalog(settings, Endpoint(host, port)) as catalog,
-        open_session(settings) as warehouse,
-    ):
-        sides = _Sides(work.compared, catalog, warehouse)
-        return tuple(_compare(sides, within, work.listed) for within in work.ranges)
+    def source_ranges(self, within: KeyRange | None) -> tuple[KeyRange | None, ...]:
+        """The ranges in which the source is asked for a segment."""
+        return self.parts or (within,)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sides:
+class Sides:
+    """Both connections of one task."""
+
     of: Compared
     catalog: Catalog
     warehouse: Warehouse
+
+    def here(self, sql: str) -> list[tuple[Any, ...]]:
+        """Asks the source; the query can be found and ended by the comment.
+
+        Raises:
+            Interrupted: the comparison was given up.
+        """
+        if self.of.given_up:
+            raise Interrupted("the comparison was given up")
+        return self.catalog.query(comment_sql(self.of.run_id, self.of.label) + sql)
+
+    def there(self, sql: str) -> list[tuple[Any, ...]]:
+        """Asks the warehouse.
+
+        Raises:
+            Interrupted: the run was given up meanwhile.
+        """
+        return self.wait(self.ask_there(sql))
+
+    def wait(self, answer: Future[list[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+        """What the warehouse says, once it does; raises as :meth:`there`."""
+        while True:
+            try:
+                return answer.result(timeout=WAIT_SECONDS)
+            except TimeoutError:
+                if self.of.given_up:
+                    raise Interrupted("the comparison was given up") from None
+
+    def ask_there(self, sql: str) -> Future[list[tuple[Any, ...]]]:
+        """Asks the warehouse, without waiting for what it says. It is asked one thing at a time."""
+        answer: Future[list[tuple[Any, ...]]] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(self.warehouse.query(sql))
+            except BaseException as exc:  # noqa: BLE001  raised again by whoever waits
+                answer.set_exception(exc)
+
+        threading.Thread(target=ask, name="warehouse", daemon=True).start()
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,50 +147,28 @@ class _Row:
     texts: tuple[str, ...] = ()
 
 
-def _compare(sides: _Sides, within: KeyRange | None, listed: int) -> SegmentResult:
-    of = sides.of
-    here = sides.catalog.query(here_sql.totals_sql(of.source, within))[0]
-    there = sides.warehouse.query(there_sql.totals_sql(of.target, within))[0]
-    totals = _numbers(here), _numbers(there)
-    rows = totals[0][0], totals[1][0]
-    counts: Counter[Difference] = Counter()
-    named: list[Finding] = []
-    buckets = None
-    if totals[0] != totals[1]:
-        buckets, differing = _differing(sides, within, max(rows))
-        for finding in _find(sides, within, buckets, differing):
-            counts[finding.kind] += 1
-            if counts[finding.kind] <= listed:
-                named.append(finding)
-    return SegmentResult(
-        within=within,
-        buckets=buckets if counts else None,
-        source_rows=rows[0],
-        target_rows=rows[1],
-        counts=dict(counts),
-        rows=tuple(named),
-    )
+def find_within(
+    of: Compared, catalog: Catalog, warehouse: Warehouse, segment: SegmentResult, buckets: Buckets
+) -> Iterator[Finding]:
+    """The differences in some buckets of a segment, as many rows in memory at a time as :data:`READ_ROWS`."""
+    rows = -(-max(segment.source_rows, segment.target_rows) // buckets.count)
+    sides = Sides(of, catalog, warehouse)
+    yield from find_rows(sides, segment.within, buckets.count, dict.fromkeys(buckets.chosen, rows))
 
 
-def _differing(sides: _Sides, within: KeyRange | None, rows: int) -> tuple[Buckets, dict[int, int]]:
-    """The buckets of a segment that differ, and how many rows each of them holds."""
-    of = sides.of
-    buckets = min(max(rows // BUCKET_ROWS, 1), MOST_BUCKETS)
-    here = _by_bucket(sides.catalog.query(here_sql.buckets_sql(of.source, within, buckets)))
-    there = _by_bucket(sides.warehouse.query(there_sql.buckets_sql(of.target, within, buckets)))
-    differing = {
-        b: max(here.get(b, (0,))[0], there.get(b, (0,))[0]) for b in here | there if here.get(b) != there.get(b)
-    }
-    return Buckets(buckets, tuple(sorted(differing))), differing
+def find_rows(sides: Sides, within: KeyRange | None, buckets: int, differing: dict[int, int]) -> Iterator[Finding]:
+    """The differences in a segment.
 
-
-def _find(sides: _Sides, within: KeyRange | None, buckets: Buckets, differing: dict[int, int]) -> Iterator[Finding]:
-    """The differences of a segment whose totals differ."""
+    Args:
+        differing: the buckets that are not the same on both sides, and how many rows each of them holds.
+    """
     of = sides.of
     examined = 0
     for chosen in _batches(differing):
-        right = _there(sides, there_sql.bucket_rows_sql(of.target, within, buckets.count, chosen))
-        left = _here(sides, here_sql.bucket_rows_sql(of.source, within, buckets.count, chosen))
+        right = _there(sides, there_sql.bucket_rows_sql(of.target, within, buckets, chosen))
+        left: list[_Row] = []
+        for part in of.source_ranges(within):
+            left += _here(sides, here_sql.bucket_rows_sql(of.source, part, buckets, chosen))
         if not of.keyed:
             yield from _compare_bags(of, left, right)
             continue
@@ -161,8 +176,8 @@ def _find(sides: _Sides, within: KeyRange | None, buckets: Buckets, differing: d
         moved = [row.key for kind, row in found if kind in (Difference.MISSING, Difference.EXTRA) and _may_move(of)]
         changed = [row.key for kind, row in found if kind is Difference.CHANGED][: max(SHOWN - examined, 0)]
         examined += len(changed)
-        again = {_plain(of, key) for key in (*moved, *changed)}
-        yield from (Finding(kind=kind, key=row.key) for kind, row in found if _plain(of, row.key) not in again)
+        again = {plain_key(of, key) for key in (*moved, *changed)}
+        yield from (Finding(kind=kind, key=row.key) for kind, row in found if plain_key(of, row.key) not in again)
         yield from _look_up(sides, [*moved, *changed])
 
 
@@ -182,10 +197,10 @@ def _batches(rows: dict[int, int]) -> Iterator[list[int]]:
 
 def _classify(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> Iterator[tuple[Difference, _Row]]:
     """Each key that differs, with a row of it."""
-    here = {_plain(of, row.key): row for row in left}
+    here = {plain_key(of, row.key): row for row in left}
     there: defaultdict[Plain, list[_Row]] = defaultdict(list)
     for row in right:
-        there[_plain(of, row.key)].append(row)
+        there[plain_key(of, row.key)].append(row)
     for key in here | there:
         kind = _kind(here.get(key), there.get(key, []))
         if kind is not None:
@@ -212,21 +227,21 @@ def _may_move(of: Compared) -> bool:
     return of.by_cursor or bool(of.target.target.folded or of.target.target.padded)
 
 
-def _look_up(sides: _Sides, keys: Sequence[Key]) -> Iterator[Finding]:
+def _look_up(sides: Sides, keys: Sequence[Key]) -> Iterator[Finding]:
     """The differences of single keys, with the columns that differ."""
     of = sides.of
     names = [c.name for c in of.source.columns]
-    wanted = list({_plain(of, key): key for key in keys}.values())
+    wanted = list({plain_key(of, key): key for key in keys}.values())
     for start in range(0, len(wanted), LOOKED_UP):
         some = wanted[start : start + LOOKED_UP]
         right = _there(sides, there_sql.key_rows_sql(of.target, some))
         left = _here(sides, here_sql.key_rows_sql(of.source, some))
-        chosen = {_plain(of, key) for key in some}
-        left = [row for row in left if _plain(of, row.key) in chosen]
-        right = [row for row in right if _plain(of, row.key) in chosen]
-        texts = {_plain(of, row.key): row.texts for row in right}
+        chosen = {plain_key(of, key) for key in some}
+        left = [row for row in left if plain_key(of, row.key) in chosen]
+        right = [row for row in right if plain_key(of, row.key) in chosen]
+        texts = {plain_key(of, row.key): row.texts for row in right}
         for kind, row in _classify(of, left, right):
-            pairs = zip(names, row.texts, texts.get(_plain(of, row.key), row.texts), strict=True)
+            pairs = zip(names, row.texts, texts.get(plain_key(of, row.key), row.texts), strict=True)
             columns = tuple(name for name, ours, theirs in pairs if ours != theirs)
             yield Finding(kind=kind, key=row.key, columns=columns if kind is Difference.CHANGED else ())
 
@@ -253,15 +268,15 @@ def _compare_bags(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> 
             yield Finding(kind=kind, key=rows[digest].key)
 
 
-def _here(sides: _Sides, sql: str) -> list[_Row]:
+def _here(sides: Sides, sql: str) -> list[_Row]:
     width = len(here_sql.shown_columns(sides.of.source.table))
     return [
         _Row(bool(loaded), bool(asked), _text(digest), tuple(rest[:width]), tuple(map(_text, rest[width:])))
-        for loaded, asked, digest, *rest in _any(sides.catalog.query(sql))
+        for loaded, asked, digest, *rest in sides.here(sql)
     ]
 
 
-def _there(sides: _Sides, sql: str) -> list[_Row]:
+def _there(sides: Sides, sql: str) -> list[_Row]:
     of = sides.of
     names = here_sql.shown_columns(of.source.table)
     binary = {c.name for c in of.source.table.columns if c.text_form is TextForm.BINARY}
@@ -274,12 +289,8 @@ def _there(sides: _Sides, sql: str) -> list[_Row]:
             tuple(convert(value) for convert, value in zip(read, rest, strict=False)),
             tuple(map(_text, rest[len(names) :])),
         )
-        for asked, digest, *rest in _any(sides.warehouse.query(sql))
+        for asked, digest, *rest in sides.there(sql)
     ]
-
-
-def _any(rows: list[tuple[object, ...]]) -> list[tuple[Any, ...]]:
-    return rows
 
 
 def _same(value: Any) -> Any:
@@ -294,17 +305,8 @@ def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _plain(of: Compared, key: Key) -> Plain:
+def plain_key(of: Compared, key: Key) -> Plain:
     """The key as the merge compares it."""
     target = of.target.target
     folded = (there_sql.fold(target, name, value) for name, value in zip(target.key, key, strict=True))
     return tuple(int(v) if isinstance(v, Decimal) and v == v.to_integral_value() else v for v in folded)
-
-
-def _numbers(row: Sequence[object]) -> tuple[int, int]:
-    count, checksum = (int(str(value)) for value in row)
-    return count, checksum
-
-
-def _by_bucket(rows: Sequence[Sequence[object]]) -> dict[int, tuple[int, ...]]:
-    return {int(str(bucket)): _numbers(rest) for bucket, *rest in rows}

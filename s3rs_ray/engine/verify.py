@@ -8,6 +8,7 @@ import time
 import orjson
 
 from ..config import Settings
+from ..errors import Interrupted
 from ..ledger.document import cursor_text
 from ..ledger.store import utc_now
 from ..model import TableName
@@ -16,7 +17,7 @@ from ..source.checksums import shown_columns
 from ..storage.layout import COMPARISON, format_run_key
 from .compare import Asked, compare_table, open_comparison
 from .context import Request, Run
-from .differences import TableComparison, table_document
+from .differences import SegmentResult, TableComparison, table_document
 from .driver import ignore, open_run, resolve_tables
 from .events import EventKind, Report
 from .segments import Compared
@@ -27,6 +28,9 @@ def verify(
 ) -> tuple[TableComparison, ...]:
     """Compares tables; changes nothing but the report it leaves on S3.
 
+    Args:
+        stop: set it to end early; what was compared by then is told.
+
     Raises:
         PlanError: a table was never loaded, or its target is not there.
         UsageError, ConfigError: the columns, condition or time are none of the table's.
@@ -34,7 +38,7 @@ def verify(
     """
     request = Request(tables=asked.tables, inline=asked.inline)
     with open_run(settings, request, report, stop or threading.Event(), utc_now()) as run:
-        return tuple(_verify_table(run, asked, name) for name in resolve_tables(run))
+        return tuple(_verify_table(run, asked, name) for name in resolve_tables(run) if not run.stop.is_set())
 
 
 def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:
@@ -42,6 +46,12 @@ def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:
     run.say(EventKind.VERIFY_STARTED, name)
     comparison = open_comparison(run, asked, name)
     compared = comparison.compared
+    results: list[SegmentResult] = []
+    interrupted = False
+    try:
+        results.extend(compare_table(run, comparison))
+    except Interrupted:
+        interrupted = True
     found = TableComparison(
         table=name,
         target=compared.target.target.qualified,
@@ -53,10 +63,11 @@ def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:
         watermark=cursor_text(comparison.state.loaded),
         behind=comparison.behind,
         segments=len(comparison.segments),
-        results=tuple(compare_table(run, comparison)),
+        results=tuple(results),
         started=started,
         seconds=time.monotonic() - began,
         notes=_notes(compared),
+        interrupted=interrupted,
     )
     document = {"table": str(name), **table_document(found)}
     run.store.put_new(

@@ -1,11 +1,11 @@
 """Counts and checksums of rows in MySQL's SQL; ``warehouse.checksums`` gives the same numbers in Redshift's. Pure.
 
-A row is written as one text, each column by its :class:`~s3rs_ray.model.TextForm`: an empty text for NULL, which no
-value is written as; a comma behind each. The first 15 digits of the text's MD5 are a number of 60 bits, and the sum of
-these over many rows does not depend on their order, and changes when a row comes twice.
+A row is written as one text (see :mod:`~s3rs_ray.row_text`). Its MD5 is two numbers of 60 bits and two digits that are
+not used; the sums of both over many rows do not depend on their order, and change when a row comes twice.
 
-Sources: MySQL manual, "String Functions", "Encryption and Compression Functions" (MD5, CONV), "Date and Time
-Functions" (DATE_FORMAT), "Cast Functions and Operators".
+Sources: MySQL manual, "String Functions" (CONCAT_WS leaves NULL out: no field is NULL), "Encryption and Compression
+Functions" (MD5), "Mathematical Functions" (CONV), "Date and Time Functions" (DATEDIFF, TIMESTAMPDIFF), "Cast Functions
+and Operators", "Optimizing Derived Tables" (one with LIMIT is not merged).
 """
 
 from __future__ import annotations
@@ -13,25 +13,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..model import (
-    GROUP_COLUMNS,
-    HEX_PIECE,
-    MAX_TEXT,
-    SHORT_BINARY,
-    SHORT_TEXT,
-    Column,
-    KeyRange,
-    Table,
-    Watermark,
-    float_bins,
-)
+from ..model import Column, KeyRange, Table, Watermark
 from ..policies import LongText, NulBytes, TextForm
 from ..positions import KeyValue
+from ..row_text import (
+    CENTRE,
+    HEX_PIECE,
+    INLINE_BINARY,
+    INLINE_TEXT,
+    MAX_TEXT,
+    Held,
+    central_bin,
+    digest_groups,
+    float_bins,
+    held,
+    is_whole,
+)
 from .chunks import after_sql, filtered_sql, from_sql, literal_sql, range_sql, upto_sql
 from .types import quote_name
 
-DATE_FORM, MOMENT_FORM = "%Y-%m-%dAD", "%Y-%m-%d %H:%i:%s.%fAD"
-BEHIND_POINT = 2.0**62
+DAY_ZERO, MOMENT_ZERO = "DATE'2000-01-01'", "TIMESTAMP'2000-01-01 00:00:00'"
+NO_LIMIT = 2**64 - 1
+"""A LIMIT that limits nothing (MySQL manual, "SELECT Statement")."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +57,27 @@ class SourceRows:
     since: KeyValue | None = None
 
 
-def totals_sql(rows: SourceRows, within: KeyRange | None) -> str:
-    """Count and checksum of a segment."""
-    return f"SELECT COUNT(*), {_sum(rows)} FROM {_from(rows, within)} WHERE {_compared(rows, within)}"
+def sums_sql(rows: SourceRows, within: KeyRange | None, buckets: int, only: Sequence[tuple[int, int]] = ()) -> str:
+    """Bucket, count and both sums of those buckets of a segment that hold rows.
+
+    The rows' MD5s are gathered in a derived table: MySQL would compute each once more for the second sum.
+
+    Args:
+        only: first and last of the buckets that are asked for; empty for all.
+    """
+    bucket = bucket_sql(rows, buckets) if buckets > 1 else "0"
+    inside = [_compared(rows, within), *([_between(bucket, only)] if only else [])]
+    tail = f"FROM {_from(rows, within)} WHERE {' AND '.join(inside)}"
+    if not rows.columns:
+        return f"SELECT {bucket} AS s3rs_bucket, COUNT(*), 0, 0 {tail} GROUP BY s3rs_bucket"
+    inner = f"SELECT {bucket} AS s3rs_bucket, CONVERT({row_sql(rows)} USING latin1) AS s3rs_md5 {tail} LIMIT {NO_LIMIT}"
+    numbers = (f"CONV({part},16,10)" for part in ("LEFT(s3rs_md5,15)", "SUBSTRING(s3rs_md5,16,15)"))
+    sums = ", ".join(f"SUM(CAST({number} AS UNSIGNED))" for number in numbers)
+    return f"SELECT s3rs_bucket, COUNT(*), {sums} FROM ({inner}) AS s3rs_rows GROUP BY s3rs_bucket"
 
 
-def buckets_sql(rows: SourceRows, within: KeyRange | None, buckets: int) -> str:
-    """Bucket, count and checksum of those buckets of a segment that hold rows."""
-    return (
-        f"SELECT {bucket_sql(rows, buckets)} AS s3rs_bucket, COUNT(*), {_sum(rows)}"
-        f" FROM {_from(rows, within)} WHERE {_compared(rows, within)} GROUP BY s3rs_bucket"
-    )
+def _between(bucket: str, only: Sequence[tuple[int, int]]) -> str:
+    return f"({' OR '.join(f'{bucket} BETWEEN {first} AND {last}' for first, last in only)})"
 
 
 def bucket_rows_sql(rows: SourceRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
@@ -111,8 +124,17 @@ def shown_columns(table: Table) -> tuple[str, ...]:
 
 def bucket_sql(rows: SourceRows, buckets: int) -> str:
     """A number below ``buckets`` that a row has on both sides: by its key, or by all of it where it has none."""
-    keys = [c for c in rows.table.columns if c.name in rows.table.key]
+    keys = [next(c for c in rows.table.columns if c.name == name) for name in rows.table.key]
+    if keys and all(map(is_whole, keys)):
+        return f"ABS({_remainder([c.compared for c in keys], buckets)})"
     return f"CAST(CONV(LEFT({digest_sql(keys or rows.columns)},8),16,10) AS UNSIGNED)%{buckets}"
+
+
+def _remainder(values: Sequence[str], buckets: int) -> str:
+    """Of whole numbers; it costs a small part of what their MD5 does."""
+    *before, last = values
+    rest = f"CAST(MOD({last},{buckets}) AS SIGNED)"  # of an unsigned column it would make the sum unsigned
+    return f"MOD({_remainder(before, buckets)}*31+{rest},{buckets})" if before else rest
 
 
 def row_sql(rows: SourceRows) -> str:
@@ -121,48 +143,65 @@ def row_sql(rows: SourceRows) -> str:
 
 
 def digest_sql(columns: Sequence[Column]) -> str:
-    """MD5 of the columns' texts; of the MD5s of groups of them where they are many."""
-    groups = [columns[i : i + GROUP_COLUMNS] for i in range(0, len(columns), GROUP_COLUMNS)]
-    digests = [f"MD5(CONCAT({','.join(f'{field_sql(c)},{_COMMA}' for c in group)}))" for group in groups]
+    """MD5 of the columns' texts; of the MD5s of groups of them where they are many or long."""
+    digests = [f"MD5({_joined([part for c in group for part in _fields(c)])})" for group in digest_groups(columns)]
     return digests[0] if len(digests) == 1 else f"MD5(CONCAT({','.join(digests)}))"
 
 
-_COMMA = "','"
-
-
 def field_sql(column: Column) -> str:
-    """A column's text, empty for NULL."""
-    return f"COALESCE({_text(column)},'')"
+    """A column's part of the row's text."""
+    return _joined(_fields(column))
 
 
-def _text(column: Column) -> str:
+def _joined(fields: Sequence[str]) -> str:
+    return f"CONCAT_WS(',',{','.join(fields)})"
+
+
+def _fields(column: Column) -> list[str]:
+    """None of them is ever NULL."""
     value = column.compared
     match column.text_form:
         case TextForm.NUMBER:
-            return f"CAST({value} AS CHAR)"
+            return [_filled(value)]
         case TextForm.SINGLE | TextForm.DOUBLE:
-            return _binary_number(value, column.text_form)
+            return [_binary_number(value, column.text_form)]
         case TextForm.DATE:
-            return f"DATE_FORMAT({value},'{DATE_FORM}')"
+            return [_filled(f"DATEDIFF({value},{DAY_ZERO})")]
         case TextForm.MOMENT:
-            return f"DATE_FORMAT({value},'{MOMENT_FORM}')"
+            return [_filled(f"TIMESTAMPDIFF(MICROSECOND,{MOMENT_ZERO},{value})")]
         case TextForm.TEXT:
             return _characters(column)
         case TextForm.BINARY:
-            return _hex(value, column.size)
+            return [_filled(_hex(value, column.size))]
     raise ValueError(f"{column.name} has no text that is alike on both sides")
 
 
+def _filled(value: str) -> str:
+    return f"IFNULL({value},'')"
+
+
 def _binary_number(value: str, form: TextForm) -> str:
-    """``bin:whole:rest`` with the sign in front. Both zeros are ``0``, as they are equal to both servers."""
-    size = f"ABS({value})"
+    """Whole part and rest of it, or of it times some powers of two, with the sign in front.
+
+    Both zeros are ``0``, as they are equal to both servers.
+    """
+    size, centre = f"ABS({value})", central_bin(form)
+    sign = f"IF({value}<0,'-','')"
     cases = []
     for number, part in enumerate(float_bins(form)):
-        scaled = "*".join([size, *map(_double, part.factors)])
-        rest = f"({scaled}-FLOOR({scaled}))*{_double(BEHIND_POINT)}"
-        text = f"CONCAT('{number}:',CAST(FLOOR({scaled}) AS SIGNED),':',CAST({rest} AS SIGNED))"
-        cases.append(f"WHEN {size}>={_double(part.at_least)} THEN {text}")
-    return f"CASE WHEN {value}=0 THEN '0' ELSE CONCAT(IF({value}<0,'-',''),CASE {' '.join(cases)} END) END"
+        if part != centre:
+            text = f"CONCAT('{number}:',{_two_numbers('*'.join([size, *map(_double, part.factors)]))})"
+            cases.append(f"WHEN {size}>={_double(part.at_least)} THEN {text}")
+    return (
+        f"CASE WHEN {size}>={_double(centre.at_least)} AND {size}<{_double(2.0**CENTRE)}"
+        f" THEN CONCAT({sign},{_two_numbers(size)}) WHEN {value}=0 THEN '0' WHEN {value} IS NULL THEN ''"
+        f" ELSE CONCAT({sign},CASE {' '.join(cases)} END) END"
+    )
+
+
+def _two_numbers(size: str) -> str:
+    rest = f"({size}-FLOOR({size}))*{_double(2.0**CENTRE)}"
+    return f"CAST(FLOOR({size}) AS SIGNED),':',CAST({rest} AS SIGNED)"
 
 
 def _double(value: float) -> str:
@@ -171,15 +210,19 @@ def _double(value: float) -> str:
     return text if "e" in text else f"{text}e0"
 
 
-def _characters(column: Column) -> str:
-    text = f"CONVERT({column.compared} USING utf8mb4)"
+def _characters(column: Column) -> list[str]:
+    text = column.compared
     if column.nul_bytes is NulBytes.REMOVE:
         text = f"REPLACE({text} COLLATE utf8mb4_bin,_utf8mb4 x'00','')"
-    if column.size <= SHORT_TEXT:
-        return f"CONCAT(OCTET_LENGTH({text}),':',{text})"
     if column.long_text is LongText.TRUNCATE:
         text = _truncated(f"CAST({text} AS BINARY)")
-    return f"MD5({text})"
+    size = f"OCTET_LENGTH({text})"
+    match held(column):
+        case Held.ALL:
+            return [_filled(size), _filled(text)]
+        case Held.SHORT:
+            return [_filled(size), _filled(f"IF({size}>{INLINE_TEXT},MD5({text}),{text})")]
+    return [_filled(f"MD5({text})")]
 
 
 def _truncated(data: str) -> str:
@@ -192,19 +235,13 @@ def _truncated(data: str) -> str:
 
 
 def _hex(value: str, size: int) -> str:
-    if size <= SHORT_BINARY:
+    if size <= INLINE_BINARY:
         return f"CONCAT('x',LOWER(HEX({value})))"
     whole = f"MD5(LOWER(HEX({value})))"
     if size <= HEX_PIECE:
         return whole
     pieces = (f"MD5(LOWER(HEX(SUBSTRING({value},{start},{HEX_PIECE}))))" for start in range(1, size + 1, HEX_PIECE))
     return f"CASE WHEN OCTET_LENGTH({value})<={HEX_PIECE} THEN {whole} ELSE MD5(CONCAT({','.join(pieces)})) END"
-
-
-def _sum(rows: SourceRows) -> str:
-    if not rows.columns:
-        return "0"
-    return f"COALESCE(SUM(CAST(CONV(LEFT({row_sql(rows)},15),16,10) AS UNSIGNED)),0)"
 
 
 def _from(rows: SourceRows, within: KeyRange | None) -> str:

@@ -16,13 +16,14 @@ GONE, NOT_OURS = "1094", "1095"
 """ER_NO_SUCH_THREAD: it ended meanwhile. ER_KILL_DENIED_ERROR: another user's, without CONNECTION_ADMIN (SUPER)."""
 
 
-def end_queries(catalog: Catalog, run_id: str, what: str = "") -> int:
+def end_queries(catalog: Catalog, run_id: str, what: str = "", *, kept: bool = False) -> int:
     """Kills the connections that run a query of a run, which its comment names.
 
     A user always sees and may kill its own; others' only with PROCESS and CONNECTION_ADMIN (MySQL manual, "KILL").
 
     Args:
         what: of one chunk (``chunk=3``); empty for all.
+        kept: the query alone ends. Whoever waits for it is told so, and does not ask again on another connection.
 
     Returns:
         How many were killed.
@@ -35,7 +36,7 @@ def end_queries(catalog: Catalog, run_id: str, what: str = "") -> int:
     killed = 0
     for (process,) in found:
         try:
-            catalog.query(f"KILL {int(str(process))}")
+            catalog.query(f"KILL {'QUERY ' if kept else ''}{int(str(process))}")
         except SourceError as exc:
             if exc.context.get("code") not in {GONE, NOT_OURS}:
                 raise

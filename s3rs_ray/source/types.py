@@ -41,6 +41,9 @@ CHARACTER_TYPES = frozenset({"char", "varchar", "enum", "set"})
 KEPT_BYTES = frozenset({"ascii", "utf8", "utf8mb3", "utf8mb4", "utf32"})
 """Character sets whose text takes no more bytes in UTF-8 than at the source."""
 
+SUBSETS_OF_UTF8MB4 = frozenset({"utf8", "utf8mb3", "utf8mb4"})
+"""Character sets whose text has in UTF-8 the very bytes it has at the source."""
+
 WHOLE_SETS = frozenset(
     {"utf8", "utf8mb3", "utf8mb4", "ucs2", "utf16", "utf16le", "utf32", "gb18030", "latin1", "binary"}
 )
@@ -240,7 +243,9 @@ def _text(column: SourceColumn, policy: Policy) -> Column:
 
 
 def _varchar(column: SourceColumn, size: int, policy: Policy) -> Column:
-    made = _column(column, "string", f"VARCHAR({min(max(size, 1), MAX_VARCHAR)})")
+    quoted = quote_name(column.name)
+    in_utf8 = quoted if column.character_set in SUBSETS_OF_UTF8MB4 else f"CONVERT({quoted} USING utf8mb4)"
+    made = _column(column, "string", f"VARCHAR({min(max(size, 1), MAX_VARCHAR)})", compared=in_utf8)
     if size > MAX_VARCHAR:
         made = replace(made, max_bytes=MAX_VARCHAR, long_text=policy.long_text)
     return replace(made, nul_bytes=policy.nul_bytes, unmapped=_unmapped_sql(column))

@@ -1,7 +1,7 @@
 """Counts and checksums of rows in Redshift's SQL; ``source.checksums`` says what they are of, and is their twin. Pure.
 
-Sources: Amazon Redshift Database Developer Guide, "MD5", "STRTOL", "TO_HEX", "SUBSTRING" (of VARBYTE too), "VARBYTE
-operators", "TO_CHAR" with "Datetime format strings", "FLOOR" (returns its argument's type), "RANK".
+Sources: Amazon Redshift Database Developer Guide, "MD5", "STRTOL", "MOD", "TO_HEX", "SUBSTRING" (of VARBYTE too),
+"VARBYTE operators", "DATEDIFF" with "Date parts", "FLOOR" (returns its argument's type), "RANK".
 """
 
 from __future__ import annotations
@@ -11,17 +11,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from ..model import GROUP_COLUMNS, HEX_PIECE, SHORT_BINARY, SHORT_TEXT, Column, KeyRange, float_bins
+from ..model import Column, KeyRange
 from ..policies import Mode, TextForm
 from ..positions import KeyValue, Position
+from ..row_text import (
+    CENTRE,
+    HEX_PIECE,
+    INLINE_BINARY,
+    INLINE_TEXT,
+    Held,
+    central_bin,
+    digest_groups,
+    float_bins,
+    held,
+    is_whole,
+)
 from .mode_sql import key_values
 from .sql import Target, quote_name, quote_text
 
-DATE_FORM, MOMENT_FORM = "YYYY-MM-DDAD", "YYYY-MM-DD HH24:MI:SS.USAD"
+DAY_ZERO, MOMENT_ZERO = "DATE '2000-01-01'", "TIMESTAMP '2000-01-01 00:00:00'"
 ORDERED_FORMS = frozenset({TextForm.NUMBER, TextForm.DATE, TextForm.MOMENT, TextForm.BINARY})
 """Values that Redshift orders as MySQL does: texts are ordered by collations there and by bytes here."""
 LARGEST = {TextForm.SINGLE: 3.4028234663852886e38, TextForm.DOUBLE: 1.7976931348623157e308}
-BEHIND_POINT = 2.0**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +53,22 @@ class TargetRows:
     since: KeyValue | None = None
 
 
-def totals_sql(rows: TargetRows, within: KeyRange | None) -> str:
-    """Count and checksum of a segment."""
-    return f"SELECT count(*), {_sum(rows)} FROM {_from(rows, _within(within), _asked(rows))}"
+def sums_sql(rows: TargetRows, within: KeyRange | None, buckets: int, only: Sequence[tuple[int, int]] = ()) -> str:
+    """Bucket, count and both sums of those buckets of a segment that hold rows.
 
-
-def buckets_sql(rows: TargetRows, within: KeyRange | None, buckets: int) -> str:
-    """Bucket, count and checksum of those buckets of a segment that hold rows."""
-    bucket = _bucket(rows, buckets)
-    source = _from(rows, _within(within), _asked(rows))
-    return f"SELECT {bucket}, count(*), {_sum(rows)} FROM {source} GROUP BY {bucket}"
+    Args:
+        only: first and last of the buckets that are asked for; empty for all.
+    """
+    bucket = _bucket(rows, buckets) if buckets > 1 else "0"
+    chosen = " OR ".join(f"{bucket} BETWEEN {first} AND {last}" for first, last in only)
+    source = _from(rows, _within(within), " AND ".join([_asked(rows), *([f"({chosen})"] if chosen else [])]))
+    if not rows.columns:
+        inner = f"SELECT {bucket} AS s3rs_bucket FROM {source}"
+        return f"SELECT s3rs_bucket, count(*), 0, 0 FROM ({inner}) AS s3rs_rows GROUP BY s3rs_bucket"
+    inner = f"SELECT {bucket} AS s3rs_bucket, {_row(rows)} AS s3rs_md5 FROM {source}"
+    numbers = (f"STRTOL({part},16)" for part in ("LEFT(s3rs_md5,15)", "SUBSTRING(s3rs_md5,16,15)"))
+    sums = ", ".join(f"SUM(CAST({number} AS DECIMAL(38,0)))" for number in numbers)
+    return f"SELECT s3rs_bucket, count(*), {sums} FROM ({inner}) AS s3rs_rows GROUP BY s3rs_bucket"
 
 
 def bucket_rows_sql(rows: TargetRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
@@ -79,47 +96,76 @@ def is_ordered(column: Column) -> bool:
 
 
 def digest_sql(columns: Sequence[Column]) -> str:
-    groups = [columns[i : i + GROUP_COLUMNS] for i in range(0, len(columns), GROUP_COLUMNS)]
-    digests = ["MD5(" + "||".join(f"{field_sql(c)}||','" for c in group) + ")" for group in groups]
+    """MD5 of the columns' texts; of the MD5s of groups of them where they are many or long."""
+    digests = [f"MD5({_joined([field_sql(c) for c in group])})" for group in digest_groups(columns)]
     return digests[0] if len(digests) == 1 else f"MD5({'||'.join(digests)})"
 
 
+def _joined(fields: Sequence[str]) -> str:
+    """Fields with commas between them, joined by halves: joined one by one, each would copy all before it."""
+    if len(fields) == 1:
+        return fields[0]
+    middle = len(fields) // 2
+    return f"({_joined(fields[:middle])}||','||{_joined(fields[middle:])})"
+
+
 def field_sql(column: Column) -> str:
-    """A column's text, empty for NULL."""
-    return f"COALESCE({_text(column)},'')"
-
-
-def _text(column: Column) -> str:
+    """A column's part of the row's text."""
     name = quote_name(column.name)
     match column.text_form:
         case TextForm.NUMBER:
-            return f"CAST({name} AS VARCHAR(42))"
+            return _filled(_digits(name))
         case TextForm.SINGLE | TextForm.DOUBLE:
             return _binary_number(name, column.text_form)
         case TextForm.DATE:
-            return f"TO_CHAR({name},'{DATE_FORM}')"
+            return _filled(_digits(f"DATEDIFF(day,{DAY_ZERO},{name})"))
         case TextForm.MOMENT:
-            return f"TO_CHAR({name},'{MOMENT_FORM}')"
+            return _filled(_digits(f"DATEDIFF(microsecond,{MOMENT_ZERO},{name})"))
         case TextForm.TEXT:
-            short = f"CAST(OCTET_LENGTH({name}) AS VARCHAR(10))||':'||{name}"
-            return short if column.size <= SHORT_TEXT else f"MD5({name})"
+            return _characters(column, name)
         case TextForm.BINARY:
-            return _hex(name, column.size)
+            return _filled(_hex(name, column.size))
     raise ValueError(f"{column.name} has no text that is alike on both sides")
+
+
+def _filled(value: str, empty: str = "") -> str:
+    return f"COALESCE({value},'{empty}')"
+
+
+def _digits(value: str) -> str:
+    return f"CAST({value} AS VARCHAR)"
+
+
+def _characters(column: Column, name: str) -> str:
+    size = f"OCTET_LENGTH({name})"
+    match held(column):
+        case Held.ALL:
+            return _filled(f"{_digits(size)}||','||{name}", ",")
+        case Held.SHORT:
+            short = f"CASE WHEN {size}>{INLINE_TEXT} THEN MD5({name}) ELSE {name} END"
+            return _filled(f"{_digits(size)}||','||{short}", ",")
+    return _filled(f"MD5({name})")
 
 
 def _binary_number(name: str, form: TextForm) -> str:
     value = f"CAST({name} AS DOUBLE PRECISION)" if form is TextForm.SINGLE else name
-    size = f"ABS({value})"
+    size, centre = f"ABS({value})", central_bin(form)
+    sign = f"CASE WHEN {value}<0 THEN '-' ELSE '' END"
     cases = [f"WHEN {size}>{_double(LARGEST[form])} THEN 'none'"]  # NaN and the infinities, which MySQL lacks
     for number, part in enumerate(float_bins(form)):
-        scaled = "*".join([size, *map(_double, part.factors)])
-        rest = f"({scaled}-FLOOR({scaled}))*{_double(BEHIND_POINT)}"
-        whole = f"CAST(CAST(FLOOR({scaled}) AS BIGINT) AS VARCHAR(20))"
-        text = f"'{number}:'||{whole}||':'||CAST(CAST({rest} AS BIGINT) AS VARCHAR(20))"
-        cases.append(f"WHEN {size}>={_double(part.at_least)} THEN {text}")
-    sign = f"CASE WHEN {value}<0 THEN '-' ELSE '' END"
-    return f"CASE WHEN {value}=0 THEN '0' ELSE {sign}||CASE {' '.join(cases)} END END"
+        if part != centre:
+            text = f"'{number}:'||{_two_numbers('*'.join([size, *map(_double, part.factors)]))}"
+            cases.append(f"WHEN {size}>={_double(part.at_least)} THEN {text}")
+    return (
+        f"CASE WHEN {size}>={_double(centre.at_least)} AND {size}<{_double(2.0**CENTRE)}"
+        f" THEN {sign}||{_two_numbers(size)} WHEN {value}=0 THEN '0' WHEN {value} IS NULL THEN ''"
+        f" ELSE {sign}||CASE {' '.join(cases)} END END"
+    )
+
+
+def _two_numbers(size: str) -> str:
+    rest = f"({size}-FLOOR({size}))*{_double(2.0**CENTRE)}"
+    return f"{_digits(f'CAST(FLOOR({size}) AS BIGINT)')}||':'||{_digits(f'CAST({rest} AS BIGINT)')}"
 
 
 def _double(value: float) -> str:
@@ -128,7 +174,7 @@ def _double(value: float) -> str:
 
 
 def _hex(name: str, size: int) -> str:
-    if size <= SHORT_BINARY:
+    if size <= INLINE_BINARY:
         return f"'x'||LOWER(TO_HEX({name}))"
     whole = f"MD5(LOWER(TO_HEX({name})))"
     if size <= HEX_PIECE:
@@ -141,15 +187,17 @@ def _row(rows: TargetRows) -> str:
     return digest_sql(rows.columns) if rows.columns else "''"
 
 
-def _sum(rows: TargetRows) -> str:
-    if not rows.columns:
-        return "0"
-    return f"COALESCE(SUM(CAST(STRTOL(LEFT({_row(rows)},15),16) AS DECIMAL(38,0))),0)"
-
-
 def _bucket(rows: TargetRows, buckets: int) -> str:
-    keys = [c for c in rows.target.columns if c.name in rows.target.key]
+    keys = [next(c for c in rows.target.columns if c.name == name) for name in rows.target.key]
+    if keys and all(map(is_whole, keys)):
+        return f"ABS({_remainder([quote_name(c.name) for c in keys], buckets)})"
     return f"MOD(STRTOL(LEFT({digest_sql(keys or rows.columns)},8),16),{buckets})"
+
+
+def _remainder(values: Sequence[str], buckets: int) -> str:
+    *before, last = values
+    rest = f"MOD({last},{buckets})"
+    return f"MOD({_remainder(before, buckets)}*31+{rest},{buckets})" if before else rest
 
 
 def _described(rows: TargetRows) -> list[str]:

@@ -152,6 +152,7 @@ class Driver:
             store=cast(Any, self.store),
             ledger=self.ledger,
             workplace=cast(Any, None),
+            threads=cast(Any, None),
             report=lambda event: None,
             clock=self.clock,
             stop=threading.Event(),

@@ -6,8 +6,10 @@ import signal
 import threading
 import time
 
+import psycopg
 import pytest
 
+from s3rs_ray.local.comparison import connect_warehouse
 from s3rs_ray.local.redshift.faults import Fault, clear_faults, set_faults
 from s3rs_ray.local.stack import LocalStack
 from tests.support.s3_proxy import S3Fault, S3Proxy
@@ -77,3 +79,38 @@ def test_a_signal_during_a_load_lets_it_end(ends: Ends, runs: Runs, stack: Local
     runs.settle()
     ends.assert_settled()
     ends.assert_each_row_merged_once()
+
+
+@SIGNALS
+def test_a_verification_ends_its_queries_and_tells_what_it_did(
+    ends: Ends, runs: Runs, stack: LocalStack, number: signal.Signals
+) -> None:
+    """Its first segment waits for the warehouse, then its second for the source."""
+    runs.settle()
+    schema = ends.world.schema
+    postgres = stack.postgres
+    with (
+        stack.mariadb.connect() as other,
+        other.cursor() as source,
+        psycopg.connect(host=postgres.socket_dir, port=postgres.port, user=postgres.user, dbname=postgres.database)
+        as behind,
+    ):  # fmt: skip
+        with connect_warehouse(ends.world.environment) as warehouse, warehouse.transaction():
+            warehouse.execute(f'LOCK "{schema}"."t"')
+            run = runs.sync(command=("verify", "--max-workers", "1"), change={"BACKUP_BATCH_SIZE": "50"})
+            running = "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE '%% verify=%%' AND USER <> %s"
+            wait_for(lambda: bool(behind.execute(BLOCKED).fetchone()), "the warehouse is asked", run=run)
+            source.execute(f"LOCK TABLES `{schema}`.t WRITE")
+        wait_for(lambda: bool(source.execute(running, ("nobody",)) and len(source.fetchall()) > 1), "it asks", run=run)
+        run.signal(number)
+        assert run.wait(20) == 128 + number
+        source.execute(running, ("nobody",))
+        assert len(source.fetchall()) == 1  # this query itself
+        source.execute("UNLOCK TABLES")
+    table = run.document["tables"][runs.table]
+    assert (run.document["status"], table["status"], table["segments"]) == ("interrupted", "interrupted", 8)
+    assert table["segments_compared"] < 8
+    assert runs.sync(command=("verify",)).wait() == 0
+
+
+BLOCKED = "SELECT 1 FROM pg_locks WHERE NOT granted"

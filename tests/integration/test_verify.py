@@ -353,3 +353,29 @@ def test_the_command_exits_4_and_prints_one_document(world: World, monkeypatch: 
     text = CliRunner().invoke(cli, words[2:-1])  # with Ray
     assert text.exit_code == 4
     assert "missing" in text.stdout
+
+
+class SoonSet(threading.Event):
+    """Is set once it was looked at so many times."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def is_set(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+def test_what_was_compared_before_a_signal_is_told_and_kept(world: World) -> None:
+    make(world, 2000)
+    damage(world, "DELETE FROM T WHERE amount = 1")
+    settings = world.settings.model_copy(update={"backup_batch_size": 70, "backup_max_workers": 1})
+    asked = Asked(tables=(f"{world.schema}.t",), inline=True)
+    (found,) = verify(settings, asked, stop=SoonSet(4))
+    assert found.interrupted
+    assert found.status == "different"
+    assert 0 < len(found.results) < found.segments == 29
+    kept = open_store(world.settings).get(f"runs/{world.schema}.t/{found.run_id}/verify.json")
+    assert json.loads(kept.body)["segments_compared"] == len(found.results)
+    assert verify(settings, asked, stop=SoonSet(0)) == ()

@@ -90,8 +90,8 @@ BEGIN
     RETURN (sign * total)::bigint;
 END $$;
 CREATE FUNCTION {s}.strtol({s}.varchar, int4) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN $2 = 16 AND $1::text ~ '^[0-9a-fA-F]{{1,15}}$'
-                THEN ('x' || pg_catalog.lpad($1::text, 16, '0'))::bit(64)::bigint
+    SELECT CASE WHEN $2 = 16 AND octet_length($1::text) <= 15 AND $1::text ~ '^[0-9a-fA-F]+$'
+                THEN ('0x' || $1::text)::bigint
                 ELSE {s}.strtol_slow($1::text, $2) END $$;
 CREATE FUNCTION {s}.from_varbyte({s}.varbyte, text) RETURNS {s}.varchar LANGUAGE plpgsql IMMUTABLE STRICT AS $$
 BEGIN
@@ -133,6 +133,8 @@ _TIMES = [
         "WHEN 'second' THEN interval '1 second' WHEN 'millisecond' THEN interval '1 millisecond' "
         "ELSE interval '1 microsecond' END",
     ),
+    # A timestamp is a number of microseconds; int8mi is the first less the second.
+    _internal("microseconds_since", "timestamp, timestamp", "bigint", "int8mi"),
     # DATEDIFF counts the borders crossed between two times, not the time between them.
     _sql(
         "datediff",
@@ -143,13 +145,11 @@ _TIMES = [
         "- (extract(year from $2) * 4 + extract(quarter from $2)) "
         "WHEN 'month' THEN (extract(year from $3) * 12 + extract(month from $3)) "
         "- (extract(year from $2) * 12 + extract(month from $2)) "
-        "WHEN 'day' THEN $3::date - $2::date "
         "WHEN 'hour' THEN extract(epoch from date_trunc('hour', $3) - date_trunc('hour', $2)) / 3600 "
         "WHEN 'minute' THEN extract(epoch from date_trunc('minute', $3) - date_trunc('minute', $2)) / 60 "
         "WHEN 'second' THEN extract(epoch from date_trunc('second', $3) - date_trunc('second', $2)) "
         "WHEN 'millisecond' THEN extract(epoch from date_trunc('milliseconds', $3) "
-        "- date_trunc('milliseconds', $2)) * 1000 "
-        "WHEN 'microsecond' THEN extract(epoch from $3 - $2) * 1000000 END::bigint",
+        "- date_trunc('milliseconds', $2)) * 1000 END::bigint",
     ),
 ]
 

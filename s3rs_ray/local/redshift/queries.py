@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from s3rs_ray.local.redshift.expressions import Expressions
-from s3rs_ray.local.redshift.names import RESERVED
+from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA, RESERVED
 from s3rs_ray.local.redshift.qualify import Item, Source, qualified
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported, syntax_error
 from s3rs_ray.local.redshift.tokens import Kind, quote_name
@@ -19,6 +19,14 @@ __all__ = ["Queries"]
 # Words that end a FROM item, so that they are not read as its alias.
 _CLAUSE_WORDS = frozenset({"set", "qualify", "fetch", "values", "start", "connect", "lateral", "tablesample", "remove"})
 _SET_OPERATORS = {"union": "UNION", "intersect": "INTERSECT", "except": "EXCEPT", "minus": "EXCEPT"}
+
+
+_HASH = f"{INTERNAL_SCHEMA}.md5("
+
+
+def _computed_once(query: str) -> str:
+    """A query in FROM that PostgreSQL does not merge into the outer one, where each use would hash again."""
+    return f"{query} OFFSET 0" if _HASH in query and " OFFSET " not in query else query
 
 
 @dataclass
@@ -194,7 +202,7 @@ class Queries(Expressions):
         if self.accept_operator("("):
             if not self.peek_word("select", "with"):
                 raise not_supported("parentheses around joins and VALUES lists are not supported in FROM")
-            inner = f"({self.query()})"
+            inner = f"({_computed_once(self.query())})"
             self.expect_operator(")")
             alias = self._alias()
             if alias is None:

@@ -145,7 +145,16 @@ class SpecialCalls(Parser):
         target = word.replace("_", "")
         second = f"({second})::timestamp"
         first = f"({first})::timestamp" if target == "datediff" else first
+        if target == "datediff" and part in {"day", "microsecond"}:
+            return self._plain_difference(part, first, second)
         return f"{INTERNAL_SCHEMA}.{target}({quote_literal(part)}, {first}, {second})"
+
+    @staticmethod
+    def _plain_difference(part: str, first: str, second: str) -> str:
+        """The difference in a unit that PostgreSQL subtracts in."""
+        if part == "day":
+            return f"({second}::date - {first}::date)::bigint"
+        return f"{INTERNAL_SCHEMA}.microseconds_since({second}, {first})"
 
     def _listagg(self, _word: str) -> str:
         """NULL and empty texts are left out, DISTINCT ignores trailing blanks, the result has at most 65535 bytes."""

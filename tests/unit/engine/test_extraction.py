@@ -104,6 +104,7 @@ def bench() -> Bench:
         store=cast(Any, store),
         ledger=ledger,
         workplace=cast(Any, None),
+        threads=cast(Any, None),
         report=events.append,
         clock=Clock(),
         stop=threading.Event(),

@@ -109,6 +109,8 @@ def compared(rule: tuple[str, dict[str, Any], str, str, str, Treatment]) -> tupl
     comparison, expression = COMPARED[rule[3]]
     if rule[0].startswith("year"):  # 0000 as text
         expression = "`c`+0"
+    if rule[1].get("character_set", "utf8mb4") != "utf8mb4":
+        expression = "CONVERT(`c` USING utf8mb4)"
     return comparison, expression or rule[2]
 
 
