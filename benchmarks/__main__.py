@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
+from s3rs_ray.engine.executor import own_cpus
 from s3rs_ray.errors import S3rsError
 
-from .case import open_case
+from .case import behind_link, open_case
 from .fixed import fixed_costs
 from .lines import LINES, PEER_LINES, measure_all, ratios
 from .machine import facts
+from .model import most_rows
 from .options import name_option, parse_overrides, results_option, rows_option, say, sets_option
 from .output import write
 from .report import Result, as_json, as_markdown, plots
@@ -31,6 +34,13 @@ NAMES = [line.name for line in (*LINES, *PEER_LINES)]
 @click.option("--stages/--no-stages", default=True, help="Profile one chunk stage by stage.")
 @click.option("--fixed/--no-fixed", default=True, help="Measure what a run costs however few rows there are.")
 @click.option("--wait", "patience", type=float, default=0.0, help="Seconds to wait for a quiet machine, each time.")
+@click.option(
+    "--link",
+    "link_mb",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MB/S",
+    help="Put the source behind a link of this speed, for everybody who reads it.",
+)
 @sets_option
 @name_option
 @results_option
@@ -42,6 +52,7 @@ def main(
     stages: bool,
     fixed: bool,
     patience: float,
+    link_mb: float | None,
     sets: Sequence[str],
     name: str,
     results: Path,
@@ -51,18 +62,21 @@ def main(
     lines = _lines(full, only)
     say(f"filling a table of {rows:,} rows; the machine's load average is {os.getloadavg()[0]:.2f}")
     try:
-        with open_case(rows, overrides) as case:
+        with open_case(rows, overrides) as case, behind_link(case, link_mb):
             measured = measure_all(case, lines, rounds=rounds, patience=patience, say=say)
+            chunk_stages = profile(case, rounds) if stages else []
+            documents = [dataclasses.asdict(stage) for stage in chunk_stages]
             result = Result(
-                name=name or f"local-{rows}",
+                name=name or f"local-{rows}{'-link' if link_mb else ''}",
                 machine=facts(case),
                 rows=case.rows,
                 chunk_rows=[chunk.rows for chunk in case.chunks],
                 rounds=rounds,
                 overrides=overrides,
                 measured=list(measured.values()),
-                ratios=ratios(measured),
-                stages=profile(case, rounds) if stages else [],
+                link_bytes=link_mb and link_mb * 1e6,
+                ratios=ratios(measured, most_rows(documents, own_cpus())),
+                stages=chunk_stages,
                 fixed=fixed_costs(case, rounds) if fixed else [],
             )
     except (WrongResult, S3rsError) as exc:

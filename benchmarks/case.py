@@ -29,6 +29,7 @@ from s3rs_ray.source.chunks import looks_rows_up
 from s3rs_ray.source.cutting import cut_chunks
 from s3rs_ray.source.extract import session_sql
 
+from .link import open_link
 from .tables import DELIVERY, Kind
 
 LEAST_POOL_MB = 256
@@ -91,7 +92,7 @@ class Case:
 
     @property
     def endpoint(self) -> Endpoint:
-        return Endpoint(self.stack.mariadb.host, self.stack.mariadb.port)
+        return Endpoint(self.settings.db_host, self.settings.db_port)
 
     @property
     def session(self) -> list[str]:
@@ -212,6 +213,19 @@ def case_on(stack: LocalStack, kind: Kind, overrides: Mapping[str, str]) -> Iter
             environment=environment,
             directory=Path(directory),
         )
+
+
+@contextmanager
+def behind_link(case: Case, megabytes: float | None) -> Iterator[None]:
+    """Lets nobody read the source faster than so many MB/s, all of them together; None leaves it as it is."""
+    if megabytes is None:
+        yield
+        return
+    plain = case.environment
+    with open_link(case.endpoint.host, case.endpoint.port, megabytes * 1e6) as port:
+        case.environment = {**plain, "DB_HOST": "127.0.0.1", "DB_PORT": str(port)}
+        yield
+    case.environment = plain
 
 
 def cut(case: Case, order: RangeOrder) -> list[Chunk]:

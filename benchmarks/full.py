@@ -32,8 +32,10 @@ class Step:
         return [sys.executable, "-m", self.module, *self.options, "--name", f"{name}-{self.suffix}"]
 
 
+LINKED = ("--only", "connectorx-2", "--only", "backup", "--only", "load", "--only", "sync", "--no-stages", "--no-fixed")
 USUAL = (
     Step(module="benchmarks", suffix="rows", options=("--rows", "2000000", "--rounds", "3", "--full")),
+    Step(module="benchmarks", suffix="link", options=("--rows", "2000000", "--rounds", "2", "--link", "30", *LINKED)),
     Step(module="benchmarks.scaling", suffix="scaling", options=("--rows", "2000000", "--rounds", "2")),
     Step(module="benchmarks.order", suffix="order", options=("--rows", "1500000", "--rounds", "2")),
     Step(module="benchmarks.memory", suffix="2m", options=("--rows", "2000000")),

@@ -81,8 +81,12 @@ def _measure_once(case: Case, line: Measure, so_far: Measured) -> Measured:
         return replace(so_far, samples=(), missing=str(exc).strip().splitlines()[-1])
 
 
-def ratios(measured: Mapping[str, Measured]) -> list[Ratio]:
-    """The comparisons that can be made of what was measured."""
+def ratios(measured: Mapping[str, Measured], most: Mapping[str, float]) -> list[Ratio]:
+    """The comparisons that can be made of what was measured.
+
+    Args:
+        most: rows a second that a line could do at most, by its name.
+    """
     there = {name: m for name, m in measured.items() if m.samples}
     wanted: list[tuple[str, str, tuple[str, ...], float | None]] = [
         ("ConnectorX: 2 processes / 1 process", "connectorx-2", ("connectorx-1",), None),
@@ -90,12 +94,12 @@ def ratios(measured: Mapping[str, Measured]) -> list[Ratio]:
         ("sync / the slower of backup alone and load alone", "sync", ("backup", "load"), 0.85),
     ]
     found = [
-        ratio(title, there[above], [there[b] for b in below], goal)
+        ratio(title, there[above], [there[b] for b in below], goal, most.get(above))
         for title, above, below, goal in wanted
         if above in there and all(b in there for b in below)
     ]
     peers = [there[line.name] for line in PEER_LINES if line.name in there]
     if peers and "backup" in there:
         best = max(peers, key=lambda m: m.rows_per_second)
-        found.append(ratio(f"backup / the best peer ({best.name})", there["backup"], [best], 1.5))
+        found.append(ratio(f"backup / the best peer ({best.name})", there["backup"], [best], 1.5, most.get("backup")))
     return found

@@ -37,6 +37,27 @@ class Costs:
     start_seconds: float = 0.0
 
 
+LOAD = "load into an empty table"
+
+
+def most_rows(stages: Sequence[Mapping[str, Any]], cores: float) -> dict[str, float]:
+    """The rows a second of ``backup``, ``load`` and ``sync`` if shared cores did nothing but the stages of a chunk."""
+    own = [next((_every_cpu(s) for s in stages if str(s["title"]).startswith(name)), None) for name in EXTRACTION]
+    load = next((_every_cpu(s) for s in stages if s["title"] == LOAD), None)
+    found = {}
+    if None not in own:
+        found["backup"] = sum(cost for cost in own if cost)
+    if load:
+        found["load"] = load
+    if len(found) == 2:
+        found["sync"] = sum(found.values())
+    return {line: cores / cost for line, cost in found.items()}
+
+
+def _every_cpu(stage: Mapping[str, Any]) -> float:
+    return float(sum(stage["cpu_seconds"].values())) / int(stage["rows"])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """Where a run takes place. Capacities that are None do not bound.

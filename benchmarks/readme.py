@@ -29,6 +29,8 @@ def committed(results: Path) -> dict[str, Mapping[str, Any]]:
 def rows(document: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     """What a document says of its marks. Each kind of document has some of these parts."""
     where = f"{document['rows']:,} rows" + (f", {document['table']}" if "table" in document else "")
+    if link := document.get("link_bytes_per_second"):
+        where += f", the source behind {link / 1e6:g} MB/s"
     marks = [
         Mark(title=ratio["title"], value=ratio["value"], least=ratio["goal"])
         for ratio in document.get("ratios", ())

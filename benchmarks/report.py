@@ -17,6 +17,8 @@ NOTES = """\
 - **rows/s**, **MB/s** and **seconds** are of the work itself: reading, from the first statement to the last row; \
 `backup`, `sync` and their like without starting Python, Ray and connections. **whole** is the command as a user \
 waits for it. MB = 10^6 bytes.
+- **most the cores allow** is the ratio if all cores did nothing but one chunk's stages after the other, at the CPU \
+seconds below, the servers' included: all share the cores here.
 - **Arrow** counts the rows as ConnectorX returns them (decimals as text), **Parquet** the files as written. A line \
 has only what it makes or moves.
 - **largest** is the peak resident memory of the largest process of the command's process tree, **driver** that of \
@@ -40,6 +42,7 @@ class Result:
 
     Attributes:
         name: of its files.
+        link_bytes: a second, between the source and everybody who reads it; None where nothing bounds it.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Result:
     chunk_rows: Sequence[int]
     rounds: int
     overrides: Mapping[str, str]
+    link_bytes: float | None
     measured: Sequence[Measured]
     ratios: Sequence[Ratio]
     stages: Sequence[Stage]
@@ -69,6 +73,7 @@ def as_json(result: Result) -> dict[str, Any]:
         "chunk_rows": list(result.chunk_rows),
         "rounds": result.rounds,
         "settings": dict(result.overrides),
+        **({"link_bytes_per_second": result.link_bytes} if result.link_bytes else {}),
         "others_share_of_cpu": result.disturbance,
         "measured": {m.name: measured_json(m) for m in result.measured},
         "ratios": [{**dataclasses.asdict(r), "value": r.value} for r in result.ratios],
@@ -101,8 +106,9 @@ def measured_json(measured: Measured) -> dict[str, Any]:
 def as_markdown(result: Result) -> str:
     """Tables for people."""
     chunks = f"{len(result.chunk_rows)} chunks of up to {max(result.chunk_rows, default=0):,} rows"
+    link = f", the source behind a link of {result.link_bytes / 1e6:g} MB/s" if result.link_bytes else ""
     parts = [
-        f"# {result.rows:,} rows of 51 columns, {chunks}",
+        f"# {result.rows:,} rows of 51 columns, {chunks}{link}",
         f"Medians of {result.rounds} round(s); all servers on the same machine:"
         f" {about(result.machine, result.overrides)}.",
         table(MEASURED_HEAD, [_measured_row(m) for m in result.measured]),
@@ -131,7 +137,7 @@ MEASURED_HEAD = (
     "what", "rows/s", "least, most", "rows/s whole", "Arrow MB/s", "Parquet MB/s", "seconds", "whole s",
     "largest MB", "driver MB", "CPU s: itself", "source", "S3", "warehouse", "others",
 )  # fmt: skip
-RATIO_HEAD = ("ratio (rows/s of the work itself)", "median", "rounds", "goal")
+RATIO_HEAD = ("ratio (rows/s of the work itself)", "median", "rounds", "goal", "most the cores allow")
 STAGE_HEAD = (
     "stage", "seconds", "rows/s", "MB/s in", "busiest", "CPU s: itself", "source", "S3", "warehouse",
 )  # fmt: skip
@@ -161,6 +167,7 @@ def _ratio_row(r: Ratio) -> Iterator[str]:
     yield f"{r.value:.2f}"
     yield " · ".join(f"{value:.2f}" for value in r.rounds)
     yield "" if r.goal is None else f">= {r.goal}"
+    yield number(r.ceiling)
 
 
 def _stage_row(s: Stage) -> Iterator[str]:

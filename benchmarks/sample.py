@@ -129,22 +129,34 @@ class Ratio:
     Attributes:
         rounds: the ratio of each round.
         goal: the least it should be.
+        ceiling: what it cannot pass, because the cores are shared by all servers; None where that is not known.
     """
 
     title: str
     rounds: tuple[float, ...]
     goal: float | None = None
+    ceiling: float | None = None
 
     @property
     def value(self) -> float:
         return median(self.rounds)
 
 
-def ratio(title: str, above: Measured, below: Sequence[Measured], goal: float | None = None) -> Ratio:
-    """``above`` over the slowest of ``below``, in rows a second, for each round."""
+def ratio(
+    title: str,
+    above: Measured,
+    below: Sequence[Measured],
+    goal: float | None = None,
+    most: float | None = None,
+) -> Ratio:
+    """``above`` over the slowest of ``below``, in rows a second, for each round.
+
+    Args:
+        most: rows a second that ``above`` could do at most.
+    """
     slowest = [min(s.rows_per_second for s in samples) for samples in zip(*(m.samples for m in below), strict=True)]
     rounds = tuple(s.rows_per_second / b for s, b in zip(above.samples, slowest, strict=True))
-    return Ratio(title=title, rounds=rounds, goal=goal)
+    return Ratio(title=title, rounds=rounds, goal=goal, ceiling=None if most is None else most / median(slowest))
 
 
 def require_rows(what: str, expected: int, found: int) -> None:

@@ -18,7 +18,7 @@ from s3rs_ray.policies import Mode
 from s3rs_ray.source.chunks import select_sql
 from s3rs_ray.source.extract import conform, source_url
 from s3rs_ray.storage.manifest import copy_manifest, load_id
-from s3rs_ray.storage.parquet import ParquetFile, write_parquet
+from s3rs_ray.storage.parquet import ParquetEncoder, ParquetFile
 from s3rs_ray.storage.s3 import S3Store
 from s3rs_ray.warehouse.loader import CopySource, Pair, prepare
 from s3rs_ray.warehouse.loader import load as load_manifest
@@ -91,8 +91,10 @@ def _pass(case: Case, place: Place) -> list[Stage]:
         raw = _read(case, chunk)
     with clock.stage("cast (conform)", lambda: int(raw.nbytes)):
         data = conform(raw, case.plan.table.columns)
-    with clock.stage("encode (write_parquet)", lambda: int(data.nbytes)):
-        file = write_parquet(data, {})
+    with clock.stage("encode (Parquet)", lambda: int(data.nbytes)):
+        encoder = ParquetEncoder(data.schema, {}, statistics=case.plan.table.order_columns)
+        encoder.write(data)
+        file = encoder.finish()
     require_rows("the profile's file", chunk.rows, file.rows)
     started = time.perf_counter()
     hashlib.sha256(file.body).hexdigest()

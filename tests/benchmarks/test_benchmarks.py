@@ -75,6 +75,7 @@ def test_ratios_and_stages_are_there(document: dict[str, Any]) -> None:
     assert goals["backup / ConnectorX 2 processes"] == 0.75
     assert goals["sync / the slower of backup alone and load alone"] == 0.85
     assert all(r["value"] > 0 for r in document["ratios"])
+    assert all(r["ceiling"] > 0 for r in document["ratios"] if r["goal"])
     titles = [stage["title"] for stage in document["stages"]]
     for part in ("read", "cast", "encode", "upload", "copy", "merge"):
         assert any(part in title for title in titles), part
@@ -122,6 +123,13 @@ def test_a_ratio_is_made_within_each_round_against_the_slowest() -> None:
     found = ratio("r", _measured("a", 2.0, 4.0, 1.0), [_measured("b", 1.0, 1.0, 1.0), _measured("c", 0.5, 3.0, 0.5)])
     assert found.rounds == pytest.approx((0.5, 0.75, 1.0))
     assert found.value == pytest.approx(0.75)
+
+
+def test_a_ratio_has_the_ceiling_of_the_line_above() -> None:
+    found = ratio("r", _measured("a", 2.0), [_measured("b", 1.0)], 0.75, most=80.0)
+    assert found.value == pytest.approx(0.5)
+    assert found.ceiling == pytest.approx(0.8)
+    assert ratio("r", _measured("a", 2.0), [_measured("b", 1.0)]).ceiling is None
 
 
 def test_medians() -> None:

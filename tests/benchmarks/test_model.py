@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.model import CLUSTERS, Costs, Site, bounds, calibrate, check, predict
+from benchmarks.model import CLUSTERS, Costs, Site, bounds, calibrate, check, most_rows, predict
 from benchmarks.output import RESULTS
 
 COSTS = Costs(
@@ -22,7 +22,7 @@ def _stage(title: str, seconds: float, bytes_in: int, **cpu: float) -> dict[str,
 STAGES = [
     _stage("read: server and ConnectorX", 0.004, 500_000, client=0.001, source=0.003),
     _stage("cast (conform)", 0.001, 500_000, client=0.001),
-    _stage("encode (write_parquet)", 0.002, 400_000, client=0.002),
+    _stage("encode (Parquet)", 0.002, 400_000, client=0.002),
     _stage("— of it: digest (sha256)", 0.5, 1),
     _stage("upload (put_new)", 0.001, 200_000, client=0.0005, s3=0.0005),
     _stage("load into an empty table", 9.0, 1, warehouse=9.0),
@@ -36,6 +36,14 @@ def test_costs_come_from_the_stages_of_the_extraction_alone() -> None:
     assert costs.s3_cpu == pytest.approx(0.5e-6)
     assert costs.reader_seconds == pytest.approx(8e-6)
     assert (costs.wire_bytes, costs.file_bytes, costs.start_seconds) == (500, 200, 1.5)
+
+
+def test_the_most_that_shared_cores_allow_counts_every_party_of_every_stage() -> None:
+    most = most_rows(STAGES, cores=2)
+    assert most["backup"] == pytest.approx(2 / 8e-6)
+    assert most["load"] == pytest.approx(2 / 9e-3)
+    assert most["sync"] == pytest.approx(2 / (8e-6 + 9e-3))
+    assert most_rows(STAGES[:2], cores=2) == {}
 
 
 def test_a_result_without_stages_is_refused() -> None:
