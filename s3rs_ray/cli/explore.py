@@ -25,14 +25,14 @@ from ..engine.tasks import open_store
 from ..ledger.document import cursor_text
 from .output import Output, amount_json, amount_text, complain, size_text
 from .session import Session
-from .tables import select_names
+from .tables import EXCLUDE_STORED, STORED_TABLES, select_names
 
 DAYS, BAR, RUNS = 14, 20, 5
 
 
 @click.command("explore", epilog="Example:  s3rs-ray explore -t 'settlement.*'")
-@click.option("-t", "--table", "tables", multiple=True, metavar="TABLE", help="schema.table or a glob; repeats. All.")
-@click.option("--exclude", multiple=True, metavar="TABLE", help="Leave these out: schema.table or a glob; repeats.")
+@STORED_TABLES
+@EXCLUDE_STORED
 @click.option("--days", type=click.IntRange(min=1), default=DAYS, show_default=True, help="Days shown; JSON has all.")
 @click.pass_obj
 def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[str, ...], days: int) -> None:
@@ -67,8 +67,8 @@ def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[st
 
 
 @click.command("dashboard", epilog="Example:  s3rs-ray dashboard -o json")
-@click.option("-t", "--table", "tables", multiple=True, metavar="TABLE", help="schema.table or a glob; repeats. All.")
-@click.option("--exclude", multiple=True, metavar="TABLE", help="Leave these out: schema.table or a glob; repeats.")
+@STORED_TABLES
+@EXCLUDE_STORED
 @click.pass_obj
 def dashboard_command(session: Session, tables: tuple[str, ...], exclude: tuple[str, ...]) -> None:
     """Show files, watermarks, health and last runs at once.

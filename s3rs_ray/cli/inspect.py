@@ -11,6 +11,7 @@ from ..engine.profile import plain, shown
 from ..engine.tasks import open_store
 from .output import Output, size_text
 from .session import Session
+from .tables import STORED_TABLE
 
 CUT = 24
 
@@ -18,7 +19,7 @@ CUT = 24
 @click.command(
     "inspect", epilog="Example:  s3rs-ray inspect -t settlement.settlement_claim_detail --files 3 --sample 3"
 )
-@click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
+@STORED_TABLE
 @click.option("--files", type=click.IntRange(min=1), default=1, show_default=True, help="So many of the newest files.")
 @click.option("--rows", type=click.IntRange(min=1), default=100_000, show_default=True, help="At most so many rows.")
 @click.option("--sample", type=click.IntRange(min=0), default=3, show_default=True, help="Rows shown.")

@@ -33,9 +33,8 @@ from .asking import confirm, confirm_by_name
 from .deletion import deletion_shown, tell_refused
 from .output import Output, amount_json, amount_text, complain, size_text
 from .session import Session
-from .tables import select_names
+from .tables import EXCLUDE_STORED, STORED_TABLE, STORED_TABLES, select_names
 
-TABLE = click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
 OLDER = click.option("--older-than", metavar="AGE", help="Only files written so long ago: 7d, 24h, 30m.")
 PATTERN = click.option(
     "--pattern", default="", metavar="GLOB", help="Only files of such names: 'batch_*', '2026-01-*', or one whole name."
@@ -53,8 +52,8 @@ def group() -> None:
 
 
 @group.command("list", epilog="Example:  s3rs-ray s3clean list -t 'settlement.*' --older-than 7d")
-@click.option("-t", "--table", "tables", multiple=True, metavar="TABLE", help="schema.table or a glob; repeats. All.")
-@click.option("--exclude", multiple=True, metavar="TABLE", help="Leave these out: schema.table or a glob; repeats.")
+@STORED_TABLES
+@EXCLUDE_STORED
 @OLDER
 @PATTERN
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Files shown; JSON has all.")
@@ -101,7 +100,7 @@ def list_command(
 
 
 @group.command("clean", epilog="Example:  s3rs-ray s3clean clean -t settlement.settlement_claim_detail --older-than 7d")
-@TABLE
+@STORED_TABLE
 @OLDER
 @PATTERN
 @DRY_RUN
@@ -129,7 +128,7 @@ def clean_command(
 
 
 @group.command("clean-all", epilog="Example:  s3rs-ray s3clean clean-all --older-than 30d --exclude 'audit.*'")
-@click.option("--exclude", multiple=True, metavar="TABLE", help="Leave these out: schema.table or a glob; repeats.")
+@EXCLUDE_STORED
 @OLDER
 @PATTERN
 @DRY_RUN
@@ -163,7 +162,7 @@ def clean_all_command(
 
 
 @group.command("orphans", epilog="Example:  s3rs-ray s3clean orphans -t settlement.settlement_claim_detail --clean")
-@TABLE
+@STORED_TABLE
 @click.option("--clean", is_flag=True, help="Delete them.")
 @FORCE
 @click.pass_obj

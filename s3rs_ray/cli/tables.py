@@ -4,9 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import click
+
 from ..config import Settings
 from ..errors import TableNotFound
 from ..model import TableName, matching
+from .completion import complete_stored
+
+STORED_TABLE = click.option(
+    "-t", "--table", required=True, metavar="TABLE", shell_complete=complete_stored, help="schema.table."
+)
+STORED_TABLES = click.option(
+    "-t",
+    "--table",
+    "tables",
+    multiple=True,
+    metavar="TABLE",
+    shell_complete=complete_stored,
+    help="schema.table or a glob; repeats. All.",
+)
+EXCLUDE_STORED = click.option(
+    "--exclude",
+    multiple=True,
+    metavar="TABLE",
+    shell_complete=complete_stored,
+    help="Leave these out: schema.table or a glob; repeats.",
+)
 
 
 def select_names(

@@ -7,8 +7,7 @@ import click
 from ..engine.views import Applied, apply_views, show_views
 from ..warehouse.views import create_view_sql
 from .session import Session
-
-TABLE = click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
+from .tables import STORED_TABLE
 
 
 @click.group("views", epilog="Example:  s3rs-ray views show -t settlement.settlement_normal_delivery_detail")
@@ -17,7 +16,7 @@ def group() -> None:
 
 
 @group.command("show", epilog="Example:  s3rs-ray views show -t settlement.settlement_normal_delivery_detail")
-@TABLE
+@STORED_TABLE
 @click.pass_obj
 def show_command(session: Session, table: str) -> None:
     """Print the SQL of a table's views; the warehouse is not asked."""
@@ -41,7 +40,7 @@ def show_command(session: Session, table: str) -> None:
 
 
 @group.command("apply", epilog="Example:  s3rs-ray views apply -t settlement.settlement_normal_delivery_detail")
-@TABLE
+@STORED_TABLE
 @click.pass_obj
 def apply_command(session: Session, table: str) -> None:
     """Create or replace a table's views, all in one transaction."""

@@ -23,8 +23,7 @@ from ..model import DataFile, TableName, Watermark
 from ..positions import format_position
 from .output import Output
 from .session import Session
-
-TABLE = click.option("-t", "--table", required=True, metavar="TABLE", help="schema.table.")
+from .tables import STORED_TABLE
 
 
 @click.group("watermark", epilog="Example:  s3rs-ray watermark get -t settlement.settlement_claim_detail")
@@ -33,7 +32,7 @@ def group() -> None:
 
 
 @group.command("get", epilog="Example:  s3rs-ray watermark get -t settlement.settlement_claim_detail --show-files")
-@TABLE
+@STORED_TABLE
 @click.option("--show-files", is_flag=True, help="List the files that wait and those loaded last.")
 @click.pass_obj
 def get_command(session: Session, table: str, show_files: bool) -> None:
@@ -66,7 +65,7 @@ def list_command(session: Session) -> None:
     "set",
     epilog="Example:  s3rs-ray watermark set -t settlement.settlement_claim_detail --timestamp '2026-01-31 00:00:00'",
 )
-@TABLE
+@STORED_TABLE
 @click.option("--timestamp", required=True, help="Cursor value: 'YYYY-MM-DD HH:MM:SS[.ffffff]', the day of a DATE; of "
               "an integer the time in UTC or the number itself.")  # fmt: skip
 @click.option("--id", "key", type=int, help="Key of the last row done at that time; without it, rows of that very "
@@ -84,7 +83,7 @@ def set_command(session: Session, table: str, timestamp: str, key: int | None) -
 
 
 @group.command("reset", epilog="Example:  s3rs-ray watermark reset -t settlement.settlement_claim_detail")
-@TABLE
+@STORED_TABLE
 @click.pass_obj
 def reset_command(session: Session, table: str) -> None:
     """Forget how far a table was carried.
@@ -95,7 +94,7 @@ def reset_command(session: Session, table: str) -> None:
 
 
 @group.command("rebuild", epilog="Example:  s3rs-ray watermark rebuild -t settlement.settlement_claim_detail")
-@TABLE
+@STORED_TABLE
 @click.pass_obj
 def rebuild_command(session: Session, table: str) -> None:
     """Make a lost state again.
