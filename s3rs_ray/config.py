@@ -22,10 +22,11 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
 )
 
-from .errors import ConfigError
+from .errors import ConfigError, UsageError
 from .model import TableName
 from .policies import GeometryForm, JsonForm, LongText, Mode, NulBytes, NullCursors, Policy, RangeOrder, ZeroDates
 from .setting_files import read_settings_file, reference_of, resolve_all
@@ -207,6 +208,20 @@ class Settings(BaseModel):
     openlineage_api_key: SecretStr = Field(SecretStr(""), description="bearer token for OPENLINEAGE_URL")
     openlineage_namespace: str = Field("s3rs-ray", description="namespace of the OpenLineage jobs")
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is int:
+            raise ValueError("give a whole number")  # pydantic would take true for 1
+        return value
+
+    @field_validator("s3_bucket_name")
+    @classmethod
+    def _as_bucket(cls, value: str) -> str:
+        if value and not re.fullmatch(r"[A-Za-z0-9._-]+", value):  # Amazon S3 manual, "Bucket naming rules"
+            raise ValueError("give the bucket's name alone, without s3:// and without a path")
+        return value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
@@ -220,6 +235,17 @@ class Settings(BaseModel):
             parts.hostname if parts.scheme in ("http", "https") else parts.scheme == "file" and parts.path
         ):
             raise ValueError("give http://HOST:PORT, https://HOST, or file:/path/of/events.ndjson")
+        return value
+
+    @field_validator("ray_address")
+    @classmethod
+    def _as_head(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if value not in ("", "auto") and ("://" in value or not host or not port.isdecimal() or int(port) > 65535):
+            raise ValueError(
+                "give HOST:6379, or auto on a node of the cluster; from elsewhere send the command there by"
+                " `ray job submit --address http://127.0.0.1:8265 -- python -m s3rs_ray …`"
+            )
         return value
 
     @field_validator("s3_incremental_path")
@@ -316,10 +342,14 @@ class Settings(BaseModel):
 
         Raises:
             ConfigError: it names no schema and DB_DATABASE is not set.
+            UsageError: a part of it is empty.
         """
-        if "." not in text:
+        if text and "." not in text:
             self.require("DB_DATABASE")
-        return TableName.parse(text, self.db_database)
+        name = TableName.parse(text, self.db_database)
+        if not name.schema or not name.name:
+            raise UsageError(f"{text!r} is no name of a table", hint="write schema.table, or a glob: 'settlement.*'")
+        return name
 
     def own_table(self, name: TableName) -> TableSettings:
         """The settings of the entry that names this very table."""
@@ -412,13 +442,14 @@ def explain_mistake(error: Mapping[str, object], layered: Mapping[str, tuple[obj
     field = Settings.model_fields.get(name)
     origin = layered.get(name, ("", "settings"))[1]
     inside = "".join(f"{part}: " for part in location[1:]) if isinstance(location, tuple) else ""
+    reason = str(error["msg"]).removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         return f"{name.upper()} ({origin}): {inside}no such setting"
     if reference := reference_of(layered.get(name, ("", ""))[0]):
-        return f"{name.upper()} = {reference} ({origin}): the value kept there is refused: {error['msg']}"
+        return f"{name.upper()} = {reference} ({origin}): the value kept there is refused: {reason}"
     secret = field is not None and field.annotation is SecretStr
     value = "" if secret else f" = {error['input']!r}"
-    return f"{name.upper()}{value} ({origin}): {inside}{error['msg']}"
+    return f"{name.upper()}{value} ({origin}): {inside}{reason}"
 
 
 def secret_fields() -> frozenset[str]:

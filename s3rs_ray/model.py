@@ -100,6 +100,10 @@ class TableName:
         return cls(schema, name) if dot else cls(default_schema, text)
 
 
+GLOB = frozenset("*?[")
+"""What makes a pattern of a name."""
+
+
 def matching(known: Iterable[TableName], pattern: TableName) -> list[TableName]:
     """The tables a name or glob speaks of; the name of a table is never read as a glob."""
     names = list(known)

@@ -43,11 +43,11 @@ def read_settings_file(path: Path) -> dict[str, object]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"cannot read the settings file {path}: {exc}") from exc
+        raise ConfigError(f"cannot read the settings file {path}: {exc}", hint="correct --config-file") from exc
     try:
         document = tomllib.loads(text) if path.suffix == ".toml" else yaml.safe_load(text)
     except tomllib.TOMLDecodeError as exc:
-        raise ConfigError(f"{path} is not valid TOML: {exc}") from exc
+        raise ConfigError(f"{path} is not valid TOML: {exc}", hint="put quotes around texts") from exc
     except yaml.YAMLError as exc:  # its text quotes the line, which may hold a secret
         mark = getattr(exc, "problem_mark", None)
         where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -57,7 +57,10 @@ def read_settings_file(path: Path) -> dict[str, object]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ConfigError(f"{path} must hold settings by name, not a {type(document).__name__}")
+        raise ConfigError(
+            f"{path} must hold settings by name, not a {type(document).__name__}",
+            hint="e.g. `db: {host: mysql.internal}`",
+        )
     return _flatten(document)
 
 

@@ -94,7 +94,8 @@ def run(arguments: list[str]) -> int:
         exc.show(file=sys.stderr)
         return 2
     except click.ClickException as exc:
-        hint = f"`{exc.ctx.command_path} --help`" if isinstance(exc, click.UsageError) and exc.ctx else ""
+        context = exc.ctx if isinstance(exc, click.UsageError) else None
+        hint = f"`{context.command_path if context else 's3rs-ray'} --help`"
         output.error(UsageError(exc.format_message().replace("\n", " "), hint=hint))
         return 2
     except S3rsError as exc:

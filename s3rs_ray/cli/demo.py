@@ -18,6 +18,7 @@ from ..config import Settings
 from ..engine.context import Request
 from ..engine.events import RunResult
 from ..errors import IntegrityError, LocalStackError
+from .files import NewFile
 from .output import Output
 from .session import Session
 from .sync import run_with_signals, show_result
@@ -122,7 +123,7 @@ def local_group() -> None:
 
 @local_group.command("up", epilog="Example:  s3rs-ray local up --dir ./stack --env-file demo.env")
 @click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Keep the data there.")
-@click.option("--env-file", type=click.Path(path_type=Path, dir_okay=False), help="Write the variables there.")
+@click.option("--env-file", type=NewFile(), help="Write the variables there.")
 @click.pass_obj
 def up_command(session: Session, directory: Path | None, env_file: Path | None) -> None:
     """Bring the stack up and hold it until Ctrl-C or SIGTERM.

@@ -111,7 +111,9 @@ def set_up_logging(settings: Settings, *, log_file: Path | None, console: Consol
         try:
             handler = logging.FileHandler(log_file, encoding="utf-8")
         except OSError as exc:
-            raise ConfigError(f"cannot write the log file {log_file}: {exc}") from exc
+            raise ConfigError(
+                f"cannot write the log file {log_file}: {exc}", hint="name a file in a folder you may write to"
+            ) from exc
     elif sys.stderr.isatty() and not json:
         handler = TerminalHandler(console)
     else:

@@ -13,6 +13,7 @@ from ..engine.report import list_reports, read_report
 from ..engine.report_html import format_report, stage_seconds
 from ..engine.tasks import open_store
 from ..errors import UsageError
+from .files import NewFile
 from .output import Output
 from .session import Session
 
@@ -28,12 +29,14 @@ def write_html(path: Path, document: dict[str, Any]) -> None:
     try:
         path.write_text(format_report(document), encoding="utf-8")
     except OSError as exc:
-        raise UsageError(f"cannot write the report {path}: {exc}") from exc
+        raise UsageError(
+            f"cannot write the report {path}: {exc}", hint="name a file in a folder you may write to"
+        ) from exc
 
 
 @click.command("report", epilog="Example:  s3rs-ray report --html run.html")
 @click.argument("run", required=False, default="", metavar="[RUN]")
-@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the report there as HTML page.")
+@click.option("--html", type=NewFile(), help="Write the report there as HTML page.")
 @click.option("--list", "listed", is_flag=True, help=f"List the last {SHOWN} runs that have a report.")
 @click.pass_obj
 def command(session: Session, /, run: str, html: Path | None, listed: bool) -> None:

@@ -24,7 +24,10 @@ def command(session: Session, tables: tuple[str, ...]) -> None:
     Privileges, conditional writes to S3 (a byte is written and deleted), indexes, leases of runs that died, files that
     wait. Exit 1 when something is down or would make a sync fail.
     """
-    health = examine(session.settings(), tables)
+    settings = session.settings()
+    for table in tables:
+        settings.table_name(table)  # a slip of the pen is no state of health
+    health = examine(settings, tables)
     if session.output.json:
         session.output.document(_json(health))
     else:

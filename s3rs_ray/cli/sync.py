@@ -26,6 +26,7 @@ from ..engine.tasks import open_store
 from ..errors import ConfigError, S3rsError, StorageError
 from ..policies import Mode, Strategy
 from .completion import complete_tables
+from .files import NewFile
 from .output import Output, complain
 from .plans import preview_exit_code, show_previews
 from .quiet import guarded_stdout
@@ -75,7 +76,7 @@ INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads 
 REPORT = click.option(
     "--report",
     "report_file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     help="Write the report of the run there as HTML page; on S3 it is kept in any case.",
 )
 

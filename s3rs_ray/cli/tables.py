@@ -8,7 +8,7 @@ import click
 
 from ..config import Settings
 from ..errors import TableNotFound
-from ..model import TableName, matching
+from ..model import GLOB, TableName, matching
 from .completion import complete_stored
 
 STORED_TABLE = click.option(
@@ -50,5 +50,12 @@ def select_names(
         if not found:
             raise TableNotFound(f"nothing of {pattern} is on S3", hint="`s3rs-ray explore` shows what is there")
         chosen.update(dict.fromkeys(found))
-    excluded = {n for text in exclude for n in matching(names, settings.table_name(text))}
+    excluded: set[TableName] = set()
+    for text in exclude:
+        found = matching(names, settings.table_name(text))
+        if not found and not set(text) & GLOB:  # a glob may find nothing today; a name is a slip of the pen
+            raise TableNotFound(
+                f"--exclude {text}: nothing of it is on S3", hint="`s3rs-ray explore` shows what is there"
+            )
+        excluded.update(found)
     return sorted((n for n in chosen if n not in excluded), key=str)

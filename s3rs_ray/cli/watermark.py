@@ -47,7 +47,9 @@ def get_command(session: Session, table: str, show_files: bool) -> None:
 @click.pass_obj
 def list_command(session: Session) -> None:
     """Show every table that has a state."""
-    ledger, _ = _open(session.settings(), "")
+    settings = session.settings()
+    open_store(settings).check()
+    ledger = open_ledger(settings)
     states = list(side_by_side(ledger.load, ledger.tables()))
     if session.output.json:
         session.output.document({"tables": [_json(s) for s in states]})
@@ -131,9 +133,9 @@ def _place(state: TableState) -> str:
 
 
 def _open(settings: Settings, table: str) -> tuple[Ledger, TableName]:
-    store = open_store(settings)
-    store.check()
-    return open_ledger(settings), settings.table_name(table) if table else TableName("", "")
+    name = settings.table_name(table)
+    open_store(settings).check()
+    return open_ledger(settings), name
 
 
 def _show(output: Output, state: TableState, waiting: Sequence[DataFile] | None = None) -> None:

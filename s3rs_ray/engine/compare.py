@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeAlias
 
-from ..errors import PlanError, S3rsError, SchemaDrift, UsageError
+from ..errors import PlanError, S3rsError, SchemaDrift, SourceError, SourceUnavailable, UsageError
 from ..ledger.apply import apply
 from ..ledger.state import TableState
 from ..model import Column, KeyRange, Table, TableName, Watermark, Window
@@ -245,13 +245,24 @@ def _columns(run: Run, asked: Asked, table: Table) -> tuple[tuple[Column, ...], 
     }
 
 
+def _check_filter(catalog: Catalog, name: TableName, where: str) -> None:
+    try:
+        catalog.query(filter_check_sql(name, where))
+    except SourceUnavailable:
+        raise
+    except SourceError as exc:
+        raise UsageError(
+            f"--where {where!r}: {exc.message}", hint="give a condition in SQL that MySQL and Redshift both understand"
+        ) from exc
+
+
 def _compared(
     run: Run, catalog: Catalog, asked: Asked, table: Table, state: TableState, columns: tuple[Column, ...]
 ) -> Compared:
     if asked.quick and not table.key:
         raise UsageError(f"{table.name} has no key: its rows cannot be counted by buckets", hint="leave --quick out")
     if asked.where:
-        catalog.query(filter_check_sql(table.name, asked.where))
+        _check_filter(catalog, table.name, asked.where)
     mode, since = _mode(run, state), _since(run, asked, table)
     upto = state.loaded if state.loaded != Watermark.START else None
     return Compared(

@@ -16,7 +16,7 @@ from pathlib import Path
 from ..config import DB_NAMES, S3_NAMES, Settings
 from ..errors import S3rsError, StorageError, TableNotFound
 from ..ledger.store import utc_now
-from ..model import TableName, matching
+from ..model import GLOB, TableName, matching
 from ..source.catalog import Catalog
 from ..storage.layout import format_run_id
 from ..tunnel import close_idle_tunnels
@@ -39,8 +39,6 @@ from .table import open_source, sync_table
 from .tasks import open_ledger, open_store
 
 log = logging.getLogger(__name__)
-
-GLOB = frozenset("*?[")
 
 
 def ignore(event: Event) -> None:

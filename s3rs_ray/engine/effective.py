@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 
 from ..config import DB_NAMES, S3_NAMES, Settings, explain_mistake, layers, references_in
 from ..errors import ConfigError
@@ -23,6 +24,7 @@ from ..storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX
 from ..warehouse.login import login_mistakes
 from ..warehouse.sql import role_sql
 
+WHERE_TO_SET = "set it in the environment, in .env, or in the file given with --config-file"
 OWN_PREFIXES = ("DB_", "SSH_", "S3_", "REDSHIFT_", "BACKUP_")
 """Variables that begin so and are no settings are looked at for a slip of the pen."""
 DEFAULT = "default"
@@ -89,7 +91,7 @@ def read_effective(
             break
         except ValidationError as exc:
             errors = exc.errors(include_url=False, include_input=True)
-        mistakes += [Mistake(message=explain_mistake(error, given), hint=_correction(error["loc"])) for error in errors]
+        mistakes += [Mistake(message=explain_mistake(error, given), hint=_remedy(error)) for error in errors]
         for error in errors:
             valid.pop(str(error["loc"][0]), None)
     origins = {n: given[n][1] if n in valid or n in kept else DEFAULT for n in Settings.model_fields}
@@ -102,11 +104,14 @@ def read_effective(
     )
 
 
-def _correction(location: tuple[int | str, ...]) -> str:
-    """The setting that may have been meant by an unknown name."""
-    name = str(location[0])
+def _remedy(error: ErrorDetails) -> str:
+    """What to write instead, or the setting that may have been meant by an unknown name."""
+    name = str(error["loc"][0])
+    if name == "tables":
+        return 'the README\'s "Settings of single tables" has every key and its values'
     if name in Settings.model_fields:
-        return ""
+        text = error["type"] == "string_type" and isinstance(error["input"], (int, float))
+        return "put quotes around it" if text else f"{name.upper()}: {Settings.model_fields[name].description}"
     near = get_close_matches(name, Settings.model_fields, n=1, cutoff=0.7)
     return f"did you mean {near[0].upper()}?" if near else "the README lists every setting"
 
@@ -145,7 +150,7 @@ def _missing(settings: Settings, extract: bool, load: bool) -> Iterator[Mistake]
         for name in names:
             value = getattr(settings, name.lower())
             if not (value.get_secret_value() if isinstance(value, SecretStr) else value):
-                yield Mistake(message=f"{name} is missing: {stage} needs it")
+                yield Mistake(message=f"{name} is missing: {stage} needs it", hint=WHERE_TO_SET)
 
 
 def _pairs(settings: Settings, extract: bool, load: bool) -> Iterator[Mistake]:
@@ -203,7 +208,11 @@ def _files(settings: Settings, extract: bool, load: bool) -> Iterator[Mistake]:
     for name in ("ssh_bastion_key_path", "redshift_ssh_bastion_key_path", "db_ssl_ca"):
         path = getattr(settings, name)
         if path and not Path(path).expanduser().is_file():
-            yield Mistake(message=f"{name.upper()} = {path!r}: there is no such file")
+            yield Mistake(message=f"{name.upper()} = {path!r}: there is no such file", hint="correct the path")
+    folder = Path(settings.metrics_file).expanduser().parent
+    if settings.metrics_file and not folder.is_dir():
+        message = f"METRICS_FILE = {settings.metrics_file!r}: there is no folder {folder}"
+        yield Mistake(message=message, hint="make the folder, or name a file in another one")
 
 
 def _keys(settings: Settings, extract: bool, load: bool) -> Iterator[Mistake]:
