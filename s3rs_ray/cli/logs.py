@@ -131,3 +131,5 @@ def set_up_logging(settings: Settings, *, log_file: Path | None, console: Consol
     root.setLevel("DEBUG" if settings.debug else settings.log_level)
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # It tells of credentials that cannot be renewed with a traceback, which our own error says in a line.
+    logging.getLogger("botocore.credentials").setLevel(logging.ERROR)

@@ -53,6 +53,12 @@ class S3(Server):
         super().__init__(directory)
         self.account = account or S3Account()
 
+    def temporary_keys(self, expires: int) -> tuple[str, str, str]:
+        """Access key, secret key and session token that are good until ``expires`` (seconds since 1970)."""
+        from .s3_server import temporary_keys  # imports moto, half a second that nobody else need pay
+
+        return temporary_keys(self.account.secret_key, expires)
+
     @property
     def endpoint_url(self) -> str:
         """Its URL, ``http://127.0.0.1:PORT``."""

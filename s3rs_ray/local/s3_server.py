@@ -19,9 +19,11 @@ import hmac
 import json
 import logging
 import os
+import secrets
 import signal
 import sys
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -31,16 +33,20 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.test import Client
 
-__all__ = ["SignatureCheck"]
+__all__ = ["SignatureCheck", "temporary_keys"]
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., object]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_TEMPORARY = "ASIA"
+"""How the access keys of temporary credentials begin (IAM documentation, "Unique identifiers")."""
 _REFUSALS = {
     "AccessDenied": "Access Denied",
     "InvalidAccessKeyId": "The AWS Access Key Id you provided does not exist in our records.",
+    "ExpiredToken": "The provided token has expired.",
+    "InvalidToken": "The provided token is malformed or otherwise invalid.",
     "SignatureDoesNotMatch": "The request signature we calculated does not match the signature you provided.",
 }
 
@@ -55,10 +61,25 @@ class _Signature:
     time: str
     payload: str
     query: str
+    token: str
+
+
+def temporary_keys(secret_key: str, expires: int) -> tuple[str, str, str]:
+    """Access key, secret key and session token that the server takes until ``expires`` (seconds since 1970).
+
+    The token says when it ends, and both keys follow from it, so that the server need not be told of them.
+    """
+    token = f"{expires}-{secrets.token_hex(8)}"
+    return (*_keys_of(secret_key, token), token)
+
+
+def _keys_of(secret_key: str, token: str) -> tuple[str, str]:
+    made = hmac.new(secret_key.encode(), token.encode(), "sha256").hexdigest()
+    return _TEMPORARY + made[:16].upper(), made[16:56]
 
 
 class SignatureCheck:
-    """Lets requests through that are signed with the one pair of keys, and answers 403 to all others."""
+    """Lets requests through that are signed with the one pair of keys, or with temporary ones made from it."""
 
     def __init__(self, application: Application, access_key: str, secret_key: str) -> None:
         self._application = application
@@ -72,7 +93,8 @@ class SignatureCheck:
         _swallow_body(environ)
         body = f'<?xml version="1.0"?>\n<Error><Code>{refusal}</Code><Message>{_REFUSALS[refusal]}</Message></Error>'
         headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
-        start_response("403 Forbidden", headers)
+        # Amazon S3 API Reference, "Error responses": 400 for both errors of tokens.
+        start_response("400 Bad Request" if refusal.endswith("Token") else "403 Forbidden", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [body.encode()]
 
     def _refusal(self, environ: Environ) -> str:
@@ -81,11 +103,19 @@ class SignatureCheck:
         if claim is None:
             return "AccessDenied"
         access_key, _, scope = claim.scope.partition("/")
-        if not hmac.compare_digest(access_key.encode(), self._access_key.encode()):
+        known, secret_key = self._access_key, self._secret_key
+        if access_key.startswith(_TEMPORARY):
+            expires = claim.token.partition("-")[0]
+            known, secret_key = _keys_of(self._secret_key, claim.token)
+            if known != access_key or not expires.isdecimal():
+                return "InvalidToken"
+            if int(expires) <= time.time():
+                return "ExpiredToken"
+        if not hmac.compare_digest(access_key.encode(), known.encode()):
             return "InvalidAccessKeyId"
         digest = hashlib.sha256(_canonical_request(environ, claim).encode()).hexdigest()
         text = "\n".join((_ALGORITHM, claim.time, scope, digest))
-        key = f"AWS4{self._secret_key}".encode()
+        key = f"AWS4{secret_key}".encode()
         for part in scope.split("/"):
             key = hmac.digest(key, part.encode(), "sha256")
         expected = hmac.new(key, text.encode(), "sha256").hexdigest()
@@ -104,6 +134,7 @@ def _parse_signature(environ: Environ) -> _Signature | None:
             time=environ.get("HTTP_X_AMZ_DATE", ""),
             payload=environ.get("HTTP_X_AMZ_CONTENT_SHA256", "UNSIGNED-PAYLOAD"),
             query=path_and_query[2],
+            token=environ.get("HTTP_X_AMZ_SECURITY_TOKEN", ""),
         )
     query = dict(urllib.parse.parse_qsl(path_and_query[2], keep_blank_values=True))
     if query.get("X-Amz-Algorithm") == _ALGORITHM:
@@ -115,6 +146,7 @@ def _parse_signature(environ: Environ) -> _Signature | None:
             time=query.get("X-Amz-Date", ""),
             payload="UNSIGNED-PAYLOAD",
             query="&".join(rest),
+            token=query.get("X-Amz-Security-Token", ""),
         )
     return None
 

@@ -110,11 +110,22 @@ BUSY_CODES = frozenset({"InternalError", "SlowDown", "ServiceUnavailable", "Oper
 """What S3 answers for single keys of a deletion that is worth another try."""
 _NO_METADATA: Mapping[str, str] = {}
 RETRYABLE_CODES = frozenset({"ConditionalRequestConflict", "OperationAborted"})
+RENEW = "renew the AWS credentials (`aws sso login`, the role, or what credential_process calls)"
+NOT_RENEWED = (
+    boto_errors.CredentialRetrievalError,
+    boto_errors.MetadataRetrievalError,
+    boto_errors.RefreshWithMFAUnsupportedError,
+    boto_errors.SSOError,
+    boto_errors.TokenRetrievalError,
+)
+"""What botocore raises, from whatever call, when credentials end and it gets no others."""
+LOGINS = frozenset({"AssumeRole", "AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "GetRoleCredentials"})
+"""The operations by which it asks for credentials itself."""
 UNAVAILABLE_CODES = {
     "NoSuchBucket": "check S3_BUCKET_NAME, or create the bucket",
     "InvalidAccessKeyId": "check S3_ACCESS_KEY",
     "SignatureDoesNotMatch": "check S3_SECRET_KEY",
-    "ExpiredToken": "renew S3_SESSION_TOKEN",
+    "ExpiredToken": f"renew S3_SESSION_TOKEN; without S3 keys in the settings, {RENEW}",
     "AccessDenied": "the credentials need s3:GetObject, s3:PutObject, s3:ListBucket and s3:DeleteObject",
     "403": "check S3_ACCESS_KEY, S3_SECRET_KEY and the rights on S3_BUCKET_NAME",
     "PermanentRedirect": "check S3_REGION",
@@ -245,7 +256,15 @@ class S3Store:
         try:
             yield
         except boto_errors.ClientError as exc:
+            if exc.operation_name in LOGINS:
+                raise _not_renewed(exc) from exc
             raise self._client_error(exc, url, write=write) from exc
+        except NOT_RENEWED as exc:
+            raise _not_renewed(exc) from exc
+        except RuntimeError as exc:  # botocore's word for new credentials that have ended already
+            if "credentials" not in str(exc):
+                raise
+            raise _not_renewed(exc) from exc
         except (boto_errors.EndpointConnectionError, boto_errors.ConnectTimeoutError) as exc:
             raise StorageUnavailable(
                 f"cannot reach {self._where}: {exc}", hint="check S3_ENDPOINT_URL, S3_REGION and the network"
@@ -274,6 +293,14 @@ class S3Store:
         return kind(f"{url}: {code or status}: {text}", context={"code": code})
 
 
+def _not_renewed(exc: Exception) -> StorageUnavailable:
+    """Nothing was sent: a write did not happen."""
+    return StorageUnavailable(
+        f"the AWS credentials could not be had or renewed: {exc}",
+        hint=f"{RENEW} and run the command again: it goes on from what is recorded on S3",
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwsKeys:
     """An access key pair, with its token when it is temporary."""
@@ -289,7 +316,7 @@ def current_keys(settings: Settings) -> AwsKeys:
     Temporary keys of the chain have some minutes left: botocore renews them before their end.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: there are none. StorageUnavailable: they ended, and no others are to be had.
     """
     if settings.s3_access_key or settings.s3_secret_key.get_secret_value():
         settings.require("S3_ACCESS_KEY", "S3_SECRET_KEY")
@@ -302,6 +329,8 @@ def current_keys(settings: Settings) -> AwsKeys:
     try:
         chain = aws_session().get_credentials()
         frozen = chain.get_frozen_credentials() if chain is not None else None
+    except (*NOT_RENEWED, boto_errors.ClientError, RuntimeError) as exc:
+        raise _not_renewed(exc) from exc
     except boto_errors.BotoCoreError as exc:
         raise ConfigError(f"the AWS default chain has no keys for COPY: {exc}", hint=hint) from exc
     if frozen is None or not frozen.access_key or not frozen.secret_key:

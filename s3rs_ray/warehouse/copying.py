@@ -23,6 +23,7 @@ _SIGNED = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
 _TRANSIENT = re.compile(
     r"Status 50[0234]\b|\bSlowDown\b|\bInternalError\b|\bServiceUnavailable\b|\bRequestTimeout\b|S3CurlException"
     r"|error code: 50[0234]\b"
+    r"|\bExpiredToken\b"  # temporary keys that ended meanwhile: the next COPY is given new ones
 )
 # What Redshift says -> what to do about it; the first that fits. The texts are those of redshift.md, "COPY".
 _REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -31,7 +32,7 @@ _REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = (
         "attach the role of REDSHIFT_IAM_ROLE to the warehouse, or name one that is attached",
     ),
     (
-        re.compile(r"AccessDenied|Access Denied|Status 403|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken"),
+        re.compile(r"AccessDenied|Access Denied|Status 403|InvalidAccessKeyId|SignatureDoesNotMatch"),
         "let the role of REDSHIFT_IAM_ROLE (or S3_ACCESS_KEY) read the bucket: s3:GetObject and s3:ListBucket",
     ),
     (
@@ -129,7 +130,10 @@ def explain_copy(
         context["load_error"] = reason
     message = f"COPY for {target} failed{place}: {told}"
     if _TRANSIENT.search(told):
-        return CopyInterrupted(message, hint="run the command again: nothing was merged", context=context)
+        again = "run the command again: nothing was merged"
+        if "ExpiredToken" in told:
+            again = f"renew S3_SESSION_TOKEN, or set REDSHIFT_IAM_ROLE, whose keys Redshift renews; then {again}"
+        return CopyInterrupted(message, hint=again, context=context)
     hint = next((remedy for pattern, remedy in _REMEDIES if pattern.search(told)), "")
     return WarehouseError(
         message,

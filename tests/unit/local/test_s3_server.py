@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
-from s3rs_ray.local.s3_server import SignatureCheck
+from s3rs_ray.local.s3_server import SignatureCheck, temporary_keys
 
 ACCESS_KEY = "AKIAIOSFODNN7EXAMPLE"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -101,6 +105,28 @@ def test_an_unknown_key_and_a_missing_signature_are_refused() -> None:
     assert b"InvalidAccessKeyId" in call(wrong)[1]
     del wrong["HTTP_AUTHORIZATION"]
     assert b"AccessDenied" in call(wrong)[1]
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "spoil", "answer"),
+    [
+        (60, {}, "200 OK"),
+        (-1, {}, "<Code>ExpiredToken</Code>"),
+        (60, {"HTTP_X_AMZ_SECURITY_TOKEN": f"{2**40}-of-my-own"}, "<Code>InvalidToken</Code>"),
+        (60, {"HTTP_X_AMZ_SECURITY_TOKEN": ""}, "<Code>InvalidToken</Code>"),
+        (60, {"HTTP_X_AMZ_DATE": "20130524T000001Z"}, "<Code>SignatureDoesNotMatch</Code>"),
+    ],
+)
+def test_temporary_keys_are_good_until_they_end(lifetime: int, spoil: dict[str, str], answer: str) -> None:
+    access_key, secret_key, token = temporary_keys(SECRET_KEY, int(time.time()) + lifetime)
+    sent = AWSRequest("GET", "http://examplebucket.s3.amazonaws.com/test.txt")
+    S3SigV4Auth(Credentials(access_key, secret_key, token), "s3", "us-east-1").add_auth(sent)
+    environ = request("GET", "/test.txt", signed="", signature="") | {
+        f"HTTP_{name.upper().replace('-', '_')}": value for name, value in sent.headers.items()
+    }
+    status, body = call(environ | spoil)
+    assert answer in f"{status} {body.decode()}"
+    assert status.startswith("400") == ("Token" in answer)
 
 
 def test_the_body_of_a_refused_request_is_read_so_that_the_client_sees_the_answer() -> None:
