@@ -63,13 +63,23 @@ def measure_all(
         reading.check_client(case)
     for number in range(1, rounds + 1):
         for line in lines:
-            if not measured[line.name].missing:
+            if not measured[line.name].missing and not (line.optional and is_slow(measured, line.name)):
                 if patience and not wait_for_quiet(patience):
                     say(f"other programs keep the machine busy; {line.name} is measured beside them")
                 measured[line.name] = done = _measure_once(case, line, measured[line.name])
                 said = done.missing or f"{done.samples[-1].rows_per_second:,.0f} rows/s"
                 say(f"round {number}: {line.title}: {said}")
     return measured
+
+
+SLOW = 4
+"""How many times as long as ``backup`` another tool may take and be measured again."""
+
+
+def is_slow(measured: Mapping[str, Measured], name: str) -> bool:
+    """Whether one measurement of a line is enough."""
+    own, other = measured.get("backup"), measured[name]
+    return bool(own and own.samples and other.samples and other.seconds > SLOW * own.seconds)
 
 
 def _measure_once(case: Case, line: Measure, so_far: Measured) -> Measured:
@@ -98,7 +108,7 @@ def ratios(measured: Mapping[str, Measured], most: Mapping[str, float]) -> list[
         for title, above, below, goal in wanted
         if above in there and all(b in there for b in below)
     ]
-    peers = [there[line.name] for line in PEER_LINES if line.name in there]
+    peers = [there[line.name] for line in PEER_LINES if line.name in there and not is_slow(there, line.name)]
     if peers and "backup" in there:
         best = max(peers, key=lambda m: m.rows_per_second)
         found.append(ratio(f"backup / the best peer ({best.name})", there["backup"], [best], 1.5, most.get("backup")))

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.lines import LINES, PEER_LINES
+from benchmarks.lines import LINES, PEER_LINES, is_slow
 from benchmarks.sample import Measured, Sample, WrongResult, ratio, require_rows
 from benchmarks.watch import watching
 
@@ -130,6 +130,13 @@ def test_a_ratio_has_the_ceiling_of_the_line_above() -> None:
     assert found.value == pytest.approx(0.5)
     assert found.ceiling == pytest.approx(0.8)
     assert ratio("r", _measured("a", 2.0), [_measured("b", 1.0)]).ceiling is None
+
+
+def test_another_tool_is_slow_beside_backup_alone() -> None:
+    lines = {"backup": _measured("backup", 1.0), "near": _measured("near", 4.0), "far": _measured("far", 4.1)}
+    assert is_slow(lines, "far") and not is_slow(lines, "near")
+    assert not is_slow({"far": lines["far"]}, "far"), "there is nothing to compare it with"
+    assert not is_slow({**lines, "far": Measured(name="far", title="far")}, "far"), "it was not measured yet"
 
 
 def test_medians() -> None:
