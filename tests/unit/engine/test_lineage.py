@@ -74,6 +74,7 @@ def result(status: Status = Status.SUCCESS, error: str = "") -> TableResult:
         status=status,
         rows_extracted=7,
         bytes=700,
+        files_created=3,
         rows_loaded=6,
         bytes_loaded=600,
         error=error,
@@ -105,12 +106,12 @@ def test_a_run_is_two_events_of_the_specification(receiver: Receiver) -> None:
     ]
     fields = [d["facets"]["schema"]["fields"] for d in (*end["inputs"], *end["outputs"])]
     assert [f[2] for f in fields] == [
-        {"name": "amount", "type": "decimal(10,2)"},
-        {"name": "amount", "type": "DECIMAL(10,2)"},
-        {"name": "amount", "type": "DECIMAL(10,2)"},
+        {"name": "amount", "type": "decimal(10,2)", "ordinal_position": 3},
+        {"name": "amount", "type": "DECIMAL(10,2)", "ordinal_position": 3},
+        {"name": "amount", "type": "DECIMAL(10,2)", "ordinal_position": 3},
     ]
     counted = [d["outputFacets"]["outputStatistics"] for d in end["outputs"]]
-    assert [(c["rowCount"], c["size"]) for c in counted] == [(7, 700), (6, 600)]
+    assert [(c["rowCount"], c["size"], c.get("fileCount")) for c in counted] == [(7, 700, 3), (6, 600, None)]
 
 
 def facets(event: Any) -> Iterator[Any]:
