@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from ..errors import IntegrityError, S3rsError, SourceError, SourceStalled, SourceTimeout, StorageError
 from ..ledger.changes import AddChunks, AddFiles, Finish, PageOut
 from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, DataFile, Table
 from ..policies import RangeOrder
+from .ahead import Planner
 from .context import Hold
 from .events import EventKind
 from .executor import ChunkTask, Executor, Ticket
@@ -21,8 +21,6 @@ from .sizing import ChunkSizer
 
 log = logging.getLogger(__name__)
 
-AHEAD = 2
-"""How many chunks for each reader are made durable in one commit, ahead of them."""
 POLL_SECONDS = 0.2
 
 
@@ -32,7 +30,7 @@ class Extraction:
 
     Attributes:
         sizer: learns from each file how large the next chunks shall be.
-        planned: yields the chunks that are not in the ledger yet, stepping the source's index.
+        planner: gives the chunks that are not in the ledger yet.
         budget: how many rows may still be started; None for all.
         resumed: how many chunks, and rows by the plan, an earlier command read.
         finer: how much smaller slices are read, because larger ones were cut off by the time limit.
@@ -44,7 +42,7 @@ class Extraction:
     state: TableState
     order: RangeOrder
     server: str
-    planned: Iterator[Chunk]
+    planner: Planner
     sizer: ChunkSizer
     budget: int | None = None
     waiting: list[tuple[Chunk, int]] = field(default_factory=list)
@@ -83,7 +81,8 @@ class Extraction:
         Returns:
             Whether a file was recorded.
         """
-        self._plan_ahead()
+        while self._plan_ahead():
+            self._start()
         self._start()
         done = self.executor.wait(self.running, seconds) if self.running else []
         if not self.running and not done:
@@ -138,17 +137,23 @@ class Extraction:
                     log.info("chunk %d ended with %s while the run stopped", ticket.task.chunk.ordinal, exc)
         self._record(files)
 
-    def _plan_ahead(self) -> None:
-        """Makes the next chunks durable before any of them is read."""
-        ahead = AHEAD * self.executor.places
-        if self.run.planned or self._spent or len(self.waiting) >= ahead:
-            return
-        chunks = tuple(islice(self.planned, ahead))
-        last = len(chunks) < ahead
+    def _plan_ahead(self) -> bool:
+        """Makes the next chunks durable before any of them is read: one for each reader in a commit, if none is idle.
+
+        Returns:
+            Whether there were any.
+        """
+        places = self.executor.places
+        fresh = sum(attempt == 1 for _, attempt in self.waiting)  # one to be tried again later is nobody's work now
+        if self.run.planned or self._spent or fresh >= places:
+            return False
+        idle = not self.waiting and not self.running
+        chunks, last = self.planner.take(places if fresh else 1, POLL_SECONDS if idle else 0)
         if chunks or last:
             self.state = self.hold.commit(AddChunks(run_id=self.run.run_id, chunks=chunks, planned=last))
-        self.waiting += [(chunk, 1) for chunk in chunks]
-        self._say_plan()
+            self.waiting += [(chunk, 1) for chunk in chunks]
+            self._say_plan()
+        return bool(chunks)
 
     def _say_plan(self) -> None:
         """What this command reads, as far as it is known."""

@@ -24,6 +24,7 @@ from ..storage.layout import CONTRACT, format_run_id, format_run_key, long_keys,
 from ..storage.s3 import S3Store
 from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
+from .ahead import PlanAhead
 from .check import check_null_cursors, check_window
 from .context import Hold, Run, Workplace, give_back_dead, hold_table
 from .contract import format_contract
@@ -255,15 +256,17 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
     assert state.run is not None and plan.window is not None
     if plan.action is Action.RESUME:
         _end_orphans(hold, catalog, state.run.run_id)
+    server = catalog.server_version()
     sizer = plan_sizer(hold.run, plan.table, plan.estimated_rows, place.executor.places)
+    planner = PlanAhead(_remaining_chunks(catalog, plan, state.run, sizer), place.executor.places)
     extraction = Extraction(
         hold=hold,
         executor=place.executor,
         table=plan.table,
         state=state,
         order=plan.order,
-        server=catalog.server_version(),
-        planned=_remaining_chunks(catalog, plan, state.run, sizer),
+        server=server,
+        planner=planner,
         sizer=sizer,
         budget=hold.run.request.limit if plan.action is Action.RESUME else None,
     )
@@ -275,7 +278,10 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
         with suppress(S3rsError):  # the first error is the one to tell
             hold.commit(Fail(stage="extract"))
         raise
+    else:
+        planner.wait()
     finally:
+        planner.close()
         tally.files = extraction.files
         tally.extract_seconds = time.perf_counter() - started
     rows = sum(f.rows for f in extraction.files)

@@ -51,6 +51,7 @@ from s3rs_ray.storage.s3 import StoredObject
 from s3rs_ray.warehouse.loader import CopySource
 from tests.support.build import NOON
 from tests.support.memory_store import MemoryStore
+from tests.support.scripted import Planned
 
 from .simulated import Place
 
@@ -207,7 +208,7 @@ class Driver:
             state=state,
             order=state.run.order,
             server="",
-            planned=iter(()) if state.run.planned else cut(state.run),
+            planner=Planned(iter(()) if state.run.planned else cut(state.run)),
             sizer=chunk_sizer(self.place.table, SETTINGS, window_rows=0, readers=2),
         )
         try:

@@ -127,7 +127,7 @@ def test_a_run_that_stops_among_them_is_finished_by_the_next(world: World, monke
     monkeypatch.undo()
     run = world.ledger().load(world.name("t")).run
     assert run is not None
-    assert run.missing
+    assert not run.complete
     world.sync_one("t", world.settings)  # the open run is finished as it was planned
     world.assert_equal("t")
     assert world.target_rows("t", "count(*), count(distinct id)") == [(50, 50)]

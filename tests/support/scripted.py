@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from s3rs_ray.config import Settings
 from s3rs_ray.engine.executor import ChunkTask, Item, Result, Ticket, always
 from s3rs_ray.engine.plan import reaches
-from s3rs_ray.model import DataFile
+from s3rs_ray.model import Chunk, DataFile
 from tests.support import build
 
 
@@ -74,6 +75,19 @@ class ScriptedExecutor:
             self.most = max(self.most, len(started))
             check()
             yield from (function(item, Settings.model_construct()) for item in started)
+
+
+@dataclass
+class Planned:
+    """A plan that is made when it is asked for, ``most`` chunks at a time."""
+
+    chunks: Iterator[Chunk]
+    most: int = 2
+
+    def take(self, least: int, seconds: float) -> tuple[tuple[Chunk, ...], bool]:
+        count = max(least, self.most)
+        made = tuple(islice(self.chunks, count))
+        return made, len(made) < count
 
 
 @dataclass

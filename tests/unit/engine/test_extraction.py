@@ -16,7 +16,7 @@ from s3rs_ray.engine import records as records_module
 from s3rs_ray.engine.context import Hold, Request, Run
 from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.engine.executor import ChunkTask
-from s3rs_ray.engine.extraction import AHEAD, Extraction, run_extraction
+from s3rs_ray.engine.extraction import Extraction, run_extraction
 from s3rs_ray.engine.records import read_records, waiting_files
 from s3rs_ray.engine.sizing import ChunkSizer
 from s3rs_ray.errors import (
@@ -39,7 +39,7 @@ from tests.support import build
 from tests.support.build import NAME, NOON, mark
 from tests.support.clock import Clock
 from tests.support.memory_store import MemoryStore, raising
-from tests.support.scripted import ScriptedExecutor, Time
+from tests.support.scripted import Planned, ScriptedExecutor, Time
 
 COUNT = 20
 WINDOW = build.window((), (COUNT,))
@@ -77,7 +77,7 @@ class Bench:
             state=state or self.ledger.load(NAME),
             order=RangeOrder.CURSOR,
             server="8.0",
-            planned=iter(CHUNKS) if planned is None else planned,
+            planner=Planned(iter(CHUNKS) if planned is None else planned),
             sizer=self.sizer,
             budget=budget,
         )
@@ -148,12 +148,12 @@ def test_the_plan_is_made_only_a_little_ahead_of_the_readers(bench: Bench) -> No
 
     extraction = bench.extraction(planned())
     extraction.step(0.1)
-    assert taken == AHEAD * bench.executor.places
+    assert taken == 2 * bench.executor.places
     run_all(extraction)
     assert taken == COUNT
 
 
-@pytest.mark.parametrize("count", [0, 1, AHEAD - 1, AHEAD, AHEAD + 1, 2 * AHEAD])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
 def test_a_plan_of_any_length_is_known_to_be_complete(bench: Bench, count: int) -> None:
     state = run_all(bench.extraction(iter(CHUNKS[:count])))
     assert (state.run, len(state.backlog)) == (None, count)
@@ -329,7 +329,7 @@ def test_a_chunk_cut_off_by_the_time_limit_is_read_finer_and_so_are_those_behind
     run_all(bench.extraction())
     assert [f for n, f in finer if n == 1] == [0, 1, 2]
     assert {f for n, f in finer if n == 0} == {0}
-    assert {f for n, f in finer if n > 5} == {2}
+    assert {f for n, f in finer if n > 5} <= {1, 2}
 
 
 @pytest.fixture
@@ -344,7 +344,7 @@ def test_the_state_does_not_grow_with_the_run_and_its_record_is_whole(bench: Ben
     held: list[int] = []
     bench.executor.on_submit = lambda task: held.append(len(bench.run_on_s3().chunks))
     state = run_all(bench.extraction())
-    assert max(held) <= 4 + (AHEAD + 1) * bench.executor.places
+    assert max(held) <= 4 + 3 * bench.executor.places
     assert [f.ordinal for f in waiting_files(bench.store, state)] == list(range(COUNT))
     assert state.waiting_files == COUNT
     assert len(state.backlog) < COUNT
