@@ -63,8 +63,13 @@ def _show(output: Output, found: Inspection) -> None:
         output.table("to look at", ("column", "what"), [(q.column or "the files", q.message) for q in found.quality])
     else:
         output.sentence("nothing looks odd")
+    if found.drift:
+        drift = [(d.column, d.file or d.where, d.newest or "not there", d.found or "not there") for d in found.drift]
+        output.table("columns that changed", ("column", "where", "in the newest file", "there"), drift)
+    for where, reason in found.unasked.items():
+        output.sentence(f"columns were not compared with {where}: {reason}")
     for key in found.skipped:
-        output.sentence(f"left out, because its columns are other: {key}")
+        output.sentence(f"not in the statistics, because its columns are other: {key}")
 
 
 def _cut(value: object) -> str:
@@ -106,4 +111,16 @@ def _json(found: Inspection) -> dict[str, Any]:
             {"column": q.column or None, "kind": q.kind, "count": q.count, "message": q.message} for q in found.quality
         ],
         "skipped": list(found.skipped),
+        "drift": [
+            {
+                "column": d.column,
+                "where": d.where,
+                "file": d.file or None,
+                "kind": d.kind,
+                "newest": d.newest or None,
+                "found": d.found or None,
+            }
+            for d in found.drift
+        ],
+        "not_compared": found.unasked,
     }

@@ -1,4 +1,4 @@
-"""What lies in a table's Parquet files: schema, sample rows, column statistics, data quality.
+"""What lies in a table's Parquet files: schema and where it differs, sample rows, column statistics, data quality.
 
 Files are read over the product's own S3 client, footers first and then batch by batch, so that memory holds one batch
 and what the profiles keep, however large the files are.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -23,6 +23,7 @@ from ..model import Table, TableName
 from ..policies import Adjusted
 from ..storage.layout import CONTRACT, format_run_key, parse_data_key, table_prefix
 from ..storage.s3 import ObjectStore, StoredObject
+from .column_drift import ColumnDrift, both_ends, file_drift, same_columns
 from .contract import parse_contract
 from .profile import ColumnProfile, Oddity
 from .tasks import describe_file, open_store
@@ -92,6 +93,8 @@ class Inspection:
         whole: every row of ``files`` was looked at.
         sample: the first rows, by column.
         skipped: files of ``files`` whose columns are other than the newest one's.
+        drift: columns that are other ones in those files, at the source or in Redshift.
+        unasked: why ``source`` or ``redshift`` was not compared.
     """
 
     table: TableName
@@ -104,6 +107,8 @@ class Inspection:
     columns: tuple[ColumnProfile, ...]
     quality: tuple[Oddity, ...]
     skipped: tuple[str, ...] = ()
+    drift: tuple[ColumnDrift, ...] = ()
+    unasked: dict[str, str] = field(default_factory=dict)
 
 
 def inspect_table(
@@ -133,7 +138,8 @@ def inspect_table(
     newest = keys[: -files - 1 : -1]
     opened = [(item, _open(store, item)) for item in newest]
     schema = opened[0][1].schema_arrow
-    alike = [(item, file) for item, file in opened if file.schema_arrow.names == schema.names]
+    alike = [(item, file) for item, file in opened if same_columns(file.schema_arrow, schema)]
+    others = [(item, file) for item, file in opened if not same_columns(file.schema_arrow, schema)]
     profiles, now, seen = {n: ColumnProfile(name=n) for n in schema.names}, clock(), 0
     shown: list[dict[str, Any]] = []
     for batch in _batches([file for _, file in alike], rows):
@@ -144,17 +150,21 @@ def inspect_table(
         seen += batch.num_rows
     infos = tuple(_info(item, file) for item, file in opened)
     heads = [store.head(item.key) for item, _ in alike]
+    contract = _contract(store, table, heads[0])
+    ends, unasked = both_ends(settings, contract)
     return Inspection(
         table=table,
         present=len(keys),
         files=infos,
         rows=seen,
         whole=seen == sum(info.rows for info in infos),
-        schema=_schema(schema, _contract(store, table, heads[0])),
+        schema=_schema(schema, contract),
         sample=tuple(shown),
         columns=tuple(profiles.values()),
         quality=(*_adjustments(store, heads), *(odd for p in profiles.values() for odd in p.oddities())),
-        skipped=tuple(item.key for item, file in opened if file.schema_arrow.names != schema.names),
+        skipped=tuple(item.key for item, _ in others),
+        drift=(*(d for item, file in others for d in file_drift(schema, file.schema_arrow, item.key)), *ends),
+        unasked=unasked,
     )
 
 

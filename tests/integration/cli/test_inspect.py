@@ -34,7 +34,7 @@ def test_schema_sample_statistics_and_quality_are_told(world: World, command: Co
     found: dict[str, Any] = command("inspect", "-t", table, "--files", "5", "-o", "json").json
     assert set(found) == {
         "table", "files_present", "files", "rows_examined", "all_rows_examined", "schema", "sample", "columns",
-        "quality", "skipped",
+        "quality", "skipped", "drift", "not_compared",
     }  # fmt: skip
     assert (found["files_present"], len(found["files"]), found["rows_examined"]) == (2, 2, 100)
     assert sum(f["rows"] for f in found["files"]) == 100
@@ -56,6 +56,7 @@ def test_schema_sample_statistics_and_quality_are_told(world: World, command: Co
         ("body", "constant"): 100,
     }
     assert len(found["sample"]) == 3
+    assert (found["drift"], found["not_compared"]) == ([], {})
     text = command("inspect", "-t", "t", "--files", "2").out
     assert "1 dates that no calendar has" in text
     assert "every value is NULL" in text
@@ -85,6 +86,45 @@ def test_files_of_other_columns_are_left_out_and_said(world: World, command: Com
     world.sync_one("t")
     found = command("inspect", "-t", table, "--files", "9", "-o", "json").json
     assert (found["rows_examined"], len(found["skipped"]), len(found["files"])) == (5, 1, 2)
+
+
+def test_a_column_that_changed_under_its_name_is_shown_in_files_source_and_redshift(
+    world: World, command: Command
+) -> None:
+    table = make(world)
+    world.sync_one("t")
+    world.execute("ALTER TABLE t MODIFY empty BIGINT, ADD COLUMN more INT")
+    world.execute("UPDATE t SET update_at = '2026-01-02', empty = 5, more = 1 WHERE id < 5")
+    world.sync_one("t")
+    world.execute("ALTER TABLE t MODIFY note VARCHAR(30), DROP COLUMN same")
+    with world.warehouse.cursor() as cursor:
+        for change in ("DROP COLUMN price", "ADD COLUMN price DECIMAL(6,2)", "DROP COLUMN born"):
+            cursor.execute(f'ALTER TABLE "{world.schema}".t {change}'.encode())
+    found = command("inspect", "-t", table, "--files", "9", "-o", "json").json
+    [older] = found["skipped"]
+    drift = {(d["where"], d["column"]): (d["kind"], d["newest"], d["found"], d["file"]) for d in found["drift"]}
+    assert drift == {
+        ("file", "empty"): ("type", "int64", "int32", older),
+        ("file", "more"): ("missing", "int32", None, older),
+        ("source", "note"): ("type", "varchar(20)", "varchar(30)", None),
+        ("source", "same"): ("missing", "char(1)", None, None),
+        ("redshift", "price"): ("type", "DECIMAL(10,2)", "DECIMAL(6,2)", None),
+        ("redshift", "born"): ("missing", "DATE", None, None),
+    }
+    assert found["rows_examined"] == 5
+    text = command("inspect", "-t", table, "--files", "9").out
+    assert "columns that changed" in text
+    assert older in text
+
+
+def test_what_cannot_be_asked_is_said_and_the_files_are_shown_all_the_same(world: World, command: Command) -> None:
+    table = make(world)
+    world.sync_one("t")
+    done = command("inspect", "-t", table, "-o", "json", DB_PORT="1", REDSHIFT_HOST="")
+    assert done.code == 0
+    assert set(done.json["not_compared"]) == {"source", "redshift"}
+    assert "missing settings: REDSHIFT_HOST" in done.json["not_compared"]["redshift"]
+    assert done.json["rows_examined"] == 100
 
 
 def test_a_table_without_files_and_a_file_that_is_none_are_refused(world: World, command: Command) -> None:
