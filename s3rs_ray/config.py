@@ -28,15 +28,29 @@ from pydantic import (
 
 from .errors import ConfigError, UsageError
 from .model import TableName
-from .policies import GeometryForm, JsonForm, LongText, Mode, NulBytes, NullCursors, Policy, RangeOrder, ZeroDates
+from .policies import (
+    Deletes,
+    GeometryForm,
+    JsonForm,
+    LongText,
+    Mode,
+    NulBytes,
+    NullCursors,
+    Policy,
+    RangeOrder,
+    ZeroDates,
+)
 from .setting_files import read_settings_file, reference_of, resolve_all
-from .table_settings import NullByName, TableSettings
+from .table_settings import NullByName, Percent, TableSettings
 from .view_settings import Names
 
 DB_NAMES = ("DB_HOST", "DB_USER", "DB_PASSWORD")
 S3_NAMES = ("S3_BUCKET_NAME",)
 MASKED_FROM = 3
 """Characters: a kept value of so many or fewer is masked in a text only where it stands in quotes."""
+
+TABLE_FLAGS = {"backup_mode": "mode", "backup_deletes": "deletes", "backup_max_delete_percent": "max_delete_percent"}
+"""The settings that a flag may give, and what single tables call them."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[int, Field(ge=1)]
@@ -189,6 +203,13 @@ class Settings(BaseModel):
     backup_load_columns: bool = Field(
         False, description="targets get _s3rs_loaded_at (UTC) and _s3rs_run_id: when and by which run a row was loaded"
     )
+    backup_deletes: Deletes = Field(
+        Deletes.KEEP,
+        description="rows gone from the source, after a sync: keep, hard (deleted), soft (marked in _s3rs_deleted_at)",
+    )
+    backup_max_delete_percent: Percent = Field(
+        10, description="where more of a table's rows than this seem gone from the source, none is deleted or marked"
+    )
     backup_files_per_load: Count = Field(16, description="the most files of one load while chunks still come")
     backup_retention_days: Count = Field(
         30, description="days that `clean` keeps loaded files, and records and reports of runs"
@@ -292,7 +313,10 @@ class Settings(BaseModel):
             hints = {exc.hint: None for exc in unresolved.values()} if len(said) == len(unresolved) else {}
             told = "correct the named settings; `s3rs-ray config --validate` tells all that is wrong with them"
             raise ConfigError("\n".join(said), hint="; ".join(hints) or told)
-        return made._with_one_mode() if layered.get("backup_mode", ("", ""))[1] == "flag" else made
+        for field, own in TABLE_FLAGS.items():
+            if layered.get(field, ("", ""))[1] == "flag":
+                made = made._above_tables(own)
+        return made
 
     @classmethod
     def of(cls, values: Mapping[str, object], references: Mapping[str, str]) -> Settings:
@@ -320,9 +344,9 @@ class Settings(BaseModel):
                 text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", reference.replace("\\", r"\\"), text)
         return text
 
-    def _with_one_mode(self) -> Settings:
-        """The settings with BACKUP_MODE above the tables' own, as a flag is."""
-        tables = {pattern: table.model_copy(update={"mode": None}) for pattern, table in self.tables.items()}
+    def _above_tables(self, name: str) -> Settings:
+        """The settings without the tables' own values of one of them, as a flag stands above these."""
+        tables = {pattern: table.model_copy(update={name: None}) for pattern, table in self.tables.items()}
         return self.model_copy(update={"tables": tables})
 
     def __hash__(self) -> int:
@@ -378,6 +402,15 @@ class Settings(BaseModel):
         """Whether the target of a table has the columns of :data:`LOAD_COLUMNS`."""
         given = self.table(name).load_columns
         return self.backup_load_columns if given is None else given
+
+    def deletes(self, name: TableName) -> Deletes:
+        """What becomes of rows of a table that are gone from the source."""
+        return self.table(name).deletes or self.backup_deletes
+
+    def max_delete_percent(self, name: TableName) -> int:
+        """Of how many percent of a table's rows at most it is believed that they are gone from the source."""
+        given = self.table(name).max_delete_percent
+        return self.backup_max_delete_percent if given is None else given
 
     @property
     def chunk_order(self) -> RangeOrder | None:

@@ -30,6 +30,7 @@ Third-party exceptions are translated at the one seam where their driver lives, 
     │   └── LeaseLost            this run no longer holds the table                          exit 5
     ├── ClusterLost              the Ray cluster went away under a run
     ├── IntegrityError           two counts that must be equal are not                         exit 4
+    │   └── DoubtfulDeletes      more rows seem gone from the source than is believed          exit 4
     ├── LocalStackError          the embedded stack could not be brought up
     └── Interrupted              a signal asked the run to stop                                exit 130 / 143
 
@@ -48,6 +49,7 @@ __all__ = [
     "ConditionalConflict",
     "ConfigError",
     "CopyInterrupted",
+    "DoubtfulDeletes",
     "IntegrityError",
     "Interrupted",
     "LeaseLost",
@@ -225,6 +227,10 @@ class IntegrityError(S3rsError):
     """Two counts or checksums that must be equal are not; nothing was committed."""
 
     exit_code = 4
+
+
+class DoubtfulDeletes(IntegrityError):
+    """More rows seem gone from the source than is believed without a word; none was deleted or marked."""
 
 
 class LocalStackError(S3rsError):

@@ -188,12 +188,15 @@ class Window:
             behind, so every version of such a row whose cursor is at or before it is an older one.
         whole: every row of the table is meant, whatever its cursor. ``upto`` is then no end: it is the place from
             which later runs carry on, and every row up to it is among them.
+        mends: the rows of the chunks' own ranges are read again, whatever their cursor. Both ends are the watermark,
+            which stays where it is.
     """
 
     after: Watermark
     upto: Watermark
     null_horizon: KeyValue | None = None
     whole: bool = False
+    mends: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,11 +204,15 @@ class KeyRange:
     """``(after, upto]`` over the tuple of ``columns``; ``None`` is unbounded.
 
     Bounds may be shorter than ``columns`` (see the module's docstring); they are never longer.
+
+    Attributes:
+        keys: only the rows at these positions, each as long as ``columns``; empty for all.
     """
 
     columns: tuple[str, ...]
     after: Position | None = None
     upto: Position | None = None
+    keys: tuple[Position, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.columns:
@@ -220,10 +227,7 @@ class KeyRange:
         Args:
             at: a position inside the range, in the order of the database.
         """
-        return (
-            KeyRange(columns=self.columns, after=self.after, upto=at),
-            KeyRange(columns=self.columns, after=at, upto=self.upto),
-        )
+        return replace(self, upto=at), replace(self, after=at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +289,7 @@ class DataFile:
         adjusted: what the policies changed.
         null_horizon: of a file of rows whose cursor is NULL: see :class:`Window`.
         seconds: how long it took to read and write; 0 where it was there already. Not kept.
+        mends: its rows take the place of what the target holds of their keys: see :class:`Window`.
     """
 
     key: str
@@ -298,6 +303,7 @@ class DataFile:
     memory: int = 0
     adjusted: Adjusted = field(default_factory=Adjusted)
     null_horizon: KeyValue | None = None
+    mends: bool = False
     seconds: float = field(default=0.0, compare=False)
 
 
@@ -328,6 +334,11 @@ class Manifest:
     def null_horizon(self) -> KeyValue | None:
         """Set where the cursor of all rows is NULL; files with and without it never share a load."""
         return self.files[0].null_horizon
+
+    @property
+    def mends(self) -> bool:
+        """Whether the rows come from a repair; its files never share a load with others."""
+        return self.files[0].mends
 
     @property
     def bytes(self) -> int:

@@ -155,6 +155,20 @@ class Mode(StrEnum):
     REPLACE = "replace"
 
 
+class Deletes(StrEnum):
+    """What becomes of rows of the target that are gone from the source.
+
+    Attributes:
+        KEEP: they stay; nobody looks for them.
+        HARD: they are deleted.
+        SOFT: they are marked with the time they were found gone.
+    """
+
+    KEEP = "keep"
+    HARD = "hard"
+    SOFT = "soft"
+
+
 class Strategy(StrEnum):
     """How many tables are worked on at once; the chunks of one table always run in parallel.
 

@@ -8,11 +8,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from .policies import GeometryForm, JsonForm, LongText, Mode, NulBytes, Policy, ZeroDates
+from .policies import Deletes, GeometryForm, JsonForm, LongText, Mode, NulBytes, Policy, ZeroDates
 from .view_settings import Names, ViewSettings
 
 LOAD_COLUMNS = {"_s3rs_loaded_at": "TIMESTAMP", "_s3rs_run_id": "VARCHAR(64)"}
 """Columns of a target that say when (UTC) and by which run a row was loaded, with their types."""
+DELETED_COLUMN = {"_s3rs_deleted_at": "TIMESTAMP"}
+"""The column of a target that says when (UTC) a row was found gone from the source, with its type; NULL elsewhere."""
+
+Percent = Annotated[int, Field(ge=0, le=100)]
 
 NullByName = BeforeValidator(lambda value: "null" if value is None else value)
 """YAML reads the word ``null`` as no value."""
@@ -53,6 +57,8 @@ class TableSettings(ValueSettings):
         target, target_schema: where the rows go in Redshift.
         diststyle, distkey, sortkeys: the layout of a target that is created; Redshift chooses what is not given.
         load_columns: whether the target has the columns of :data:`LOAD_COLUMNS`.
+        deletes: what becomes of rows that are gone from the source.
+        max_delete_percent: of more rows of the target than these none is deleted or marked.
         where: a condition in MySQL's SQL that the rows must meet; the others are as if they were not there.
         include: the columns to carry; empty for all.
         exclude: the columns to leave out.
@@ -69,6 +75,8 @@ class TableSettings(ValueSettings):
     distkey: str | None = None
     sortkeys: Names = ()
     load_columns: bool | None = None
+    deletes: Deletes | None = None
+    max_delete_percent: Percent | None = None
     where: str = ""
     include: Names = ()
     exclude: Names = ()

@@ -18,6 +18,7 @@ from . import (
     explore,
     info,
     inspect,
+    repair,
     report,
     s3clean,
     status,
@@ -70,6 +71,7 @@ cli.add_command(inspect.command)
 cli.add_command(info.completion_command)
 cli.add_command(report.command)
 cli.add_command(verify.command)
+cli.add_command(repair.command)
 cli.add_command(demo.command)
 cli.add_command(demo.local_group)
 

@@ -9,6 +9,7 @@ from ..engine.plan import Action, TablePlan, key_notes
 from ..engine.preview import Preview
 from ..ledger.document import cursor_text
 from ..model import Window
+from ..policies import Deletes
 from .output import Output, complain
 
 
@@ -47,6 +48,9 @@ def _show(output: Output, preview: Preview) -> None:
         minutes = preview.estimate.minutes
         took = "time unknown" if minutes is None else f"about {minutes:,.1f} minutes"
         output.sentence(f"  {took}: {preview.estimate.known_from}")
+    if preview.deletes is not None:
+        done = "marked in _s3rs_deleted_at" if preview.deletes is Deletes.SOFT else "deleted"
+        output.sentence(f"  after the load, rows that are gone from the source will be looked for and {done}")
     for line in _target_lines(preview):
         output.line(f"  {line}")
     rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value, c.note) for c in preview.columns]
@@ -112,6 +116,7 @@ def _preview_json(preview: Preview) -> dict[str, Any]:
         "chunks": preview.size.chunks,
         "estimated_bytes": preview.size.bytes,
         "target": None if preview.foreseen is None else _target_json(preview),
+        "deletes": preview.deletes.value if preview.deletes else None,
         "statements": preview.statements,
         "estimate": preview.estimate
         and {"minutes": preview.estimate.minutes, "known_from": preview.estimate.known_from},

@@ -24,7 +24,7 @@ from ..engine.events import Event, RunResult, Status, TableResult
 from ..engine.report import Recorder, keep_report, result_json
 from ..engine.tasks import open_store
 from ..errors import ConfigError, S3rsError, StorageError
-from ..policies import Mode, Strategy
+from ..policies import Deletes, Mode, Strategy
 from .completion import complete_tables
 from .files import NewFile
 from .output import Output, complain
@@ -71,6 +71,16 @@ MODE = click.option(
 FULL_REFRESH = click.option(
     "--full-refresh", is_flag=True, help="Read the whole table again; it replaces what is there, in one transaction."
 )
+DELETES = click.option(
+    "--deletes",
+    type=click.Choice([d.value for d in Deletes]),
+    help="What becomes of rows that are gone from the source, whatever the settings say.",
+)
+MAX_DELETE_PERCENT = click.option(
+    "--max-delete-percent",
+    type=click.IntRange(min=0, max=100),
+    help="Of so many percent of a table's rows it is believed that they are gone.",
+)
 ADDRESS = click.option("--address", help="Head of a running Ray cluster (RAY_ADDRESS): HOST:6379, or auto.")
 INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads of this process, without Ray.")
 REPORT = click.option(
@@ -99,6 +109,8 @@ FEW = 3
 @click.option(
     "--verify-data", "verify", is_flag=True, help="Compare source and warehouse after the load; exit 4 on a mismatch."
 )
+@DELETES
+@MAX_DELETE_PERCENT
 @DRY_RUN
 @SHOW_SQL
 @ESTIMATE
@@ -119,6 +131,8 @@ def sync_command(
     max_workers: int | None,
     batch_size: int | None,
     address: str | None,
+    deletes: str | None,
+    max_delete_percent: int | None,
     **asked: Any,
 ) -> None:
     """Move tables from MySQL through S3 into Redshift.
@@ -128,11 +142,19 @@ def sync_command(
     """
     if asked["verify"] and (backup_only or redshift_only):
         raise click.UsageError("--verify-data needs both stages: it compares the source with the warehouse")
+    if deletes not in (None, Deletes.KEEP.value) and (backup_only or redshift_only):
+        raise click.UsageError("--deletes needs both stages: it compares the source with the warehouse")
     if backup_only and redshift_only:
         raise click.UsageError("--backup-only and --redshift-only exclude each other")
     if asked["full_refresh"] and redshift_only:
         raise click.UsageError("--full-refresh reads the source, --redshift-only does not")
-    flags = {"backup_max_workers": max_workers, "backup_batch_size": batch_size, "backup_mode": mode}
+    flags = {
+        "backup_max_workers": max_workers,
+        "backup_batch_size": batch_size,
+        "backup_mode": mode,
+        "backup_deletes": deletes,
+        "backup_max_delete_percent": max_delete_percent,
+    }
     request = _request(asked, extract=not redshift_only, load=not backup_only)
     _carry_out(session, {**flags, "ray_address": address}, request, asked)
 
@@ -251,6 +273,7 @@ class Stopped:
 
 @contextmanager
 def signals(console: Console, what: str = "finishing the chunks under way") -> Iterator[Stopped]:
+    """The first signal sets ``stop``, the second ends the process."""
     asked = Stopped()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -280,6 +303,9 @@ def show_result(output: Output, result: RunResult) -> None:
         for table in result.tables:
             if table.files_loaded and len(result.tables) <= FEW:
                 output.sentence(_load_line(table))
+            if table.gone:
+                what = "marked" if table.gone.how is Deletes.SOFT else "deleted"
+                output.sentence(f"{table.table}: {what} {table.gone.removed:,} rows that are gone from the source")
     for table in result.tables:
         for warning in table.warnings:
             complain(f"{table.table}: {warning}", word="warning")

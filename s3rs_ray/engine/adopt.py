@@ -79,8 +79,8 @@ def gapless(written: list[WrittenFile], start: Watermark, recorded: Sequence[Ope
     Runs follow each other: each starts where one before it ended, or further back when the watermark had been
     moved. One that went further back under another contract is taken from there, because it was to carry columns that
     the files before it lack; not of a table without a key, whose rows may not come twice. Of a run that was not
-    finished, only the first files without a hole among them count. Rows whose cursor is NULL belong to no place in the
-    order: they are taken of every run that ends at the position or behind it.
+    finished, only the first files without a hole among them count. Rows whose cursor is NULL, and those of a repair,
+    belong to no place in the order: they are taken of every run that ends at the position or behind it.
 
     Args:
         recorded: the runs that have ended, with their files; one of theirs that is not written was deleted.
@@ -100,21 +100,27 @@ def gapless(written: list[WrittenFile], start: Watermark, recorded: Sequence[Ope
             continue
         beyond = not is_reached(reached, position)
         not_older = beyond or is_reached(position, reached)
-        nulls = [f for f in files if f.null_horizon is not None and not_older]
-        anew = bool(chosen) and files[0].fingerprint != chosen[-1].fingerprint and len(reached) > 1
-        if not (beyond or nulls or anew):
+        placeless = [f for f in files if _placeless(f) and not_older]
+        placed = [f for f in chosen if not f.mends]
+        carries = not files[0].mends and bool(placed) and files[0].fingerprint != placed[-1].fingerprint
+        anew = carries and len(reached) > 1
+        if not (beyond or placeless or anew):
             continue
         _require_joined(run_id, members[0].window_after, position, lost)
         if beyond or anew:
             behind = start.position if anew else position
             if anew:
                 lost.require_run(run_id, behind)
-            rows = (f for f in files if f.null_horizon is None)
+            rows = (f for f in files if not _placeless(f))
             chosen += [f for f in rows if f.reaches is None or not is_reached(f.reaches.position, behind)]
-        chosen += nulls
+        chosen += placeless
         position = reached if beyond else position
     lost.require_reached(position)
     return chosen
+
+
+def _placeless(file: DataFile) -> bool:
+    return file.null_horizon is not None or file.mends
 
 
 class _Lost:

@@ -23,6 +23,7 @@ from ..positions import KeyValue, Position, is_reached
 from ..source.catalog import Catalog
 from ..source.cutting import cut_chunks, fixed
 from ..warehouse import sql
+from ..warehouse.modes import target_columns, with_marks
 from ..warehouse.redshift import Warehouse
 from ..warehouse.sql import Target
 from .loading import open_session, target_of
@@ -63,6 +64,7 @@ def check_window(catalog: Catalog, table: Table, window: Window, settings: Setti
     """
     check, target = Check(), target_of(table, settings)
     with open_session(settings) as warehouse:
+        target = with_marks(target, target_columns(warehouse, target))
         for piece in _pieces(catalog, table, window, settings.backup_batch_size or PIECE_ROWS):
             extra = _compare_keys(catalog, warehouse, target, table, piece, check)
             for start in range(0, len(extra), LOOKED_UP):
@@ -88,6 +90,7 @@ def check_null_cursors(catalog: Catalog, table: Table, read: int, settings: Sett
     nulls = Window(after=Watermark.START, upto=Watermark.START, null_horizon=0)
     here = {_plain(row) for row in catalog.positions(table, nulls)}
     with open_session(settings) as warehouse:
+        target = with_marks(target, target_columns(warehouse, target))
         there = [_plain(row) for row in warehouse.query(sql.null_positions_sql(target, table.order_columns))]
     held = set(there)
     check.rows = len(there)

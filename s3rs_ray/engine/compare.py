@@ -9,7 +9,7 @@ import logging
 import random
 import secrets
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeAlias
@@ -26,13 +26,14 @@ from ..source.chunks import filter_check_sql
 from ..source.cutting import cut_chunks, fixed
 from ..source.queries import end_queries
 from ..warehouse.checksums import TargetRows, is_ordered
-from ..warehouse.modes import target_columns
+from ..warehouse.modes import target_columns, with_marks
+from ..warehouse.sql import Target
 from .by_hand import place_by_hand
 from .context import Run
-from .differences import SHOWN, SegmentResult
+from .differences import SHOWN, Place, SegmentResult
 from .executor import Workers
 from .loading import open_session, target_of
-from .planning import name_pair
+from .planning import name_pair, open_source
 from .segment_tasks import (
     Part,
     Segments,
@@ -47,7 +48,6 @@ from .segment_tasks import (
     sum_part,
 )
 from .segments import GIVEN_UP, Compared
-from .table import open_source
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +80,7 @@ class Asked:
         tables: names and globs.
         quick: count rows only.
         columns: compare these and the key; empty for all.
+        keys: compare keys alone.
         where: compare the rows of a condition that is SQL on both sides.
         since: compare rows whose cursor is at least this, as people write it; empty for all.
         sample: compare so many percent of the segments.
@@ -88,6 +89,7 @@ class Asked:
     tables: tuple[str, ...]
     quick: bool = False
     columns: tuple[str, ...] = ()
+    keys: bool = False
     where: str = ""
     since: str = ""
     sample: float = 100.0
@@ -117,8 +119,6 @@ class Comparison:
 def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
     """Decides how a table is compared; reads counts and boundaries only.
 
-    To compare keys alone, ask for the columns of the key.
-
     Raises:
         PlanError: it was never loaded; SchemaDrift: its target is not there.
         UsageError, ConfigError: the columns, condition or time are none of the table's.
@@ -128,8 +128,9 @@ def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
         state = run.ledger.load(name)
         apply(state, name_pair(run, state, table), state.updated_at)
         _require_loaded(table, state, _mode(run, state))
-        columns, left_out = _columns(run, asked, table)
-        compared = _compared(run, catalog, asked, table, state, columns)
+        target, present = _present(run, table)
+        columns, left_out = _columns(asked, table, present)
+        compared = _compared(run, catalog, asked, state, SourceRows(table=table, columns=columns, upto=None), target)
         compared, segments = _cut(run, catalog, compared)
         return Comparison(
             table=table,
@@ -164,6 +165,19 @@ def compare_table(run: Run, comparison: Comparison, *, listed: int = SHOWN) -> I
     finally:
         if not ended:
             _give_up(run, of)
+
+
+def narrowed(comparison: Comparison, places: Sequence[Place]) -> Comparison:
+    """The comparison of those segments alone that hold a place."""
+    ranges = {within for within, _ in places}
+    buckets = {bucket for within, found in places if within is None for bucket in found.chosen}
+
+    def holds(segment: Segment) -> bool:
+        if isinstance(segment, Span):
+            return any(segment.first <= bucket <= segment.last for bucket in buckets)
+        return segment in ranges
+
+    return replace(comparison, chosen=tuple(filter(holds, comparison.segments)))
 
 
 def _compare_spans(run: Run, executor: Workers, comparison: Comparison, listed: int) -> Iterator[SegmentResult]:
@@ -217,7 +231,17 @@ def _require_loaded(table: Table, state: TableState, mode: Mode) -> None:
         )
 
 
-def _columns(run: Run, asked: Asked, table: Table) -> tuple[tuple[Column, ...], dict[str, str]]:
+def _present(run: Run, table: Table) -> tuple[Target, Collection[str]]:
+    """The target as it is, and the folded names of its columns."""
+    target = target_of(table, run.settings)
+    with open_session(run.settings) as warehouse:
+        present = target_columns(warehouse, target)
+    if not present:
+        raise SchemaDrift(f"{target.qualified} is not there", hint=f"run `s3rs-ray sync -t {table.name}` first")
+    return with_marks(target, present), present
+
+
+def _columns(asked: Asked, table: Table, present: Collection[str]) -> tuple[tuple[Column, ...], dict[str, str]]:
     """What is compared, and what is left out and why."""
     known = {c.name.lower(): c.name for c in table.columns}
     unknown = [c for c in asked.columns if c.lower() not in known]
@@ -225,11 +249,6 @@ def _columns(run: Run, asked: Asked, table: Table) -> tuple[tuple[Column, ...], 
         raise UsageError(
             f"{table.name} carries no column {', '.join(unknown)}", hint=f"its columns are {', '.join(known.values())}"
         )
-    target = target_of(table, run.settings)
-    with open_session(run.settings) as warehouse:
-        present = target_columns(warehouse, target)
-    if not present:
-        raise SchemaDrift(f"{target.qualified} is not there", hint=f"run `s3rs-ray sync -t {table.name}` first")
     left_out = {}
     for column in table.columns:
         if column.name.lower() not in present:
@@ -239,7 +258,8 @@ def _columns(run: Run, asked: Asked, table: Table) -> tuple[tuple[Column, ...], 
     if asked.quick:
         return (), {}
     wanted = {c.lower() for c in asked.columns} | {k.lower() for k in table.key}
-    chosen = [c for c in table.columns if not asked.columns or c.name.lower() in wanted]
+    every = not (asked.columns or asked.keys)
+    chosen = [c for c in table.columns if every or c.name.lower() in wanted]
     return tuple(c for c in chosen if c.name not in left_out), {
         name: reason for name, reason in left_out.items() if name in {c.name for c in chosen}
     }
@@ -257,8 +277,9 @@ def _check_filter(catalog: Catalog, name: TableName, where: str) -> None:
 
 
 def _compared(
-    run: Run, catalog: Catalog, asked: Asked, table: Table, state: TableState, columns: tuple[Column, ...]
+    run: Run, catalog: Catalog, asked: Asked, state: TableState, rows: SourceRows, target: Target
 ) -> Compared:
+    table, columns = rows.table, rows.columns
     if asked.quick and not table.key:
         raise UsageError(f"{table.name} has no key: its rows cannot be counted by buckets", hint="leave --quick out")
     if asked.where:
@@ -266,17 +287,14 @@ def _compared(
     mode, since = _mode(run, state), _since(run, asked, table)
     upto = state.loaded if state.loaded != Watermark.START else None
     return Compared(
-        source=SourceRows(
-            table=table,
-            columns=columns,
+        source=replace(
+            rows,
             upto=upto,
             nulls=run.settings.backup_null_cursors is NullCursors.LOAD,
             where=asked.where,
             since=since,
         ),
-        target=TargetRows(
-            target=target_of(table, run.settings), columns=columns, mode=mode, where=asked.where, since=since
-        ),
+        target=TargetRows(target=target, columns=columns, mode=mode, where=asked.where, since=since),
         run_id=run.execution_id,
         by_cursor=bool(since is not None and upto and table.key and table.cursor_index) and mode is not Mode.APPEND,
     )

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..model import KeyRange, TableName
 from ..positions import KeyValue
@@ -63,6 +63,10 @@ class Buckets:
 
     count: int
     chosen: tuple[int, ...]
+
+
+Place: TypeAlias = tuple[KeyRange | None, Buckets]
+"""Where something differs: a segment, and its buckets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,10 @@ from .marker import mark_end
 from .metrics import write_metrics
 from .pacing import Tell, open_pace
 from .plan import TablePlan, strategy_limits
+from .planning import open_source
 from .preview import Asked, Preview, preview_table
 from .ray_settings import prepare_driver
-from .table import open_source, sync_table
+from .table import sync_table
 from .tasks import open_ledger, open_store
 
 log = logging.getLogger(__name__)

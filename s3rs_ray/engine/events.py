@@ -11,6 +11,7 @@ from typing import TypeAlias
 from ..errors import S3rsError
 from ..model import Column, TableName
 from ..policies import Adjusted
+from .mending import Gone
 
 
 class EventKind(StrEnum):
@@ -30,6 +31,8 @@ class EventKind(StrEnum):
     WATERMARK = "watermark updated"
     VERIFY_STARTED = "verification started"
     VERIFIED = "verification completed"
+    REPAIRED = "repair completed"
+    DELETED = "deletes followed"
     TABLE_DONE = "table processing completed"
     TABLE_FAILED = "table processing failed"
     RUN_DONE = "run completed"
@@ -76,6 +79,7 @@ class TableResult:
         load_phases: the seconds of ``load_seconds`` spent on each phase (``copy``, ``merge``, ``analyze``).
         watermark: the cursor reached, as text.
         verified_rows: rows that ``--verify-data`` compared and found equal; None when it was not asked for.
+        gone: what became of rows that are gone from the source; None where they were not looked for.
         note: why it was done so, or why nothing was.
         warnings: what somebody should know of, one sentence each; the run is a success all the same.
         adjusted: how many values the policies changed in the files written.
@@ -95,6 +99,7 @@ class TableResult:
     load_phases: dict[str, float] = field(default_factory=dict)
     watermark: str | None = None
     verified_rows: int | None = None
+    gone: Gone | None = None
     note: str = ""
     warnings: tuple[str, ...] = ()
     adjusted: Adjusted = field(default_factory=Adjusted)

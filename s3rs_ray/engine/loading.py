@@ -16,7 +16,7 @@ from ..ledger.changes import Advance, PageIn, Seal
 from ..ledger.document import cursor_text
 from ..ledger.state import Sealed, TableState
 from ..model import DataFile, Load, Manifest, Table, TableName
-from ..policies import Mode
+from ..policies import Deletes, Mode
 from ..source.collations import ignores_blanks, ignores_case
 from ..source.columns import long_name
 from ..storage.layout import CONTRACT, format_manifest_key, format_run_key
@@ -70,6 +70,7 @@ def target_of(table: Table, settings: Settings) -> Target:
         distkey=given.distkey or "",
         sortkeys=given.sortkeys,
         load_columns=settings.has_load_columns(table.name),
+        marks=settings.deletes(table.name) is Deletes.SOFT and settings.mode(table.name) is Mode.MERGE,
     )
 
 

@@ -33,6 +33,7 @@ METRICS = {
     "s3rs_ray_run_load_seconds": "How long it loaded into Redshift.",
     "s3rs_ray_run_rows_extracted": "Rows it read.",
     "s3rs_ray_run_rows_loaded": "Rows it loaded.",
+    "s3rs_ray_run_rows_deleted": "Rows gone from the source that it deleted or marked.",
     "s3rs_ray_run_files": "Parquet files it wrote.",
     "s3rs_ray_run_file_bytes": "Size of these files in bytes.",
 }
@@ -100,6 +101,7 @@ def _values(table: TableResult, ended: float) -> dict[str, float | int]:
         "s3rs_ray_run_load_seconds": table.load_seconds,
         "s3rs_ray_run_rows_extracted": table.rows_extracted,
         "s3rs_ray_run_rows_loaded": table.rows_loaded,
+        "s3rs_ray_run_rows_deleted": table.gone.removed if table.gone else 0,
         "s3rs_ray_run_files": table.files_created,
         "s3rs_ray_run_file_bytes": table.bytes,
     }

@@ -275,6 +275,8 @@ def key_notes(table: Table) -> tuple[str, ...]:
 def _what_is_resumed(table: Table, run: OpenRun) -> str:
     if run.window.whole:
         return "it reads the whole table, to replace what is there"
+    if run.window.mends:
+        return "it repairs rows: what changed at the source since the last sync comes with the next one"
     return f"its chunks are ranges of ({', '.join(_range_columns(table, run.order))})"
 
 
@@ -320,7 +322,7 @@ def drop_stale_run(state: TableState, table: Table) -> tuple[TableState, str]:
 
 def reaches(chunk: Chunk, order: RangeOrder) -> Watermark | None:
     """The watermark that is reached once this chunk and all before it are loaded."""
-    if chunk.window.null_horizon is not None:
+    if chunk.window.null_horizon is not None or chunk.window.mends:
         return chunk.window.upto
     if order is RangeOrder.KEY:
         return chunk.window.upto if chunk.range.upto is None else None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from ..errors import UnsupportedTable, UsageError
 from ..ledger.changes import Identify
 from ..ledger.state import TableState
 from ..model import Table, TableName, Watermark, Window
 from ..policies import Mode, NullCursors, RangeOrder
-from ..source.catalog import Catalog
+from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.chunks import run_range
 from ..source.horizon import find_horizon
+from ..tunnel import open_source_tunnel
 from .context import Run
 from .executor import own_cpus, reader_count
 from .loading import target_identity
@@ -29,6 +33,16 @@ ONE_PIECE_BYTES = 512 * 2**20
 """Arrow bytes of a table without a key that one worker may hold."""
 
 FILTERED = " where "
+
+
+@contextmanager
+def open_source(run: Run) -> Iterator[Catalog]:
+    """A catalog of the source, through the bastion where one is set."""
+    with (
+        open_source_tunnel(run.settings) as (host, port),
+        open_catalog(run.settings, Endpoint(host, port)) as catalog,
+    ):
+        yield catalog
 
 
 def source_identity(run: Run, name: TableName) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..errors import LedgerError, PlanError, S3rsError
 from ..ledger.apply import apply
 from ..model import TableName
-from ..policies import Mode
+from ..policies import Deletes, Mode
 from ..source.catalog import Catalog
 from ..source.chunks import select_sql
 from ..source.columns import ColumnContract
@@ -19,6 +19,7 @@ from ..warehouse.loader import Pair
 from ..warehouse.redshift import Warehouse
 from ..warehouse.sql import Target
 from .context import Run
+from .deletes import wanted_deletes
 from .estimate import Estimate, Measured, estimate
 from .executor import own_cpus, reader_count
 from .loading import target_identity, target_of
@@ -51,6 +52,7 @@ class Preview:
         foreseen: the target as it is, and its alterations; None when nothing is loaded.
         statements: by what they do, where they were asked for; keys of S3 are left out.
         estimate: where it was asked for.
+        deletes: how rows gone from the source are looked for after the load; None where they are not.
     """
 
     table: TableName
@@ -63,6 +65,7 @@ class Preview:
     foreseen: Foreseen | None = None
     statements: dict[str, str] = field(default_factory=dict)
     estimate: Estimate | None = None
+    deletes: Deletes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,8 @@ def preview_table(run: Run, catalog: Catalog, name: TableName, asked: Asked) -> 
         table, state = catalog.discover(name), run.ledger.load(name)
         apply(state, name_pair(run, state, table), state.updated_at)
         plan = plan_table(run, catalog, table, state)
-        works = plan.action is not Action.NOTHING or state.sealed is not None or bool(state.waiting_files)
+        deletes = wanted_deletes(run, table)
+        works = deletes or plan.action is not Action.NOTHING or state.sealed is not None or bool(state.waiting_files)
         target = target_of(table, run.settings) if asked.warehouse else None
         foreseen = _foreseen(run, plan, target, asked.warehouse) if target and asked.warehouse and works else None
     except (PlanError, LedgerError) as exc:
@@ -105,6 +109,7 @@ def preview_table(run: Run, catalog: Catalog, name: TableName, asked: Asked) -> 
         foreseen=foreseen,
         statements=_statements(run, catalog, plan, target, mode) if asked.statements else {},
         estimate=estimate(name, size.rows, size.bytes, asked.measured or ()) if timed else None,
+        deletes=deletes,
     )
 
 

@@ -69,6 +69,8 @@ def table_json(table: TableResult) -> Document:
         "watermark": table.watermark,
         **asdict(table.adjusted),
         "verified_rows": table.verified_rows,
+        "deletes": table.gone.how.value if table.gone else None,
+        "rows_deleted": table.gone.removed if table.gone else None,
         "warnings": list(table.warnings),
         "error": table.error or None,
         "hint": table.hint or None,

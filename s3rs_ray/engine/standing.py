@@ -78,11 +78,11 @@ def recorded_standings(state: TableState, records: Iterable[OpenRun]) -> dict[st
         reach: Watermark | None = None
         for file in sorted(run.files, key=lambda f: f.ordinal, reverse=True):
             reach = file.reaches or reach  # ranges of the key are done with the last of them
-            found[file.key] = _recorded(state, reach, nulls=file.null_horizon is not None)
+            found[file.key] = _recorded(state, reach, placeless=file.null_horizon is not None or file.mends)
     return found
 
 
-def _recorded(state: TableState, reach: Watermark | None, *, nulls: bool) -> Standing:
+def _recorded(state: TableState, reach: Watermark | None, *, placeless: bool) -> Standing:
     if reach is None:
         return Standing.ORPHAN
     if state.refresh is not None:  # its rows are not in the target yet, and the watermark counts them already
@@ -91,7 +91,7 @@ def _recorded(state: TableState, reach: Watermark | None, *, nulls: bool) -> Sta
         passed = is_reached(reach.position, state.loaded.position)
     except TypeError:  # the watermark has followed another column since
         return Standing.WAITING
-    if nulls and passed and not state.rows_loaded:  # a table that starts anew takes such rows of its last run again
+    if placeless and passed and not state.rows_loaded:  # a table that starts anew takes such rows of its last run again
         passed = reach != state.loaded
     return Standing.LOADED if passed else Standing.WAITING
 

@@ -6,8 +6,8 @@ import datetime as dt
 import logging
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from ..errors import IntegrityError, PreconditionFailed, S3rsError, SourceError, UnsupportedTable
@@ -17,22 +17,23 @@ from ..ledger.document import cursor_text
 from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, Column, DataFile, Table, TableName, Watermark, Window
 from ..policies import Adjusted
-from ..source.catalog import Catalog, Endpoint, open_catalog
+from ..source.catalog import Catalog
 from ..source.cutting import cut_chunks
 from ..source.queries import end_queries
 from ..storage.layout import CONTRACT, format_run_id, format_run_key, long_keys, parse_run_time
 from ..storage.s3 import S3Store
-from ..tunnel import open_source_tunnel
 from .adopt import adopt_files, may_adopt
 from .ahead import PlanAhead
 from .check import check_null_cursors, check_window
 from .context import Hold, Run, Workplace, give_back_dead, hold_table
 from .contract import format_contract
+from .deletes import follow_deletes, wanted_deletes
 from .events import EventKind, Status, TableResult, adjusted_warnings, failed_result
 from .extraction import Extraction, run_extraction
 from .loading import Loading
+from .mending import Gone
 from .plan import Action, TablePlan
-from .planning import name_pair, plan_sizer, plan_table, source_identity, wants_refresh, what_is_followed
+from .planning import name_pair, open_source, plan_sizer, plan_table, source_identity, wants_refresh, what_is_followed
 from .records import write_record
 from .sizing import ChunkSizer
 
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Tally:
+class Tally:
     """What is counted along the way."""
 
     files: list[DataFile] = field(default_factory=list)
@@ -49,6 +50,7 @@ class _Tally:
     note: str = ""
     warnings: list[str] = field(default_factory=list)
     verified: int | None = None
+    gone: Gone | None = None
     table: Table | None = None
 
     @property
@@ -66,7 +68,7 @@ class _Tally:
 def sync_table(run: Run, name: TableName) -> TableResult:
     """Moves one table; errors become its result, so that other tables go on."""
     started = time.perf_counter()
-    tally = _Tally()
+    tally = Tally()
     run.say(EventKind.TABLE_STARTED, name)
     try:
         state = _sync(run, name, tally)
@@ -74,7 +76,7 @@ def sync_table(run: Run, name: TableName) -> TableResult:
         run.say(EventKind.TABLE_FAILED, name, error=exc.message, hint=exc.hint, type=type(exc).__name__)
         return _failed(name, exc, tally, time.perf_counter() - started)
     done = tally.loading
-    moved = tally.files or (done and done.loads)
+    moved = tally.files or (done and done.loads) or (tally.gone and tally.gone.removed)
     result = TableResult(
         table=name,
         status=Status.SUCCESS if moved else Status.NOTHING,
@@ -90,6 +92,7 @@ def sync_table(run: Run, name: TableName) -> TableResult:
         load_phases=dict(done.phases) if done else {},
         watermark=cursor_text(state.loaded if run.request.load else state.extracted),
         verified_rows=tally.verified,
+        gone=tally.gone,
         note=tally.note,
         warnings=(*tally.warnings, *adjusted_warnings(tally.adjusted)),
         adjusted=tally.adjusted,
@@ -108,7 +111,7 @@ def sync_table(run: Run, name: TableName) -> TableResult:
     return result
 
 
-def _failed(name: TableName, exc: S3rsError, tally: _Tally, seconds: float) -> TableResult:
+def _failed(name: TableName, exc: S3rsError, tally: Tally, seconds: float) -> TableResult:
     done = tally.loading
     return replace(
         failed_result(name, exc),
@@ -136,7 +139,7 @@ def require_fit_keys(run: Run, name: TableName) -> None:
         )
 
 
-def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
+def _sync(run: Run, name: TableName, tally: Tally) -> TableState:
     require_fit_keys(run, name)
     if not run.request.extract:
         return _load_only(run, name, tally)
@@ -147,11 +150,12 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
         apply(state, name_pair(run, state, table), state.updated_at)  # refused also where there is nothing to do
         plan = plan_table(run, catalog, table, state)
         tally.note = "; ".join(plan.reasons)
-        if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state):
+        deletes = wanted_deletes(run, table)
+        if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state) and not deletes:
             return give_back_dead(run, name, state)
         place = run.workplace()
         with hold_table(run, place.ledger, name) as hold:
-            _identify(hold, table)
+            identify(hold, table)
             if run.request.load:
                 tally.loading = Loading(hold=hold, contracts={table.fingerprint: table}, budget=run.request.limit)
             if tally.loading and plan.refresh:
@@ -159,7 +163,7 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
             plan = plan_table(run, catalog, table, hold.load())  # another run may have ended meanwhile
             tally.note = "; ".join(plan.reasons)
             if plan.drops:
-                _drop_run(hold)
+                drop_run(hold)
             if tally.loading:
                 tally.warnings += _prepare(tally.loading, catalog, plan)
             state = hold.load()
@@ -170,16 +174,18 @@ def _sync(run: Run, name: TableName, tally: _Tally) -> TableState:
                 )
             before = Watermark.START if plan.refresh or state.refresh else state.loaded
             if plan.action is not Action.NOTHING:
-                _extract(hold, place, catalog, plan, tally)
+                extract_plan(hold, place, catalog, plan, tally)
             state = tally.loading.finish() if tally.loading else hold.load()
             if run.request.verify:
                 run.say(EventKind.VERIFY_STARTED, name)
                 _verify(run, catalog, table, Window(after=before, upto=state.loaded), tally)
                 run.say(EventKind.VERIFIED, name, rows=tally.verified or 0)
+            if deletes and state.loaded != Watermark.START:
+                tally.gone = follow_deletes(hold, deletes)
             return state
 
 
-def _verify(run: Run, catalog: Catalog, table: Table, window: Window, tally: _Tally) -> None:
+def _verify(run: Run, catalog: Catalog, table: Table, window: Window, tally: Tally) -> None:
     """Compares what was loaded with the source; a difference that nothing explains is an error."""
     checks = [] if window.after == window.upto else [check_window(catalog, table, window, run.settings)]
     nulls = [f.rows for f in tally.files if f.null_horizon is not None]
@@ -200,17 +206,7 @@ def _verify(run: Run, catalog: Catalog, table: Table, window: Window, tally: _Ta
         )
 
 
-@contextmanager
-def open_source(run: Run) -> Iterator[Catalog]:
-    """A catalog of the source, through the bastion where one is set."""
-    with (
-        open_source_tunnel(run.settings) as (host, port),
-        open_catalog(run.settings, Endpoint(host, port)) as catalog,
-    ):
-        yield catalog
-
-
-def _drop_run(hold: Hold) -> None:
+def drop_run(hold: Hold) -> None:
     """Ends an open run whose plan no longer holds; the files that are kept stay on record."""
     run = hold.load().run
     assert run is not None
@@ -242,7 +238,7 @@ def _waiting(run: Run, state: TableState) -> bool:
     return run.request.load and (state.sealed is not None or bool(state.waiting_files))
 
 
-def _identify(hold: Hold, table: Table | None) -> None:
+def identify(hold: Hold, table: Table | None) -> None:
     """Refuses a state that was made for another source or target, or that follows other columns."""
     state = hold.load()
     pair = name_pair(hold.run, state, table)
@@ -250,15 +246,30 @@ def _identify(hold: Hold, table: Table | None) -> None:
         hold.commit(pair)
 
 
-def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, tally: _Tally) -> None:
+def extract_plan(
+    hold: Hold,
+    place: Workplace,
+    catalog: Catalog,
+    plan: TablePlan,
+    tally: Tally,
+    chunks: Iterable[Chunk] | None = None,
+) -> None:
+    """Reads what a plan owes, in a run that is begun or gone on with, while its files are loaded.
+
+    Args:
+        chunks: the chunks of a run that is begun, where they are not cut from its window. They name no run yet.
+    """
     started = time.perf_counter()
     state = hold.load() if plan.action is Action.RESUME else _begin(hold, plan)
     assert state.run is not None and plan.window is not None
     if plan.action is Action.RESUME:
         _end_orphans(hold, catalog, state.run.run_id)
-    server = catalog.server_version()
+    run_id, server = state.run.run_id, catalog.server_version()
     sizer = plan_sizer(hold.run, plan.table, plan.estimated_rows, place.executor.places)
-    planner = PlanAhead(_remaining_chunks(catalog, plan, state.run, sizer), place.executor.places)
+    planned = _remaining_chunks(catalog, plan, state.run, sizer)
+    if chunks is not None and plan.action is not Action.RESUME:
+        planned = (replace(chunk, run_id=run_id, ordinal=ordinal) for ordinal, chunk in enumerate(chunks))
+    planner = PlanAhead(planned, place.executor.places)
     extraction = Extraction(
         hold=hold,
         executor=place.executor,
@@ -285,7 +296,7 @@ def _extract(hold: Hold, place: Workplace, catalog: Catalog, plan: TablePlan, ta
         tally.files = extraction.files
         tally.extract_seconds = time.perf_counter() - started
     rows = sum(f.rows for f in extraction.files)
-    hold.run.say(EventKind.BACKUP_DONE, hold.table, state.run.run_id, rows=rows, files=len(extraction.files))
+    hold.run.say(EventKind.BACKUP_DONE, hold.table, run_id, rows=rows, files=len(extraction.files))
 
 
 def _end_orphans(hold: Hold, catalog: Catalog, run_id: str) -> None:
@@ -355,14 +366,14 @@ def _new_run_id(hold: Hold) -> str:
     return format_run_id(now, secrets.token_hex(3))
 
 
-def _load_only(run: Run, name: TableName, tally: _Tally) -> TableState:
+def _load_only(run: Run, name: TableName, tally: Tally) -> TableState:
     """``--redshift-only``: what lies on S3 and not in the warehouse, without asking the source anything."""
     state = run.ledger.load(name)
     if not _waiting(run, state) and not may_adopt(state):
         tally.note = "no file waits to be loaded"
         return give_back_dead(run, name, state)
     with hold_table(run, run.ledger, name) as hold:
-        _identify(hold, None)
+        identify(hold, None)
         state = hold.load()
         if may_adopt(state):
             state = adopt_files(hold, state)

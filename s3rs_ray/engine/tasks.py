@@ -142,6 +142,7 @@ def extract_chunk(
         memory=memory,
         adjusted=adjusted,
         null_horizon=chunk.window.null_horizon,
+        mends=chunk.window.mends,
     )
     try:
         with spent.add("upload"):
@@ -229,7 +230,8 @@ def _footer(table: Table, chunk: Chunk, order: RangeOrder) -> dict[str, str]:
 
 
 def _range_digest(key_range: KeyRange) -> str:
-    return hashlib.sha256(repr((key_range.columns, key_range.after, key_range.upto)).encode()).hexdigest()[:16]
+    parts = (key_range.columns, key_range.after, key_range.upto, key_range.keys)
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
@@ -252,6 +254,7 @@ def _object_metadata(file: DataFile, chunk: Chunk) -> dict[str, str]:
         "s3rs-adjusted": quote(orjson.dumps(file.adjusted)),
         "s3rs-range": _range_digest(chunk.range),
         "s3rs-whole": str(int(chunk.window.whole)),
+        "s3rs-mends": str(int(file.mends)),
         "s3rs-window-after": quote(orjson.dumps(format_position(chunk.window.after.position))),
     }
     if sum(len(name) + len(value) for name, value in metadata.items()) > METADATA_BYTES:
@@ -302,6 +305,7 @@ def describe_file(store: ObjectStore, stored: StoredObject) -> WrittenFile:
             reaches=None if position is None else Watermark(position=parse_position(position)),
             adjusted=Adjusted(**orjson.loads(unquote(m["s3rs-adjusted"]))),
             null_horizon=None if horizon is None else parse_value(horizon),
+            mends=m["s3rs-mends"] == "1",
         )
         after, whole = parse_position(window_after), m["s3rs-whole"] == "1"
         return WrittenFile(file=file, range_digest=m["s3rs-range"], window_after=after, whole=whole)

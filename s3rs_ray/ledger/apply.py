@@ -361,7 +361,8 @@ def next_load(state: TableState, most: int) -> Sequence[DataFile]:
     """The files of the next load: at most ``most``, all of one kind, ending where a gapless load may end.
 
     Rows whose cursor is NULL are loaded by themselves, those of each run apart: nothing in the rows tells which are
-    newer, so the horizon they were read behind and the order of the loads do.
+    newer, so the horizon they were read behind and the order of the loads do. So are those of a repair, which take the
+    place of what is there.
     """
     files: list[DataFile] = []
     for file in state.loadable[:most]:
@@ -371,5 +372,6 @@ def next_load(state: TableState, most: int) -> Sequence[DataFile]:
     return files
 
 
-def _kind(file: DataFile) -> tuple[str, KeyValue | None, str]:
-    return file.fingerprint, file.null_horizon, file.run_id if file.null_horizon is not None else ""
+def _kind(file: DataFile) -> tuple[str, KeyValue | None, bool, str]:
+    apart = file.null_horizon is not None or file.mends
+    return file.fingerprint, file.null_horizon, file.mends, file.run_id if apart else ""

@@ -143,6 +143,7 @@ def format_run(run: OpenRun) -> Json:
         "run_id": run.run_id,
         "window": [format_position(run.window.after.position), format_position(run.window.upto.position)],
         "whole": run.window.whole,
+        "mends": run.window.mends,
         "order": run.order.value,
         "columns": _columns_json(c for c in run.chunks if c.window.null_horizon is None),
         "null_horizon": _horizon_json(run.null_horizon),
@@ -161,7 +162,8 @@ def format_run(run: OpenRun) -> Json:
 
 
 def _chunk_json(chunk: Chunk) -> list[object]:
-    return [*_range_json(chunk.range), chunk.rows, [[format_position(c.at), c.rows] for c in chunk.cuts]]
+    cuts = [[format_position(c.at), c.rows] for c in chunk.cuts]
+    return [*_range_json(chunk.range), chunk.rows, cuts, [format_position(key) for key in chunk.range.keys]]
 
 
 def _columns_json(chunks: Iterable[Chunk]) -> list[str]:
@@ -183,6 +185,7 @@ def parse_run(d: Json) -> OpenRun:
         after=Watermark(position=parse_position(after)),
         upto=Watermark(position=parse_position(upto)),
         whole=bool(d["whole"]),
+        mends=bool(d["mends"]),
     )
     run_id, horizon = _text(d["run_id"]), _parse_horizon(d["null_horizon"])
     first = _int(d["first"])
@@ -218,12 +221,13 @@ def _parse_chunks(
                 columns=columns,
                 after=None if low is None else parse_position(low),
                 upto=None if high is None else parse_position(high),
+                keys=tuple(parse_position(key) for key in cast("list[object]", keys)),
             ),
             window=window,
             rows=_int(rows),
             cuts=tuple(Cut(parse_position(at), _int(held)) for at, held in cast("list[list[object]]", cuts)),
         )
-        for ordinal, (low, high, rows, cuts) in enumerate(cast("list[list[object]]", ranges), first)
+        for ordinal, (low, high, rows, cuts, keys) in enumerate(cast("list[list[object]]", ranges), first)
     )
 
 
@@ -240,6 +244,7 @@ def _file_json(file: DataFile) -> Json:
         "memory": file.memory,
         "adjusted": asdict(file.adjusted),
         "null_horizon": _horizon_json(file.null_horizon),
+        "mends": file.mends,
     }
 
 
@@ -256,6 +261,7 @@ def _parse_file(d: Json) -> DataFile:
         memory=_int(d["memory"]),
         adjusted=Adjusted(**{name: _int(count) for name, count in cast("Json", d["adjusted"]).items()}),
         null_horizon=_parse_horizon(d["null_horizon"]),
+        mends=bool(d["mends"]),
     )
 
 

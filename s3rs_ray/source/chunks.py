@@ -64,13 +64,22 @@ def upto_sql(columns: Sequence[str], position: Position) -> str:
 
 
 def range_sql(key_range: KeyRange) -> str:
-    """The predicate of ``(after, upto]``; ``TRUE`` when both ends are open."""
+    """The predicate of ``(after, upto]`` and its keys; ``TRUE`` when both ends are open and no key is named."""
     parts = []
     if key_range.after is not None:
         parts.append(after_sql(key_range.columns, key_range.after))
     if key_range.upto is not None:
         parts.append(upto_sql(key_range.columns, key_range.upto))
+    if key_range.keys:
+        parts.append(keys_sql(key_range.columns, key_range.keys))
     return " AND ".join(parts) or "TRUE"
+
+
+def keys_sql(columns: Sequence[str], keys: Sequence[Sequence[KeyValue]]) -> str:
+    """The rows of some keys, each looked up in the index."""
+    names = [quote_name(c) for c in columns]
+    rows = (" AND ".join(f"{n} = {literal_sql(v)}" for n, v in zip(names, key, strict=True)) for key in keys)
+    return f"({' OR '.join(f'({row})' for row in rows)})"
 
 
 def window_range(table: Table, window: Window) -> KeyRange:
@@ -87,12 +96,12 @@ def run_range(table: Table, window: Window, order: RangeOrder) -> KeyRange:
 
 def where_sql(table: Table, window: Window, key_range: KeyRange) -> str:
     """The predicate of one chunk: its range and, where that is not over the update order, the window as well."""
-    parts = [] if key_range.after is None and key_range.upto is None else [range_sql(key_range)]
+    parts = [] if key_range == KeyRange(columns=key_range.columns) else [range_sql(key_range)]
     if window.null_horizon is not None:
         parts.append(f"{quote_name(table.cursor)} IS NULL")
     elif window.whole and not table.key and window.upto.after is not None:
         parts.append(range_sql(window_range(table, window)))  # of a history: see engine.planning
-    elif key_range.columns != table.order_columns and not window.whole:
+    elif key_range.columns != table.order_columns and not window.whole and not window.mends:
         parts.append(range_sql(window_range(table, window)))
     return filtered_sql(table, " AND ".join(parts) or "TRUE")
 
@@ -265,12 +274,8 @@ def positions_sql(table: Table, window: Window) -> str:
 def cursors_sql(table: Table, keys: Sequence[Sequence[KeyValue]]) -> str:
     """Cursor, then key, of those of the keys that are there."""
     named = ", ".join(quote_name(c) for c in (table.cursor, *table.key))
-    rows = " OR ".join(
-        "(" + " AND ".join(f"{quote_name(c)} = {literal_sql(v)}" for c, v in zip(table.key, key, strict=True)) + ")"
-        for key in keys
-    )
     name = f"{quote_name(table.name.schema)}.{quote_name(table.name.name)}"
-    return f"SELECT {named} FROM {name} WHERE {filtered_sql(table, f'({rows})')}"
+    return f"SELECT {named} FROM {name} WHERE {filtered_sql(table, keys_sql(table.key, keys))}"
 
 
 def aggregates_sql(table: Table, window: Window) -> str:

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from ..errors import ConfigError, UnsupportedTable, UnsupportedType
 from ..model import Column, TableName
 from ..policies import LongText, NulBytes, Policy, Treatment, ZeroDates
-from ..table_settings import LOAD_COLUMNS, TableSettings
+from ..table_settings import DELETED_COLUMN, LOAD_COLUMNS, TableSettings
 from .types import SourceColumn, contract
 
 MAX_NAME_BYTES = 127
 SYSTEM_COLUMNS = frozenset({"oid", "tableoid", "xmin", "xmax", "cmin", "cmax", "ctid"})
-OWN_NAMES = frozenset({"s3rs_rank", *LOAD_COLUMNS})
+OWN_NAMES = frozenset({"s3rs_rank", *LOAD_COLUMNS, *DELETED_COLUMN})
 """Names this program's own statements use beside the table's columns."""
 
 

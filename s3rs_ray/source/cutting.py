@@ -22,14 +22,16 @@ def cut_chunks(
     run_id: str,
     sizes: Callable[[], ChunkSize],
     done: Sequence[Chunk] = (),
+    within: KeyRange | None = None,
 ) -> Iterator[Chunk]:
     """Cuts a window into chunks, and those into slices, as the caller takes them.
 
     Args:
         sizes: asked for each chunk, so that later ones can follow what was measured on earlier ones.
         done: the chunks the run has already, at least the last; it goes on from behind the last of this window.
+        within: a part of the window's range to cut instead of all of it.
     """
-    whole = run_range(table, window, order)
+    whole = within or run_range(table, window, order)
     last = next((c for c in reversed(done) if c.window == window), None)
     rest: KeyRange | None = whole
     if last is not None:

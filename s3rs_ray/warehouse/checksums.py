@@ -220,7 +220,7 @@ def _from(rows: TargetRows, within: str, more: str) -> str:
     """
     target = rows.target
     if rows.mode is not Mode.APPEND or not target.key:
-        return f"{target.qualified}{_where(within, more)}"
+        return f"{target.qualified}{_where(within, more, target.live)}"
     ranked = (
         f"RANK() OVER (PARTITION BY {', '.join(key_values(target))}"
         f" ORDER BY {quote_name(target.cursor)} DESC NULLS LAST) AS s3rs_rank"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import SchemaDrift
 from ..model import Column
-from ..table_settings import LOAD_COLUMNS
+from ..table_settings import DELETED_COLUMN, LOAD_COLUMNS
 from .sql import Target, quote_name
 
 MAX_DECIMAL = 38
@@ -85,11 +85,7 @@ def alterations(target: Target, present: dict[str, RedshiftType], *, anew: bool 
     Raises:
         SchemaDrift: naming each column whose type cannot become one that holds the contract's.
     """
-    changes = [
-        _add(target, name, kind)
-        for name, kind in (LOAD_COLUMNS.items() if target.load_columns else ())
-        if name not in present
-    ]
+    changes = [_add(target, name, kind) for name, kind in target.own_columns.items() if name not in present]
     refused: list[str] = []
     for column in target.columns:
         wanted = parse_type(column.redshift_type)
@@ -196,5 +192,5 @@ def _move(target: Target, column: Column, actual: RedshiftType, wider: RedshiftT
 
 def only_in_target(target: Target, present: Sequence[str]) -> tuple[str, ...]:
     """Folded names of the columns no load writes: the merge must leave their values alone."""
-    known = {c.name.lower() for c in target.columns} | set(LOAD_COLUMNS)
+    known = {c.name.lower() for c in target.columns} | {*LOAD_COLUMNS, *DELETED_COLUMN}
     return tuple(name for name in present if name not in known)

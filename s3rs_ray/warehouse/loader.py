@@ -63,7 +63,7 @@ Session = Callable[[], AbstractContextManager[Warehouse]]
 Result = TypeVar("Result")
 
 
-def _retried(what: str, open_session: Session, work: Callable[[Warehouse], Result]) -> Result:
+def retried(what: str, open_session: Session, work: Callable[[Warehouse], Result]) -> Result:
     """What ``work`` returns, in a new session each time a connection or the reply to a COMMIT is lost."""
 
     def say(state: tenacity.RetryCallState) -> None:
@@ -109,7 +109,7 @@ def prepare(open_session: Session, pair: Pair) -> Prepared:
         WarehouseError: Redshift refused, or stayed away for all attempts.
     """
     begun: dict[str, str] = {}  # outlives a lost connection, behind which a change may have happened or not
-    _retried(
+    retried(
         f"preparing {pair.target.qualified}",
         open_session,
         lambda warehouse: _prepare_in(warehouse, pair, begun),
@@ -192,7 +192,7 @@ def load(open_session: Session, manifest: Manifest, target: Target, source: Copy
         IntegrityError: staging does not hold the rows the manifest promises; nothing was committed.
         WarehouseError: Redshift refused, or stayed away for all attempts.
     """
-    return _retried(
+    return retried(
         f"load {manifest.load_id[:12]}",
         open_session,
         lambda warehouse: _load_in(warehouse, manifest, target, source),

@@ -5,9 +5,10 @@ The same rules hold as in :mod:`~s3rs_ray.warehouse.sql`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from string import ascii_lowercase, ascii_uppercase
 
-from ..table_settings import LOAD_COLUMNS
+from ..table_settings import DELETED_COLUMN, LOAD_COLUMNS
 from .sql import Target, layout, ledger_name, names, parsed, quote_name, quote_text
 
 
@@ -62,13 +63,14 @@ def delete_older_sql(target: Target, staged: str, *, nulls: bool = False) -> str
 def update_older_sql(target: Target, staged: str, *, stamp: str = "", nulls: bool = False) -> str:
     """Replaces the older versions in place, for a target with columns of its own: their values stay.
 
-    Parameters as :func:`delete_older_sql`.
+    A row that was marked as gone from the source is there again. Parameters as :func:`delete_older_sql`.
 
     Args:
         stamp: the run to write into the load columns; empty for a target without them.
     """
     staged_values = zip(_written(target, stamp), _values(target, f"{staged}.", stamp), strict=True)
-    values = ", ".join(f"{name} = {value}" for name, value in staged_values)
+    unmarked = [f"{quote_name(name)} = NULL" for name in DELETED_COLUMN] if target.marks else []
+    values = ", ".join([*(f"{name} = {value}" for name, value in staged_values), *unmarked])
     return f"UPDATE {target.qualified} SET {values} FROM {staged} WHERE {_replaced(target, staged, nulls=nulls)}"
 
 
@@ -77,6 +79,67 @@ def insert_missing_sql(target: Target, staged: str, stamp: str = "") -> str:
     return (
         f"{insert_all_sql(target, target.qualified, staged, stamp)} WHERE NOT EXISTS"
         f" (SELECT 1 FROM {target.qualified} AS t WHERE {_same_key(target, 't', 'x')})"
+    )
+
+
+def keep_own_sql(target: Target, staged: str, own: Sequence[str], *, versions: bool) -> str:
+    """Keeps what the target alone knows of the staged rows, once for each.
+
+    Args:
+        own: columns that no load writes.
+        versions: rows are told apart by key and cursor, not by the key alone.
+    """
+    told, cursor = _told_by(target, "t.", versions=versions), quote_name(target.cursor)
+    columns = ", ".join(f"t.{quote_name(c)}" for c in (*dict.fromkeys((*target.key, target.cursor)), *own))
+    ranked = f"ROW_NUMBER() OVER (PARTITION BY {', '.join(told)} ORDER BY t.{cursor} DESC NULLS LAST) AS s3rs_rank"
+    same = _same(target, "t.", "s.", versions=versions)
+    return (
+        f"CREATE TEMP TABLE {target.kept} AS SELECT x.* FROM (SELECT {columns}, {ranked} FROM {target.qualified} AS t"
+        f" WHERE EXISTS (SELECT 1 FROM {staged} AS s WHERE {same})) AS x WHERE x.s3rs_rank = 1"
+    )
+
+
+def delete_staged_sql(target: Target, staged: str, *, versions: bool) -> str:
+    """Removes every row of the target that a staged one takes the place of."""
+    same = _same(target, f"{target.qualified}.", f"{staged}.", versions=versions)
+    return f"DELETE FROM {target.qualified} USING {staged} WHERE {same}"
+
+
+def insert_mended_sql(target: Target, staged: str, own: Sequence[str], stamp: str, *, versions: bool) -> str:
+    """Inserts every staged row, with what :func:`keep_own_sql` kept of it."""
+    if not own:
+        return insert_all_sql(target, target.qualified, staged, stamp)
+    named = [quote_name(c) for c in own]
+    return (
+        f"INSERT INTO {target.qualified} ({', '.join([*_written(target, stamp), *named])})"
+        f" SELECT {', '.join([*_values(target, 'x.', stamp), *(f'k.{name}' for name in named)])}"
+        f" FROM {staged} AS x LEFT JOIN {target.kept} AS k ON {_same(target, 'k.', 'x.', versions=versions)}"
+    )
+
+
+def later_run_sql(schema: str) -> str:
+    """A later run that loaded something there; parameters: source table, target, run id."""
+    return f"SELECT run_id FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s AND run_id > %s LIMIT 1"
+
+
+def gone_table_sql(target: Target) -> str:
+    """The temporary table of keys that are gone from the source."""
+    types = {c.name: c.redshift_type for c in target.columns}
+    return f"CREATE TEMP TABLE {target.gone} ({', '.join(f'{quote_name(k)} {types[k]}' for k in target.key)})"
+
+
+def delete_gone_sql(target: Target) -> str:
+    """Deletes the rows of these keys."""
+    same = _same_key(target, target.qualified, target.gone)
+    return f"DELETE FROM {target.qualified} USING {target.gone} WHERE {same}"
+
+
+def mark_gone_sql(target: Target) -> str:
+    """Marks the rows of these keys with the time of the statement, but for those that are marked."""
+    (column,) = (quote_name(name) for name in DELETED_COLUMN)
+    return (
+        f"UPDATE {target.qualified} SET {column} = GETDATE() FROM {target.gone}"
+        f" WHERE {_same_key(target, target.qualified, target.gone)} AND {target.qualified}.{column} IS NULL"
     )
 
 
@@ -116,8 +179,7 @@ def insert_all_sql(target: Target, into: str, staged: str, stamp: str = "") -> s
 
 
 def _new_version(target: Target) -> str:
-    pairs = zip(_version_values(target, "t."), _version_values(target, "x."), strict=True)
-    same = " AND ".join(f"{ours} = {theirs}" for ours, theirs in pairs)
+    same = _same(target, "t.", "x.", versions=True)
     return f"NOT EXISTS (SELECT 1 FROM {target.qualified} AS t WHERE {same})"
 
 
@@ -155,8 +217,17 @@ def _replaced(target: Target, staged: str, *, nulls: bool) -> str:
 
 
 def _same_key(target: Target, left: str, right: str) -> str:
-    pairs = zip(key_values(target, f"{left}."), key_values(target, f"{right}."), strict=True)
+    return _same(target, f"{left}.", f"{right}.", versions=False)
+
+
+def _same(target: Target, left: str, right: str, *, versions: bool) -> str:
+    pairs = zip(_told_by(target, left, versions=versions), _told_by(target, right, versions=versions), strict=True)
     return " AND ".join(f"{ours} = {theirs}" for ours, theirs in pairs)
+
+
+def _told_by(target: Target, prefix: str, *, versions: bool) -> list[str]:
+    """What tells one row from another."""
+    return _version_values(target, prefix) if versions else key_values(target, prefix)
 
 
 def key_values(target: Target, prefix: str = "") -> list[str]:

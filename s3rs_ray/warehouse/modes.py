@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from ..errors import IntegrityError
 from ..model import Manifest
 from ..policies import Mode
-from ..table_settings import LOAD_COLUMNS
+from ..table_settings import DELETED_COLUMN, LOAD_COLUMNS
 from . import mode_sql, sql
 from .drift import RedshiftType, catalog_type, only_in_target, retypings
 from .redshift import Warehouse
@@ -25,6 +26,8 @@ def write_staged(warehouse: Warehouse, target: Target, manifest: Manifest) -> in
     Raises:
         IntegrityError: not as many were written as are new to the target; the transaction is to be rolled back.
     """
+    if manifest.mends and not _later_run(warehouse, target, manifest):
+        return mend(warehouse, target, manifest)
     match manifest.mode:
         case Mode.MERGE:
             return merge(warehouse, target, manifest)
@@ -46,6 +49,7 @@ def merge(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
     if warehouse.query(mode_sql.repeated_keys_sql(target)):
         staged = _pick(warehouse, target, mode_sql.pick_newest_sql(target))
     present = tuple(target_columns(warehouse, target))
+    target = with_marks(target, present)
     stamp, count = _stamp(manifest, present), warehouse.number(sql.count_sql(staged))
     expected, written = count, 0
     if warehouse.number(mode_sql.count_known_sql(target, staged)):
@@ -64,6 +68,44 @@ def merge(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
             hint=f"look whether {target.qualified} holds a key twice: something else writes to it",
         )
     return written
+
+
+def mend(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
+    """The staged rows in the place of all that the target holds of their keys; of a history, of their versions.
+
+    Cursors are not compared, because the target's may be what is wrong, and a key that is there twice is there once
+    afterwards. That is safe while nothing was loaded since the rows were read; behind a later run, as when files are
+    loaded again from S3, or by a process that was frozen, they are merged like any others.
+
+    Raises:
+        IntegrityError: not every staged row was written; the transaction is rolled back.
+    """
+    staged, versions = target.staging, manifest.mode is Mode.APPEND
+    repeated = mode_sql.repeated_versions_sql if versions else mode_sql.repeated_keys_sql
+    if warehouse.query(repeated(target)):
+        pick = mode_sql.pick_versions_sql if versions else mode_sql.pick_newest_sql
+        staged = _pick(warehouse, target, pick(target))
+    present = target_columns(warehouse, target)
+    own = only_in_target(target, tuple(present))
+    if own:  # their values stay, of a key that is there twice those of its newest row
+        warehouse.execute(sql.drop_sql(target.kept))
+        warehouse.execute(mode_sql.keep_own_sql(target, staged, own, versions=versions))
+    warehouse.execute(mode_sql.delete_staged_sql(target, staged, versions=versions))
+    stamp, expected = _stamp(manifest, present), warehouse.number(sql.count_sql(staged))
+    written = warehouse.execute(mode_sql.insert_mended_sql(target, staged, own, stamp, versions=versions))
+    if written != expected:
+        raise IntegrityError(
+            f"{written} rows were mended in {target.qualified} where {expected} were read; nothing was kept",
+            hint="run the command again; if it stays so, look at what else writes to the table",
+        )
+    if own:
+        warehouse.execute(sql.drop_sql(target.kept))
+    return written
+
+
+def _later_run(warehouse: Warehouse, target: Target, manifest: Manifest) -> bool:
+    asked = (str(manifest.table), manifest.target, manifest.run_id)
+    return bool(warehouse.query(mode_sql.later_run_sql(target.schema), asked))
 
 
 def append(warehouse: Warehouse, target: Target, manifest: Manifest) -> int:
@@ -200,6 +242,15 @@ def _pick(warehouse: Warehouse, target: Target, pick: str) -> str:
 def _stamp(manifest: Manifest, present: Iterable[str]) -> str:
     """The run for the load columns; empty when the target does not have them."""
     return manifest.run_id if set(LOAD_COLUMNS) <= set(present) else ""
+
+
+def with_marks(target: Target, present: Iterable[str]) -> Target:
+    """The target with its column for rows gone from the source where it has one, whatever the settings say now.
+
+    Args:
+        present: the target's columns.
+    """
+    return replace(target, marks=set(DELETED_COLUMN) <= set(present))
 
 
 def target_columns(warehouse: Warehouse, target: Target) -> dict[str, RedshiftType]:

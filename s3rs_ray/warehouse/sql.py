@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ..errors import ConfigError
 from ..model import Column, ordered_columns
-from ..table_settings import LOAD_COLUMNS
+from ..table_settings import DELETED_COLUMN, LOAD_COLUMNS
 
 LEDGER_TABLE = "s3rs_load_ledger"
 SHADOW_PREFIX = "s3rs_shadow_"
@@ -30,6 +30,7 @@ class Target:
         folded, padded: the columns of the key whose case (of A-Z), whose trailing blanks do not count at the source.
         diststyle, distkey, sortkeys: its layout when it is created; empty for Redshift's own choice.
         load_columns: it has the columns that say when and by which run a row was loaded.
+        marks: it has the column that says when a row was found gone from the source; such a row counts as not there.
     """
 
     schema: str
@@ -43,6 +44,7 @@ class Target:
     distkey: str = ""
     sortkeys: tuple[str, ...] = ()
     load_columns: bool = False
+    marks: bool = False
 
     @property
     def qualified(self) -> str:
@@ -70,6 +72,26 @@ class Target:
     def newest(self) -> str:
         """The temporary table of the newest versions, where staging holds a key twice."""
         return quote_name(_temporary(f"s3rs_newest_{self.name}"))
+
+    @property
+    def kept(self) -> str:
+        """The temporary table of what the target alone knows of rows that are mended."""
+        return quote_name(_temporary(f"s3rs_kept_{self.name}"))
+
+    @property
+    def gone(self) -> str:
+        """The temporary table of the keys that are gone from the source."""
+        return quote_name(_temporary(f"s3rs_gone_{self.name}"))
+
+    @property
+    def own_columns(self) -> dict[str, str]:
+        """The columns of this program's own that it is to have, with their types."""
+        return {**(LOAD_COLUMNS if self.load_columns else {}), **(DELETED_COLUMN if self.marks else {})}
+
+    @property
+    def live(self) -> str:
+        """The predicate of the rows that are not marked as gone; empty where none can be."""
+        return " AND ".join(f"{quote_name(c)} IS NULL" for c in DELETED_COLUMN) if self.marks else ""
 
 
 def _digest(text: str) -> str:
@@ -122,9 +144,7 @@ def ledger_name(schema: str) -> str:
 
 def create_target_sql(target: Target) -> str:
     """The target table: every column nullable, because Redshift enforces no key and a source may loosen NOT NULL."""
-    defined = [(c.name, c.redshift_type) for c in target.columns]
-    if target.load_columns:
-        defined += LOAD_COLUMNS.items()
+    defined = [*((c.name, c.redshift_type) for c in target.columns), *target.own_columns.items()]
     columns = ", ".join(f"{quote_name(name)} {kind}" for name, kind in defined)
     return f"CREATE TABLE IF NOT EXISTS {target.qualified} ({columns}){layout(target)}"
 
@@ -142,6 +162,11 @@ def layout(target: Target) -> str:
 def create_staging_sql(target: Target, staging: str) -> str:
     columns = ", ".join(f"{quote_name(c.name)} {c.staging_type}" for c in target.columns)
     return f"CREATE TEMP TABLE {staging} ({columns})"
+
+
+def count_live_sql(target: Target) -> str:
+    """Counts the rows that are not marked as gone."""
+    return count_sql(target.qualified) + (f" WHERE {target.live}" if target.live else "")
 
 
 def drop_sql(name: str) -> str:
@@ -227,6 +252,11 @@ def record_load_sql(schema: str) -> str:
     )
 
 
+def loads_sql(schema: str) -> str:
+    """How many loads and deletions the ledger has of a table; parameters: source table, target."""
+    return f"SELECT count(*) FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s"
+
+
 def other_source_sql(schema: str) -> str:
     """Another source table that is loaded into a target; parameters: target, source table."""
     return f"SELECT source_table FROM {ledger_name(schema)} WHERE target = %s AND source_table <> %s LIMIT 1"
@@ -255,7 +285,7 @@ def positions_sql(target: Target, order_columns: Sequence[str], *, low: bool, cl
 
 def null_positions_sql(target: Target, order_columns: Sequence[str]) -> str:
     """Cursor and key of the rows whose cursor is NULL."""
-    return f"{_select_positions(target, order_columns)} WHERE {quote_name(target.cursor)} IS NULL"
+    return f"{_select_positions(target, order_columns)} WHERE {quote_name(target.cursor)} IS NULL{_and_live(target)}"
 
 
 def _select_positions(target: Target, order_columns: Sequence[str]) -> str:
@@ -277,7 +307,11 @@ def _between(target: Target, *, low: bool, closed: bool) -> str:
     # Where the cursor alone is the whole position, a range starts behind it.
     behind = ">" if set(target.key) <= {target.cursor} else ">="
     first = f"{cursor} {behind} %s AND " if low else ""
-    return f"{first}{cursor} {'<=' if closed else '<'} %s"
+    return f"{first}{cursor} {'<=' if closed else '<'} %s{_and_live(target)}"
+
+
+def _and_live(target: Target) -> str:
+    return f" AND {target.live}" if target.live else ""
 
 
 def statement_timeout_sql(seconds: int) -> str:

@@ -14,11 +14,12 @@ name                what is wrapped
 ``data``            the write of a Parquet file
 ``contract``        the write of the run's ``table.json``
 ``manifest``        the write of a COPY manifest
-``stage``           ``CREATE TEMP TABLE``
+``stage``           ``CREATE TEMP TABLE``, for staged rows or for keys gone from the source
 ``shadow``          the ``CREATE TABLE`` in which a full refresh is gathered
 ``copy``            ``COPY``
 ``lock``            ``LOCK`` of the load ledger
-``delete``          the DELETE of a merge or a replacement
+``delete``          the DELETE of a merge, a replacement, or of rows gone from the source
+``update``          the UPDATE that marks these, or of a merge in place
 ``insert``          every INSERT but the next
 ``record``          the INSERT into the load ledger
 ``commit``          ``COMMIT``
@@ -59,6 +60,7 @@ STATEMENTS = {
     "COPY ": "copy",
     "LOCK ": "lock",
     "DELETE FROM": "delete",
+    "UPDATE ": "update",
     "COMMIT": "commit",
 }
 

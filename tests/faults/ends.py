@@ -98,9 +98,11 @@ class Ends:
         return {k.ordinal for k in keys if k is not None and f"{k.run_time:%Y%m%dT%H%M%SZ}" == run_id.split("-")[0]}
 
     def loads(self) -> list[tuple[str, int, int]]:
-        """Load id, rows and merged rows of every row of the warehouse's load ledger for the table."""
+        """Load id, rows and merged rows of every load of the table in the warehouse's load ledger."""
         found = self.world.target_rows(
-            LEDGER_TABLE, "load_id, row_count, merged_count", f"WHERE source_table = '{self.world.schema}.t'"
+            LEDGER_TABLE,
+            "load_id, row_count, merged_count",
+            f"WHERE source_table = '{self.world.schema}.t' AND file_count > 0",
         )
         return [(str(load_id), int(rows), int(merged)) for load_id, rows, merged in found]
 

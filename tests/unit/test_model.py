@@ -17,8 +17,9 @@ from tests.support import build
 @pytest.mark.parametrize("bound", [(), (1, 2, 3)])
 @pytest.mark.parametrize("end", ["after", "upto"])
 def test_a_bound_has_between_one_value_and_as_many_as_there_are_columns(end: str, bound: tuple[int, ...]) -> None:
+    after, upto = (bound, None) if end == "after" else (None, bound)
     with pytest.raises(ValueError, match=f"{end} has {len(bound)} values for the columns a, b"):
-        KeyRange(columns=("a", "b"), **{end: bound})
+        KeyRange(columns=("a", "b"), after=after, upto=upto)
 
 
 def test_a_range_needs_a_column() -> None:

@@ -171,6 +171,7 @@ def test_the_documents_that_scripts_read_are_a_contract(world: World, command: C
     with world.warehouse.cursor() as cursor:
         cursor.execute("UPDATE shop.parcels SET note = 'other' WHERE id = 1")
     keep("verify_different", "verify", *parcels, "--inline", code=4)
+    keep("repair_dry_run", "repair", *parcels, "--inline", "--dry-run", code=4)
     keep("views_show", "views", "show", *history)
     keep("views_apply", "views", "apply", *history)
     keep("watermark_list", "watermark", "list")
@@ -183,6 +184,10 @@ def test_the_documents_that_scripts_read_are_a_contract(world: World, command: C
     keep("s3clean_orphans", "s3clean", "orphans", *parcels)
     keep("clean", "clean")
     keep("clean_confirmed", "clean", "--days", "1", "--confirm")
+    world.execute("DELETE FROM parcels WHERE id = 2")
+    keep("repair", "repair", *parcels, "--inline", "--soft-delete")
+    keep("repair_nothing", "repair", *parcels, "--inline")
+    keep("sync_deletes", "sync", *parcels, "--inline", "--deletes", "hard")
 
 
 def test_a_report_is_a_contract(world: World, command: Command) -> None:

@@ -11,7 +11,9 @@ import pytest
 from s3rs_ray.cli.output import Output
 from s3rs_ray.cli.sync import show_result
 from s3rs_ray.engine.events import RunResult, Status, TableResult
+from s3rs_ray.engine.mending import Gone
 from s3rs_ray.model import TableName
+from s3rs_ray.policies import Deletes
 from tests.support.build import NAME, NOON
 from tests.support.golden import assert_golden
 
@@ -23,6 +25,7 @@ LOADED = TableResult(
     bytes_loaded=345_600_000,
     load_seconds=6.54,
     load_phases={"copy": 4.2, "merge": 2.1, "analyze": 0.24},
+    gone=Gone(how=Deletes.HARD, found=3, removed=2, back=1),
 )
 FAILED = TableResult(
     table=NAME, status=Status.FAILED, error="COPY failed", hint="look", context={"column": "note"}, exit_code=1

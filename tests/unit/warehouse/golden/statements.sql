@@ -133,6 +133,51 @@ INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."i
 -- fill with load columns
 INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note", "_s3rs_loaded_at", "_s3rs_run_id") SELECT x."id", x."update_at", x."amount", x."note", GETDATE(), '20260131T120000Z-1a2b3c' FROM "public"."s3rs_shadow_ff924018319e_e661f4c935e8_parcels" AS x
 
+-- create target that marks rows
+CREATE TABLE IF NOT EXISTS "public"."parcels" ("id" BIGINT, "update_at" TIMESTAMP, "amount" DECIMAL(10,2), "note" VARCHAR(200), "_s3rs_deleted_at" TIMESTAMP)
+
+-- unmark
+UPDATE "public"."parcels" SET "id" = "s3rs_stage_parcels"."id", "update_at" = "s3rs_stage_parcels"."update_at", "amount" = "s3rs_stage_parcels"."amount", "note" = "s3rs_stage_parcels"."note", "_s3rs_deleted_at" = NULL FROM "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND ("public"."parcels"."update_at" IS NULL OR "public"."parcels"."update_at" <= "s3rs_stage_parcels"."update_at")
+
+-- keep own columns
+CREATE TEMP TABLE "s3rs_kept_parcels" AS SELECT x.* FROM (SELECT t."id", t."update_at", t."mine", t."yours", ROW_NUMBER() OVER (PARTITION BY t."id" ORDER BY t."update_at" DESC NULLS LAST) AS s3rs_rank FROM "public"."parcels" AS t WHERE EXISTS (SELECT 1 FROM "s3rs_stage_parcels" AS s WHERE t."id" = s."id")) AS x WHERE x.s3rs_rank = 1
+
+-- keep own columns of versions
+CREATE TEMP TABLE "s3rs_kept_parcels" AS SELECT x.* FROM (SELECT t."id", t."update_at", t."mine", ROW_NUMBER() OVER (PARTITION BY t."id", COALESCE(CAST(t."update_at" AS VARCHAR(40)), '') ORDER BY t."update_at" DESC NULLS LAST) AS s3rs_rank FROM "public"."parcels" AS t WHERE EXISTS (SELECT 1 FROM "s3rs_stage_parcels" AS s WHERE t."id" = s."id" AND COALESCE(CAST(t."update_at" AS VARCHAR(40)), '') = COALESCE(CAST(s."update_at" AS VARCHAR(40)), ''))) AS x WHERE x.s3rs_rank = 1
+
+-- delete staged
+DELETE FROM "public"."parcels" USING "s3rs_newest_parcels" WHERE "public"."parcels"."id" = "s3rs_newest_parcels"."id" AND "public"."parcels"."note" = "s3rs_newest_parcels"."note" AND octet_length("public"."parcels"."note") = octet_length("s3rs_newest_parcels"."note")
+
+-- delete staged versions
+DELETE FROM "public"."parcels" USING "s3rs_stage_parcels" WHERE "public"."parcels"."id" = "s3rs_stage_parcels"."id" AND COALESCE(CAST("public"."parcels"."update_at" AS VARCHAR(40)), '') = COALESCE(CAST("s3rs_stage_parcels"."update_at" AS VARCHAR(40)), '')
+
+-- insert mended
+INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."id", x."update_at", x."amount", x."note" FROM "s3rs_stage_parcels" AS x
+
+-- insert mended beside own columns
+INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note", "_s3rs_loaded_at", "_s3rs_run_id", "mine") SELECT x."id", x."update_at", x."amount", x."note", GETDATE(), '20260131T120000Z-1a2b3c', k."mine" FROM "s3rs_stage_parcels" AS x LEFT JOIN "s3rs_kept_parcels" AS k ON k."id" = x."id" AND k."note" = x."note" AND octet_length(k."note") = octet_length(x."note")
+
+-- later run
+SELECT run_id FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND run_id > %s LIMIT 1
+
+-- keys that are gone
+CREATE TEMP TABLE "s3rs_gone_parcels" ("id" BIGINT, "note" VARCHAR(200))
+
+-- delete what is gone
+DELETE FROM "public"."parcels" USING "s3rs_gone_parcels" WHERE "public"."parcels"."id" = "s3rs_gone_parcels"."id" AND "public"."parcels"."note" = "s3rs_gone_parcels"."note" AND octet_length("public"."parcels"."note") = octet_length("s3rs_gone_parcels"."note")
+
+-- mark what is gone
+UPDATE "public"."parcels" SET "_s3rs_deleted_at" = GETDATE() FROM "s3rs_gone_parcels" WHERE "public"."parcels"."id" = "s3rs_gone_parcels"."id" AND "public"."parcels"."_s3rs_deleted_at" IS NULL
+
+-- count live
+SELECT count(*) FROM "public"."parcels" WHERE "_s3rs_deleted_at" IS NULL
+
+-- loads
+SELECT count(*) FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s
+
+-- live positions without a cursor
+SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" IS NULL AND "_s3rs_deleted_at" IS NULL
+
 -- positions
 SELECT "update_at", "id" FROM "public"."parcels" WHERE "update_at" >= %s AND "update_at" <= %s
 
