@@ -13,7 +13,8 @@ from ..storage.s3 import ObjectStore
 from ..warehouse.drift import parse_type
 from ..warehouse.modes import target_columns
 from ..warehouse.redshift import Warehouse
-from ..warehouse.sql import Target, create_schema_sql
+from ..warehouse.rights import create_missing_schema
+from ..warehouse.sql import Target
 from ..warehouse.views import MARK, View, create_view_sql, drop_view_sql, find_table_sql, find_view_sql, views_of
 from .contract import parse_contract
 from .loading import open_session, target_of
@@ -56,7 +57,7 @@ def apply_views(settings: Settings, table: TableName) -> tuple[tuple[View, Appli
         planned = [(view, _plan(warehouse, target, view)) for view in views]
         with warehouse.transaction():
             if views[0].schema.lower() != target.schema.lower():
-                warehouse.execute(create_schema_sql(views[0].schema))
+                create_missing_schema(warehouse, views[0].schema)
             for view, what in planned:
                 if what is Applied.RECREATED:
                     warehouse.execute(drop_view_sql(view))

@@ -37,6 +37,7 @@ from .copying import copy_into_staging
 from .drift import Alteration, alterations, retypings
 from .modes import drop_shadows, open_shadow, target_columns, write_staged
 from .redshift import Warehouse
+from .rights import create_missing_schema
 from .sql import Target
 
 log = logging.getLogger(__name__)
@@ -120,7 +121,7 @@ def prepare(open_session: Session, pair: Pair) -> Prepared:
 def _prepare_in(warehouse: Warehouse, pair: Pair, begun: dict[str, str]) -> None:
     """One attempt; what it begins goes into ``begun``, with the column it adds."""
     target = pair.target
-    warehouse.execute(sql.create_schema_sql(target.schema))
+    create_missing_schema(warehouse, target.schema)
     warehouse.execute(sql.create_ledger_sql(target.schema))
     require_own_target(warehouse, target, pair.source, pair.identity)
     drop_shadows(warehouse, target, pair.generation)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ..errors import WarehouseError
 from .redshift import Warehouse
-from .sql import quote_name, quote_text
+from .sql import create_schema_sql, find_schema_sql, quote_name, quote_text
 
 PROBE = "s3rs_probe"
 
@@ -31,7 +31,7 @@ def missing_rights(warehouse: Warehouse, schema: str) -> Iterator[Lack]:
         warehouse.execute(f"DROP TABLE {PROBE}")
     except WarehouseError as exc:
         yield Lack(message=f"no temporary table can be made: {exc.message}", remedy="GRANT TEMP ON DATABASE … TO …")
-    if not warehouse.query(f"SELECT 1 FROM pg_namespace WHERE nspname = {quote_text(schema.lower())}"):
+    if not warehouse.query(find_schema_sql(schema)):
         yield Lack(
             message=f"there is no schema {schema}: the first load makes it, which needs CREATE on the database",
             remedy=f"CREATE SCHEMA {quote_name(schema)}",
@@ -42,6 +42,12 @@ def missing_rights(warehouse: Warehouse, schema: str) -> Iterator[Lack]:
         if not _has(warehouse, f"has_schema_privilege({quote_text(schema.lower())}, {quote_text(right)})"):
             grant = f"GRANT {right} ON SCHEMA {quote_name(schema)} TO …"
             yield Lack(message=f"no {right} on schema {schema}", remedy=grant)
+
+
+def create_missing_schema(warehouse: Warehouse, schema: str) -> None:
+    """Makes a schema that is not there. IF NOT EXISTS alone would ask for CREATE on the database in any case."""
+    if not warehouse.query(find_schema_sql(schema)):
+        warehouse.execute(create_schema_sql(schema))
 
 
 def missing_table_rights(warehouse: Warehouse, schema: str, table: str) -> Iterator[Lack]:

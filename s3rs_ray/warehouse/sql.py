@@ -123,6 +123,10 @@ def parsed(columns: Sequence[Column], prefix: str) -> list[str]:
     return [f"JSON_PARSE({name})" if c.redshift_type == "SUPER" else name for c, name in staged]
 
 
+def find_schema_sql(schema: str) -> str:
+    return f"SELECT 1 FROM pg_namespace WHERE nspname = {quote_text(schema.lower())}"
+
+
 def create_schema_sql(schema: str) -> str:
     return f"CREATE SCHEMA IF NOT EXISTS {quote_name(schema)}"
 

@@ -25,6 +25,7 @@ KEYS = sql.keys_sql("AKIA", "se'cr\\et", "")
 
 def statements() -> dict[str, str]:
     return {
+        "find schema": sql.find_schema_sql("It's"),
         "create schema": sql.create_schema_sql('we"ird'),
         "create ledger": sql.create_ledger_sql("public"),
         "create target": sql.create_target_sql(TARGET),

@@ -1,3 +1,6 @@
+-- find schema
+SELECT 1 FROM pg_namespace WHERE nspname = 'it''s'
+
 -- create schema
 CREATE SCHEMA IF NOT EXISTS "we""ird"
 
