@@ -20,6 +20,7 @@ import botocore.session
 import pyarrow as pa
 import tenacity
 from botocore.config import Config
+from botocore.utils import parse_timestamp
 
 from ..config import Settings
 from ..errors import (
@@ -353,7 +354,16 @@ def aws_session() -> boto3.session.Session:
     """A session of its own, with its own credentials, over descriptions that are read once in a process."""
     core = botocore.session.Session(session_vars=_REGION)
     core.register_component("data_loader", _DEFINITIONS)
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
     return boto3.session.Session(botocore_session=core)
+
+
+def _time(value: Any) -> dt.datetime:
+    """A time in an answer: botocore's own reading, of any form there is, is more than half of what a listing costs."""
+    try:
+        return dt.datetime.fromisoformat(value)
+    except (TypeError, ValueError):  # headers are in another form
+        return parse_timestamp(value)
 
 
 def _client(settings: Settings, *, attempts: int, patience: int) -> S3Client:
