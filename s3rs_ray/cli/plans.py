@@ -51,8 +51,7 @@ def _show(output: Output, preview: Preview) -> None:
     if preview.deletes is not None:
         done = "marked in _s3rs_deleted_at" if preview.deletes is Deletes.SOFT else "deleted"
         output.sentence(f"  after the load, rows that are gone from the source will be looked for and {done}")
-    for line in _target_lines(preview):
-        output.line(f"  {line}")
+    _show_target(output, preview)
     rows = [(c.name, c.source_type, c.redshift_type, c.treatment.value, c.note) for c in preview.columns]
     output.table("columns", ("column", "source", "redshift", "how", "note"), rows)
     for what, statement in preview.statements.items():
@@ -68,19 +67,19 @@ def _amount(preview: Preview) -> str:
     )
 
 
-def _target_lines(preview: Preview) -> list[str]:
+def _show_target(output: Output, preview: Preview) -> None:
     """Where the rows go, and what becomes of the target before."""
-    if preview.foreseen is None:
-        return []
-    if not preview.foreseen.exists:
-        return [f"target: {preview.target}, by {preview.mode}; it is not there and will be created:"] + [
-            f"  {statement}" for statement in preview.foreseen.statements
-        ]
-    changes = preview.foreseen.changes
-    said = "; before the load, this run:" if changes else "; its columns fit"
-    lines = [f"target: {preview.target}, by {preview.mode}{said}"]
-    lines += [f"  {change}" for change in changes]
-    return lines + [f"  {statement}" for statement in preview.foreseen.statements]
+    foreseen = preview.foreseen
+    if foreseen is None:
+        return
+    said = "it is not there and will be created:" if not foreseen.exists else "its columns fit"
+    if foreseen.changes:
+        said = "before the load, this run:"
+    output.sentence(f"  target: {preview.target}, by {preview.mode}; {said}")
+    for change in foreseen.changes:
+        output.sentence(f"    {change}")
+    for statement in foreseen.statements:
+        output.line(f"    {statement}")
 
 
 def _shown(window: Window) -> str:

@@ -51,6 +51,8 @@ BAD: dict[str, tuple[str, int]] = {
     "--max-workers": ("0", 2),
     "--batch-size": ("many", 2),
     "--mode": ("upsert", 2),
+    "--deletes": ("some", 2),
+    "--max-delete-percent": ("200", 2),
     "--address": ("nowhere", 2),
     "--report": (NOWHERE, 2),
     "--html": (NOWHERE, 2),
