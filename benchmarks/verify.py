@@ -1,16 +1,17 @@
 """``s3rs-ray verify`` of a table that was just synced, beside the sync itself: ``python -m benchmarks.verify``.
 
-Marks: a verification takes at most half of the time of the sync, and with ten damaged rows at most a tenth more. The
-warehouse is PostgreSQL behind the stand-in, whose hash functions are slower than Redshift's; the source's side is real.
+Marks: a verification takes at most half of the time of the sync, and with ten damaged rows at most a tenth more. CPU
+seconds, of the command and all servers, are told beside: other work on the machine changes them less. The warehouse
+is PostgreSQL behind the stand-in; the source's side is real.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from s3rs_ray.local.comparison import connect_warehouse
 from .case import Case, Place, open_case
 from .commands import PROGRAM
 from .sample import WrongResult
+from .watch import watching
 
 DAMAGED = 10
 
@@ -31,48 +33,80 @@ def main(rows: int, rounds: int) -> None:
     """Measure verify against the time of the sync, untouched and with ten damaged rows."""
     click.echo(f"filling a table of {rows:,} rows; load average {os.getloadavg()[0]:.2f}", err=True)
     with open_case(rows, {}) as case, case.place() as place:
-        table = case.kind.full_name
-        sync, _ = _run(case, place, "sync", "-t", table)
+        sync, _ = _run(case, place, "sync", "-t", case.kind.full_name)
         lines = {"sync": sync}
         lines["verify --quick"] = _median(case, place, rounds, 0, "--quick")
         lines["verify"] = _median(case, place, rounds, 0)
         _damage(case, place)
         lines[f"verify, {DAMAGED} rows damaged"] = _median(case, place, rounds, DAMAGED)
-    click.echo("| command | seconds | rows/s | share of the sync |\n|---|---:|---:|---:|")
-    for name, seconds in lines.items():
-        click.echo(f"| {name} | {seconds:.1f} | {rows / seconds:,.0f} | {seconds / sync:.2f} |")
+    click.echo("| command | seconds | rows/s | share of the sync | CPU s | share | source | warehouse | largest MB |")
+    click.echo("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+    for name, spent in lines.items():
+        click.echo(
+            f"| {name} | {spent.seconds:.1f} | {rows / spent.seconds:,.0f} | {spent.seconds / sync.seconds:.2f}"
+            f" | {spent.cpu:.1f} | {spent.cpu / sync.cpu:.2f} | {spent.source:.1f} | {spent.warehouse:.1f}"
+            f" | {spent.largest / 1e6:,.0f} |"
+        )
 
 
-def _median(case: Case, place: Place, rounds: int, damaged: int, *options: str) -> float:
-    """Seconds of a verification that finds so many changed rows, each time.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a command took.
+
+    Attributes:
+        seconds: with the start of its interpreter and of Ray.
+        cpu: CPU seconds of its own processes and of the servers.
+        source, warehouse: those of the servers.
+        largest: bytes of the largest of its own processes.
+    """
+
+    seconds: float
+    cpu: float
+    source: float
+    warehouse: float
+    largest: int
+
+
+def _median(case: Case, place: Place, rounds: int, damaged: int, *options: str) -> Spent:
+    """The verification of median length of so many that find so many changed rows each.
 
     Raises:
-        WrongResult: it found others.
+        WrongResult: one found others.
     """
-    times = []
+    taken = []
     for _ in range(rounds):
-        seconds, document = _run(case, place, "verify", "-t", case.kind.full_name, *options)
+        spent, document = _run(case, place, "verify", "-t", case.kind.full_name, *options)
         found = document["tables"][case.kind.full_name]
         if found["rows_source"] != case.rows or sum(found["differences"].values()) != damaged:
             raise WrongResult(f"verify found {found['differences']} in {found['rows_source']} rows")
-        times.append(seconds)
-    return statistics.median(times)
+        taken.append(spent)
+    return sorted(taken, key=lambda spent: spent.seconds)[(rounds - 1) // 2]
 
 
-def _run(case: Case, place: Place, *arguments: str) -> tuple[float, dict[str, Any]]:
-    """The seconds of a command, with the start of its interpreter and of Ray, and its document."""
+def _run(case: Case, place: Place, *arguments: str) -> tuple[Spent, dict[str, Any]]:
+    """What a command took, and its document."""
     began = time.perf_counter()
-    done = subprocess.run(
+    process = subprocess.Popen(
         [str(PROGRAM), "-o", "json", "--progress", "none", *arguments],
         env={**case.program_environment, **place.environment},
         cwd=case.directory,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
-    if done.returncode not in (0, 4):
-        raise WrongResult(f"s3rs-ray {' '.join(arguments)} exited with {done.returncode}:\n{done.stderr}")
-    return time.perf_counter() - began, json.loads(done.stdout)
+    with watching([process.pid], case.servers) as seen:
+        out, said = process.communicate()
+    seconds = time.perf_counter() - began
+    if process.returncode not in (0, 4):
+        raise WrongResult(f"s3rs-ray {' '.join(arguments)} exited with {process.returncode}:\n{said}")
+    cpu = seen.cpu_seconds
+    return Spent(
+        seconds=seconds,
+        cpu=sum(of for party, of in cpu.items() if party != "others"),
+        source=cpu["source"],
+        warehouse=cpu["warehouse"],
+        largest=seen.largest_bytes or 0,
+    ), json.loads(out)
 
 
 def _damage(case: Case, place: Place) -> None:

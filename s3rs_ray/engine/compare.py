@@ -35,10 +35,10 @@ from .executor import Workers
 from .loading import open_session, target_of
 from .planning import name_pair, open_source
 from .segment_tasks import (
+    Examined,
     Part,
     Segments,
     Sums,
-    Suspects,
     add_sums,
     bucket_count,
     compare_segments,
@@ -47,15 +47,16 @@ from .segment_tasks import (
     examine_buckets,
     sum_part,
 )
-from .segments import GIVEN_UP, Compared
+from .segments import GIVEN_UP, Compared, Suspect, is_at_work
 
 log = logging.getLogger(__name__)
 
 SEGMENT_ROWS = 100_000
 """Rows of a segment, where BACKUP_BATCH_SIZE does not say."""
-MOST_SEGMENTS = 4
-"""Segments that one task compares over one connection to each side."""
-MOMENT_SECONDS = 0.2
+MOST_SEGMENTS = 16
+"""Segments that one task compares: the warehouse scans its table once for each task."""
+GIVE_UP_SECONDS, MOMENT_SECONDS = 30, 0.1
+"""How long the queries of a comparison that was given up are ended, and between two looks at them."""
 THREAD_SEGMENTS = 40
 """Tables of no more segments are compared from threads: the work is the databases', and Ray takes seconds to start."""
 
@@ -198,7 +199,7 @@ def _compare_spans(run: Run, executor: Workers, comparison: Comparison, listed: 
         rows = _count_rows(here, buckets), _count_rows(there, buckets)
         found = {bucket: differing[bucket] for bucket in buckets if bucket in differing}
         if found:
-            suspects.append(Suspects(compared=of, differing=found, rows=rows, listed=listed))
+            suspects.append(Examined(compared=of, suspect=Suspect(None, found), rows=rows, listed=listed))
         else:
             yield SegmentResult(source_rows=rows[0], target_rows=rows[1])
     yield from executor.run_all(examine_buckets, suspects, run.check_stop)
@@ -214,8 +215,10 @@ def _give_up(run: Run, compared: Compared) -> None:
     try:
         with open_source(run) as catalog:
             end_queries(catalog, compared.run_id, compared.label, kept=True)
-            time.sleep(MOMENT_SECONDS)  # one may just have been sent
-            end_queries(catalog, compared.run_id, compared.label, kept=True)
+            deadline = time.monotonic() + GIVE_UP_SECONDS
+            while is_at_work(compared.token) and time.monotonic() < deadline:
+                time.sleep(MOMENT_SECONDS)  # a task may just have been about to ask
+                end_queries(catalog, compared.run_id, compared.label, kept=True)
     except S3rsError as exc:  # what ended the comparison is what has to be told
         log.warning("the queries of %s at the source could not be ended: %s", compared.source.table.name, exc)
 
@@ -374,5 +377,5 @@ def _sample(segments: tuple[Segment, ...], percent: float) -> tuple[Segment, ...
 
 def _groups(segments: tuple[KeyRange | None, ...], places: int) -> list[tuple[KeyRange | None, ...]]:
     """Segments for one task each: as many as keep every place busy, over one connection to each side."""
-    size = min(-(-len(segments) // places), MOST_SEGMENTS)
+    size = max(1, min(-(-len(segments) // places), MOST_SEGMENTS))
     return [segments[i : i + size] for i in range(0, len(segments), size)]

@@ -12,7 +12,7 @@ the whole table are taken by tasks of their own, and compared where they meet.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -25,7 +25,7 @@ from ..tunnel import open_source_tunnel
 from ..warehouse import checksums as there_sql
 from .differences import SHOWN, Buckets, Difference, Finding, SegmentResult
 from .loading import open_session
-from .segments import Compared, Sides, find_rows
+from .segments import Compared, Sides, Suspect, at_work, find_rows
 
 BUCKET_ROWS = 500
 """About how many rows share a bucket."""
@@ -48,7 +48,7 @@ class Segments:
     """The segments one task compares.
 
     Attributes:
-        ranges: None is a whole table.
+        ranges: in the order of the key; None is a whole table.
         listed: at most so many rows of each kind are told of a segment; all are counted.
     """
 
@@ -58,9 +58,23 @@ class Segments:
 
 
 def compare_segments(work: Segments, settings: Settings) -> tuple[SegmentResult, ...]:
-    """Compares segments one after the other, over one connection to each side."""
-    with _open_sides(work.compared, settings) as sides:
-        return tuple(_compare(sides, within, work.listed) for within in work.ranges)
+    """Compares segments in the order of the key, over one connection to each side.
+
+    The source is asked for one after the other, the warehouse for all at once: no index leads it to a range.
+    """
+    of = work.compared
+    with _open_sides(of, settings) as sides:
+        buckets = of.buckets if of.source.columns else 1  # counts alone come from an index
+        sums = _both(sides, work.ranges, buckets)
+        if buckets < of.buckets:
+            differ = [number for number, (here, there) in enumerate(sums) if here != there]
+            more = _both(sides, tuple(work.ranges[number] for number in differ), of.buckets) if differ else []
+            sums = [both if both[0] == both[1] else ({}, {}) for both in sums]
+            for number, both in zip(differ, more, strict=True):
+                sums[number] = both
+        rows = [(count_rows(here.values()), count_rows(there.values())) for here, there in sums]
+        suspects = [Suspect(within, differing_buckets(*both)) for within, both in zip(work.ranges, sums, strict=True)]
+        return _examined(sides, suspects, rows, work.listed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +97,9 @@ def sum_part(work: Part, settings: Settings) -> tuple[bool, Sums]:
     of = work.compared
     with _open_sides(of, settings) as sides:
         if work.there:
-            return True, _sums(sides.there(there_sql.sums_sql(of.target, None, of.buckets, work.only)))
-        return False, _sums(sides.here(here_sql.sums_sql(of.source, work.within, of.buckets, work.only)))
+            [sums] = _sums_there(sides.there(there_sql.sums_sql(of.target, [None], of.buckets, work.only)), 1)
+            return True, sums
+        return False, _sums_here(sides.here(here_sql.sums_sql(of.source, work.within, of.buckets, work.only)))
 
 
 def add_sums(total: Sums, more: Sums) -> None:
@@ -95,24 +110,24 @@ def add_sums(total: Sums, more: Sums) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Suspects:
-    """Buckets that differ, of one segment of a table that has no ranges that both sides know.
+class Examined:
+    """A segment that is buckets, some of which differ.
 
     Attributes:
-        differing: with the rows of each.
         rows: of the segment, at the source and in the warehouse.
     """
 
     compared: Compared
-    differing: dict[int, int]
+    suspect: Suspect
     rows: tuple[int, int]
     listed: int = SHOWN
 
 
-def examine_buckets(work: Suspects, settings: Settings) -> SegmentResult:
+def examine_buckets(work: Examined, settings: Settings) -> SegmentResult:
     """Reads the rows of buckets that differ."""
     with _open_sides(work.compared, settings) as sides:
-        return _examined(sides, None, work.compared.buckets, work.differing, work.rows, work.listed)
+        [result] = _examined(sides, [work.suspect], [work.rows], work.listed)
+        return result
 
 
 def differing_buckets(here: Sums, there: Sums) -> dict[int, int]:
@@ -133,50 +148,49 @@ def _open_sides(compared: Compared, settings: Settings) -> Iterator[Sides]:
         open_source_tunnel(settings) as (host, port),
         open_catalog(settings, Endpoint(host, port)) as catalog,
         open_session(settings) as warehouse,
+        at_work(compared.token),
     ):
         yield Sides(compared, catalog, warehouse)
 
 
-def _compare(sides: Sides, within: KeyRange | None, listed: int) -> SegmentResult:
-    of = sides.of
-    buckets = of.buckets if of.source.columns else 1  # counts alone come from an index
-    here, there = _both(sides, within, buckets)
-    if here != there and buckets < of.buckets:
-        buckets = of.buckets
-        here, there = _both(sides, within, buckets)
-    rows = count_rows(here.values()), count_rows(there.values())
-    differing = differing_buckets(here, there)
-    if not differing:
-        return SegmentResult(within=within, source_rows=rows[0], target_rows=rows[1])
-    return _examined(sides, within, buckets, differing, rows, listed)
-
-
-def _both(sides: Sides, within: KeyRange | None, buckets: int) -> tuple[Sums, Sums]:
+def _both(sides: Sides, ranges: Sequence[KeyRange | None], buckets: int) -> list[tuple[Sums, Sums]]:
     """The sums of both sides, which work at the same time."""
     of = sides.of
-    answer = sides.ask_there(there_sql.sums_sql(of.target, within, buckets))
-    here = _sums(sides.here(here_sql.sums_sql(of.source, within, buckets)))
-    return here, _sums(sides.wait(answer))
+    answer = sides.ask_there(there_sql.sums_sql(of.target, ranges, buckets))
+    here = [_sums_here(sides.here(here_sql.sums_sql(of.source, within, buckets))) for within in ranges]
+    return list(zip(here, _sums_there(sides.wait(answer), len(ranges)), strict=True))
 
 
 def _examined(
-    sides: Sides, within: KeyRange | None, buckets: int, differing: dict[int, int], rows: tuple[int, int], listed: int
-) -> SegmentResult:
-    counts: Counter[Difference] = Counter()
-    named: list[Finding] = []
-    for finding in find_rows(sides, within, buckets, differing):
-        counts[finding.kind] += 1
-        if counts[finding.kind] <= listed:
-            named.append(finding)
-    return SegmentResult(
-        within=within,
-        buckets=Buckets(buckets, tuple(differing)) if counts else None,
-        source_rows=rows[0],
-        target_rows=rows[1],
-        counts=dict(counts),
-        rows=tuple(named),
+    sides: Sides, suspects: Sequence[Suspect], rows: Sequence[tuple[int, int]], listed: int
+) -> tuple[SegmentResult, ...]:
+    buckets = sides.of.buckets
+    counts: list[Counter[Difference]] = [Counter() for _ in suspects]
+    named: list[list[Finding]] = [[] for _ in suspects]
+    for number, finding in find_rows(sides, buckets, suspects):
+        counts[number][finding.kind] += 1
+        if counts[number][finding.kind] <= listed:
+            named[number].append(finding)
+    return tuple(
+        SegmentResult(
+            within=suspect.within,
+            buckets=Buckets(buckets, tuple(suspect.buckets)) if counts[number] else None,
+            source_rows=rows[number][0],
+            target_rows=rows[number][1],
+            counts=dict(counts[number]),
+            rows=tuple(named[number]),
+        )
+        for number, suspect in enumerate(suspects)
     )
 
 
-def _sums(rows: list[tuple[Any, ...]]) -> Sums:
+def _sums_here(rows: Sequence[tuple[Any, ...]]) -> Sums:
     return {int(bucket): (int(count), int(high), int(low)) for bucket, count, high, low in rows}
+
+
+def _sums_there(rows: Sequence[tuple[Any, ...]], ranges: int) -> list[Sums]:
+    """The sums of each range; those of a row that is NULL as a text are NULL."""
+    sums: list[Sums] = [{} for _ in range(ranges)]
+    for number, bucket, count, high, low in rows:
+        sums[number][int(bucket)] = (int(count), int(high or 0), int(low or 0))
+    return sums

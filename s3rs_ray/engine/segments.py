@@ -11,6 +11,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -40,7 +41,27 @@ Plain: TypeAlias = tuple[Any, ...]
 
 GIVEN_UP: set[str] = set()
 """The tokens of comparisons whose tasks in this process shall end soon."""
+_at_work: Counter[str] = Counter()
+_lock = threading.Lock()
 WAIT_SECONDS = 0.5
+
+
+@contextmanager
+def at_work(token: str) -> Iterator[None]:
+    """While the block runs, a task of a comparison is at work in this process."""
+    with _lock:
+        _at_work[token] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _at_work[token] -= 1
+
+
+def is_at_work(token: str) -> bool:
+    """Whether any task of a comparison is at work in this process."""
+    with _lock:
+        return _at_work[token] > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,11 +156,13 @@ class _Row:
     """A row of either side.
 
     Attributes:
+        segment: in which it was found.
         loaded: it is at or before the watermark; always true of the warehouse's.
         asked: it meets the conditions of the command.
         texts: of the compared columns, where they were read.
     """
 
+    segment: int
     loaded: bool
     asked: bool
     digest: str
@@ -147,50 +170,73 @@ class _Row:
     texts: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A segment that is not the same on both sides.
+
+    Attributes:
+        buckets: those that differ, and how many rows each of them holds.
+    """
+
+    within: KeyRange | None
+    buckets: dict[int, int]
+
+
 def find_within(
     of: Compared, catalog: Catalog, warehouse: Warehouse, segment: SegmentResult, buckets: Buckets
 ) -> Iterator[Finding]:
     """The differences in some buckets of a segment, as many rows in memory at a time as :data:`READ_ROWS`."""
     rows = -(-max(segment.source_rows, segment.target_rows) // buckets.count)
-    sides = Sides(of, catalog, warehouse)
-    yield from find_rows(sides, segment.within, buckets.count, dict.fromkeys(buckets.chosen, rows))
+    suspect = Suspect(segment.within, dict.fromkeys(buckets.chosen, rows))
+    for _, finding in find_rows(Sides(of, catalog, warehouse), buckets.count, [suspect]):
+        yield finding
 
 
-def find_rows(sides: Sides, within: KeyRange | None, buckets: int, differing: dict[int, int]) -> Iterator[Finding]:
-    """The differences in a segment.
+def find_rows(sides: Sides, buckets: int, suspects: Sequence[Suspect]) -> Iterator[tuple[int, Finding]]:
+    """The differences in segments, which are in the order of the key, each with the number of its segment.
 
-    Args:
-        differing: the buckets that are not the same on both sides, and how many rows each of them holds.
+    The warehouse is asked once for all of them, since no index leads it to a range, as far as memory allows.
     """
     of = sides.of
-    examined = 0
-    for chosen in _batches(differing):
-        right = _there(sides, there_sql.bucket_rows_sql(of.target, within, buckets, chosen))
+    examined: Counter[int] = Counter()
+    for chosen in _batches(suspects):
+        some = [(suspects[number].within, numbers) for number, numbers in chosen.items()]
+        segments = list(chosen)
+        right = _there(sides, there_sql.bucket_rows_sql(of.target, some, buckets), segments)
         left: list[_Row] = []
-        for part in of.source_ranges(within):
-            left += _here(sides, here_sql.bucket_rows_sql(of.source, part, buckets, chosen))
+        for number, numbers in chosen.items():
+            for part in of.source_ranges(suspects[number].within):
+                left += _here(sides, here_sql.bucket_rows_sql(of.source, part, buckets, numbers), number)
         if not of.keyed:
             yield from _compare_bags(of, left, right)
             continue
         found = list(_classify(of, left, right))
-        moved = [row.key for kind, row in found if kind in (Difference.MISSING, Difference.EXTRA) and _may_move(of)]
-        changed = [row.key for kind, row in found if kind is Difference.CHANGED][: max(SHOWN - examined, 0)]
-        examined += len(changed)
-        again = {plain_key(of, key) for key in (*moved, *changed)}
-        yield from (Finding(kind=kind, key=row.key) for kind, row in found if plain_key(of, row.key) not in again)
-        yield from _look_up(sides, [*moved, *changed])
+        again: list[_Row] = []
+        for kind, row in found:
+            changed = kind is Difference.CHANGED and examined[row.segment] < SHOWN
+            examined[row.segment] += changed
+            moved = kind in (Difference.MISSING, Difference.EXTRA) and _may_move(of)
+            if (changed or moved) and None not in row.key:
+                again.append(row)
+        known = {plain_key(of, row.key): row.segment for row in again}
+        for kind, row in found:
+            if plain_key(of, row.key) not in known:
+                yield row.segment, Finding(kind=kind, key=row.key)
+        for finding in _look_up(sides, [row.key for row in again]):
+            yield known[plain_key(of, finding.key)], finding
 
 
-def _batches(rows: dict[int, int]) -> Iterator[list[int]]:
-    """Buckets in groups of so many rows as may be held."""
-    group: list[int] = []
+def _batches(suspects: Sequence[Suspect]) -> Iterator[dict[int, list[int]]]:
+    """Buckets by the number of their segment, in groups of so many rows as may be held."""
+    group: dict[int, list[int]] = {}
     size = 0
-    for bucket, count in sorted(rows.items()):
-        if group and size + count > READ_ROWS:
-            yield group
-            group, size = [], 0
-        group.append(bucket)
-        size += count
+    for number, suspect in enumerate(suspects):
+        for bucket, count in sorted(suspect.buckets.items()):
+            if group and size + count > READ_ROWS:
+                yield group
+                group, size = {}, 0
+            group.setdefault(number, []).append(bucket)
+            size += count
     if group:
         yield group
 
@@ -246,7 +292,7 @@ def _look_up(sides: Sides, keys: Sequence[Key]) -> Iterator[Finding]:
             yield Finding(kind=kind, key=row.key, columns=columns if kind is Difference.CHANGED else ())
 
 
-def _compare_bags(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> Iterator[Finding]:
+def _compare_bags(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> Iterator[tuple[int, Finding]]:
     """Rows without a key: nothing but all their values tells them apart.
 
     The warehouse's others are older versions where a history is kept, and cannot be told from deleted rows there.
@@ -265,31 +311,32 @@ def _compare_bags(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> 
         else:
             continue
         for _ in range(abs(less)):
-            yield Finding(kind=kind, key=rows[digest].key)
+            yield rows[digest].segment, Finding(kind=kind, key=rows[digest].key)
 
 
-def _here(sides: Sides, sql: str) -> list[_Row]:
+def _here(sides: Sides, sql: str, segment: int = 0) -> list[_Row]:
     width = len(here_sql.shown_columns(sides.of.source.table))
     return [
-        _Row(bool(loaded), bool(asked), _text(digest), tuple(rest[:width]), tuple(map(_text, rest[width:])))
+        _Row(segment, bool(loaded), bool(asked), _text(digest), tuple(rest[:width]), tuple(map(_text, rest[width:])))
         for loaded, asked, digest, *rest in sides.here(sql)
     ]
 
 
-def _there(sides: Sides, sql: str) -> list[_Row]:
+def _there(sides: Sides, sql: str, segments: Sequence[int] = (0,)) -> list[_Row]:
     of = sides.of
     names = here_sql.shown_columns(of.source.table)
     binary = {c.name for c in of.source.table.columns if c.text_form is TextForm.BINARY}
     read: list[Callable[[Any], Any]] = [_unhex if name in binary else _same for name in names]
     return [
         _Row(
+            segments[number],
             True,
             bool(asked),
             _text(digest),
             tuple(convert(value) for convert, value in zip(read, rest, strict=False)),
             tuple(map(_text, rest[len(names) :])),
         )
-        for asked, digest, *rest in sides.there(sql)
+        for number, asked, digest, *rest in sides.there(sql)
     ]
 
 
@@ -305,8 +352,9 @@ def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def plain_key(of: Compared, key: Key) -> Plain:
+def plain_key(of: Compared, key: Sequence[KeyValue | None]) -> Plain:
     """The key as the merge compares it."""
     target = of.target.target
-    folded = (there_sql.fold(target, name, value) for name, value in zip(target.key, key, strict=True))
+    pairs = zip(target.key, key, strict=True)
+    folded = (None if value is None else there_sql.fold(target, name, value) for name, value in pairs)
     return tuple(int(v) if isinstance(v, Decimal) and v == v.to_integral_value() else v for v in folded)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from ..model import Column, KeyRange
@@ -53,41 +53,49 @@ class TargetRows:
     since: KeyValue | None = None
 
 
-def sums_sql(rows: TargetRows, within: KeyRange | None, buckets: int, only: Sequence[tuple[int, int]] = ()) -> str:
-    """Bucket, count and both sums of those buckets of a segment that hold rows.
+def sums_sql(
+    rows: TargetRows, ranges: Sequence[KeyRange | None], buckets: int, only: Sequence[tuple[int, int]] = ()
+) -> str:
+    """Number of the range, bucket, count and both sums of those buckets of each range that hold rows, by one scan.
 
     Args:
+        ranges: in the order of the key.
         only: first and last of the buckets that are asked for; empty for all.
     """
     bucket = _bucket(rows, buckets) if buckets > 1 else "0"
     chosen = " OR ".join(f"{bucket} BETWEEN {first} AND {last}" for first, last in only)
-    source = _from(rows, _within(within), " AND ".join([_asked(rows), *([f"({chosen})"] if chosen else [])]))
-    if not rows.columns:
-        inner = f"SELECT {bucket} AS s3rs_bucket FROM {source}"
-        return f"SELECT s3rs_bucket, count(*), 0, 0 FROM ({inner}) AS s3rs_rows GROUP BY s3rs_bucket"
-    inner = f"SELECT {bucket} AS s3rs_bucket, {_row(rows)} AS s3rs_md5 FROM {source}"
+    source = _from(rows, _within(ranges), " AND ".join([_asked(rows), *([f"({chosen})"] if chosen else [])]))
+    md5 = f", {_row(rows)} AS s3rs_md5" if rows.columns else ""
+    inner = f"SELECT {_number(ranges)} AS s3rs_range, {bucket} AS s3rs_bucket{md5} FROM {source}"
     numbers = (f"STRTOL({part},16)" for part in ("LEFT(s3rs_md5,15)", "SUBSTRING(s3rs_md5,16,15)"))
-    sums = ", ".join(f"SUM(CAST({number} AS DECIMAL(38,0)))" for number in numbers)
-    return f"SELECT s3rs_bucket, count(*), {sums} FROM ({inner}) AS s3rs_rows GROUP BY s3rs_bucket"
+    sums = ", ".join(f"SUM(CAST({number} AS DECIMAL(38,0)))" for number in numbers) if md5 else "0, 0"
+    return (
+        f"SELECT s3rs_range, s3rs_bucket, count(*), {sums} FROM ({inner}) AS s3rs_rows GROUP BY s3rs_range, s3rs_bucket"
+    )
 
 
-def bucket_rows_sql(rows: TargetRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
-    """Every row of some buckets: whether it is asked for, its checksum, and its key, binary values as digits."""
-    inside = chosen_sql(rows, None, buckets, chosen)
-    return f"SELECT {', '.join(_described(rows))} FROM {_from(rows, _within(within), inside)}"
+def bucket_rows_sql(rows: TargetRows, chosen: Sequence[tuple[KeyRange | None, Sequence[int]]], buckets: int) -> str:
+    """Every row of some buckets of some ranges, by one scan.
+
+    The number of the range, whether the row is asked for, its checksum, and its key, binary values as digits.
+    """
+    ranges = [within for within, _ in chosen]
+    inside = " OR ".join(f"({chosen_sql(rows, within, buckets, some)})" for within, some in chosen)
+    source = _from(rows, _within(ranges), f"({inside})")
+    return f"SELECT {', '.join([_number(ranges), *_described(rows)])} FROM {source}"
 
 
 def chosen_sql(rows: TargetRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
     """True of the rows of some buckets of a segment, and of no others: all versions of them, in a history."""
     inside = f"{_bucket(rows, buckets)} IN ({', '.join(map(str, chosen))})"
-    return " AND ".join(filter(None, (_within(within), inside)))
+    return " AND ".join(filter(None, (_within([within]), inside)))
 
 
 def key_rows_sql(rows: TargetRows, keys: Sequence[Sequence[KeyValue]]) -> str:
     """The rows of some keys as :func:`bucket_rows_sql`, then each compared column's text."""
     selected = ", ".join([*_described(rows), *(field_sql(c) for c in rows.columns)])
     same = " OR ".join(_same_key(rows.target, key) for key in keys)
-    return f"SELECT {selected} FROM {_from(rows, f'({same})', '')}"
+    return f"SELECT 0, {selected} FROM {_from(rows, f'({same})', '')}"
 
 
 def is_ordered(column: Column) -> bool:
@@ -190,7 +198,7 @@ def _row(rows: TargetRows) -> str:
 def _bucket(rows: TargetRows, buckets: int) -> str:
     keys = [next(c for c in rows.target.columns if c.name == name) for name in rows.target.key]
     if keys and all(map(is_whole, keys)):
-        return f"ABS({_remainder([quote_name(c.name) for c in keys], buckets)})"
+        return f"COALESCE(ABS({_remainder([quote_name(c.name) for c in keys], buckets)}),0)"
     return f"MOD(STRTOL(LEFT({digest_sql(keys or rows.columns)},8),16),{buckets})"
 
 
@@ -208,8 +216,46 @@ def _described(rows: TargetRows) -> list[str]:
     return [f"CASE WHEN {_asked(rows)} THEN 1 ELSE 0 END", _row(rows), *shown]
 
 
-def _within(within: KeyRange | None) -> str:
-    return "" if within is None else range_sql(within)
+def _within(ranges: Sequence[KeyRange | None]) -> str:
+    """The rows of ranges in the order of the key; those that touch are told as one."""
+    joined: list[KeyRange] = []
+    for within in ranges:
+        if within is None:
+            return ""
+        if joined and within.after is not None and joined[-1].upto == within.after:
+            joined[-1] = replace(joined[-1], upto=within.upto)
+        else:
+            joined.append(within)
+    texts = [_range_sql(within) for within in joined]
+    return "" if "" in texts or not texts else f"({' OR '.join(texts)})" if len(texts) > 1 else texts[0]
+
+
+def _range_sql(within: KeyRange) -> str:
+    """A range; a key that holds NULL, which no row of the source does, is in the first."""
+    nulls = _nulls(within)
+    if _is_first(within):
+        return f"({' OR '.join([range_sql(within), *nulls])})"
+    behind = [f"NOT {null}" for null in nulls[1:]]  # what is compared to the first column is not NULL anyway
+    return " AND ".join([f"({range_sql(within)})", *behind]) if behind else range_sql(within)
+
+
+def _number(ranges: Sequence[KeyRange | None]) -> str:
+    """Of the range that a row in one of them is in."""
+    cases = []
+    for number, within in enumerate(ranges[:-1]):
+        if within is not None and within.upto is not None:
+            end = _side(within.columns, within.upto, "<")
+            inside = " OR ".join([end, *_nulls(within)]) if _is_first(within) else end
+            cases.append(f"WHEN {inside} THEN {number}")
+    return f"CASE {' '.join(cases)} ELSE {len(cases)} END" if cases else "0"
+
+
+def _is_first(within: KeyRange) -> bool:
+    return within.after is None and within.upto is not None
+
+
+def _nulls(within: KeyRange) -> list[str]:
+    return [f"{quote_name(name)} IS NULL" for name in within.columns[: len(within.after or within.upto or ())]]
 
 
 def _from(rows: TargetRows, within: str, more: str) -> str:

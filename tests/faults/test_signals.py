@@ -103,7 +103,7 @@ def test_a_verification_ends_its_queries_and_tells_what_it_did(
             source.execute(f"LOCK TABLES `{schema}`.t WRITE")
         wait_for(lambda: bool(source.execute(running, ("nobody",)) and len(source.fetchall()) > 1), "it asks", run=run)
         run.signal(number)
-        assert run.wait(20) == 128 + number
+        assert run.wait() == 128 + number
         source.execute(running, ("nobody",))
         assert len(source.fetchall()) == 1  # this query itself
         source.execute("UNLOCK TABLES")

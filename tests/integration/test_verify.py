@@ -12,13 +12,16 @@ import pytest
 from click.testing import CliRunner
 
 from s3rs_ray.cli.app import cli
+from s3rs_ray.engine import compare as engine_compare
+from s3rs_ray.engine import segment_tasks
 from s3rs_ray.engine.compare import Asked, compare_table, open_comparison
 from s3rs_ray.engine.context import Request
-from s3rs_ray.engine.differences import Difference, TableComparison
+from s3rs_ray.engine.differences import Difference, SegmentResult, TableComparison
 from s3rs_ray.engine.driver import ignore, open_run
+from s3rs_ray.engine.segment_tasks import Segments
 from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.engine.verify import verify
-from s3rs_ray.errors import PlanError, SourceError, UsageError
+from s3rs_ray.errors import PlanError, UsageError
 from s3rs_ray.model import TableName
 from s3rs_ray.policies import Mode, NullCursors
 from s3rs_ray.source import checksums as here_sql
@@ -174,7 +177,7 @@ def test_words_that_fit_no_table_are_refused(world: World) -> None:
     make(world, 10)
     with pytest.raises(UsageError, match="carries no column nothing"):
         compare(world, columns=("nothing",))
-    with pytest.raises(SourceError, match="nothing"):
+    with pytest.raises(UsageError, match="nothing"):
         compare(world, where="nothing = 1")
     world.execute("CREATE TABLE u (id INT PRIMARY KEY, update_at DATETIME NOT NULL)")
     with pytest.raises(PlanError, match="nothing of it is known to be in the warehouse"):
@@ -355,27 +358,32 @@ def test_the_command_exits_4_and_prints_one_document(world: World, monkeypatch: 
     assert "missing" in text.stdout
 
 
-class SoonSet(threading.Event):
-    """Is set once it was looked at so many times."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    def is_set(self) -> bool:
-        self.looks -= 1
-        return self.looks < 0
+def test_rows_whose_key_is_null_in_the_warehouse_are_found_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment_tasks, "BUCKET_ROWS", 5)
+    make(world)
+    damage(world, "UPDATE T SET id = NULL WHERE amount = 1", "UPDATE T SET part = NULL WHERE amount = 30")
+    found = compare(world)
+    missing = {("missing", key(8), ()), ("missing", key(240), ())}
+    assert named(found) == missing | {("extra", "None", ()), ("extra", key(240), ())}
+    assert (counts(found), found.target_rows) == ({"missing": 2, "extra": 2}, ROWS)
 
 
-def test_what_was_compared_before_a_signal_is_told_and_kept(world: World) -> None:
+def test_what_was_compared_before_a_signal_is_told_and_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     make(world, 2000)
     damage(world, "DELETE FROM T WHERE amount = 1")
-    settings = world.settings.model_copy(update={"backup_batch_size": 70, "backup_max_workers": 1})
-    asked = Asked(tables=(f"{world.schema}.t",), inline=True)
-    (found,) = verify(settings, asked, stop=SoonSet(4))
-    assert found.interrupted
-    assert found.status == "different"
-    assert 0 < len(found.results) < found.segments == 29
+    settings = world.settings.model_copy(update={"backup_batch_size": 40, "backup_max_workers": 1})
+    asked, stop, tasks = Asked(tables=(f"{world.schema}.t",), inline=True), threading.Event(), []
+
+    def compare_and_stop(work: Segments, settings: Settings) -> tuple[SegmentResult, ...]:
+        tasks.append(work)
+        if len(tasks) == 3:
+            stop.set()
+        return segment_tasks.compare_segments(work, settings)
+
+    monkeypatch.setattr(engine_compare, "compare_segments", compare_and_stop)
+    (found,) = verify(settings, asked, stop=stop)
+    assert (found.interrupted, found.status, found.segments) == (True, "different", 50)
+    assert 0 < len(found.results) < 50
     kept = open_store(world.settings).get(f"runs/{world.schema}.t/{found.run_id}/verify.json")
     assert json.loads(kept.body)["segments_compared"] == len(found.results)
-    assert verify(settings, asked, stop=SoonSet(0)) == ()
+    assert verify(settings, asked, stop=stop) == ()

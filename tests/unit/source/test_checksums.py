@@ -34,6 +34,13 @@ TARGET = TargetRows(
     mode=Mode.MERGE,
 )
 RANGE = KeyRange(columns=("ID",), after=(100,), upto=(200,))
+RANGES = [
+    KeyRange(columns=("ID",), upto=(100,)),
+    RANGE,
+    KeyRange(columns=("ID",), after=(300,), upto=(400,)),
+    KeyRange(columns=("ID",), after=(400,)),
+]
+BY_TWO = KeyRange(columns=("ID", "part"), upto=(1, 2))
 CUT = Policy(long_text=LongText.TRUNCATE, nul_bytes=NulBytes.REMOVE)
 
 
@@ -71,28 +78,28 @@ def statements() -> dict[str, str]:
     )
     text, text_there = replace(SOURCE, table=replace(TABLE, key=("note",))), replace(TARGET, target=folded)
     pairs = {
-        "sums": (here.sums_sql(SOURCE, RANGE, 8), there.sums_sql(TARGET, RANGE, 8)),
+        "sums": (here.sums_sql(SOURCE, RANGE, 8), there.sums_sql(TARGET, [RANGE], 8)),
         "sums of some buckets of the whole table": (
             here.sums_sql(SOURCE, None, 64, [(0, 7), (24, 31)]),
-            there.sums_sql(TARGET, None, 64, [(0, 7), (24, 31)]),
+            there.sums_sql(TARGET, [None], 64, [(0, 7), (24, 31)]),
         ),
         "counts alone": (
             here.sums_sql(replace(SOURCE, columns=()), RANGE, 1),
-            there.sums_sql(replace(TARGET, columns=()), RANGE, 1),
+            there.sums_sql(replace(TARGET, columns=()), [RANGE], 1),
         ),
         "counts by bucket": (
             here.sums_sql(replace(SOURCE, columns=()), RANGE, 8),
-            there.sums_sql(replace(TARGET, columns=()), RANGE, 8),
+            there.sums_sql(replace(TARGET, columns=()), [RANGE], 8),
         ),
         "sums under conditions": (
             here.sums_sql(replace(SOURCE, nulls=True, where="amount > 3", since=NOON), RANGE, 8),
-            there.sums_sql(replace(TARGET, where="amount > 3", since=NOON), RANGE, 8),
+            there.sums_sql(replace(TARGET, where="amount > 3", since=NOON), [RANGE], 8),
         ),
         "buckets of two columns": (here.bucket_sql(two, 8), there.chosen_sql(two_there, None, 8, [1])),
         "buckets of a text": (here.bucket_sql(text, 8), there.chosen_sql(text_there, None, 8, [1])),
         "rows of buckets": (
             here.bucket_rows_sql(SOURCE, RANGE, 8, [1, 5]),
-            there.bucket_rows_sql(TARGET, RANGE, 8, [1, 5]),
+            there.bucket_rows_sql(TARGET, [(RANGE, [1, 5])], 8),
         ),
         "rows of keys": (here.key_rows_sql(SOURCE, [(7,), (8,)]), there.key_rows_sql(TARGET, [(7,), (8,)])),
     }
@@ -102,7 +109,11 @@ def statements() -> dict[str, str]:
         for side, sql in zip(("here", "there"), both, strict=True)
     }
     sides["rows behind the watermark: here"] = here.behind_sql(SOURCE)
-    sides["sums of a history: there"] = there.sums_sql(history, RANGE, 8)
+    sides["sums of a history: there"] = there.sums_sql(history, [RANGE], 8)
+    sides["counts of ranges, some of which touch: there"] = there.sums_sql(replace(TARGET, columns=()), RANGES, 8)
+    sides["rows of buckets of two ranges of two columns: there"] = there.bucket_rows_sql(
+        replace(two_there, columns=()), [(BY_TWO, [1]), (replace(BY_TWO, after=(5, 6), upto=(7,)), [2])], 8
+    )
     sides["rows of a text key: there"] = there.key_rows_sql(replace(TARGET, target=folded, columns=()), [("Ab 'c",)])
     for name, column in columns().items():
         sides[f"{name}: here"], sides[f"{name}: there"] = here.field_sql(column), there.field_sql(column)

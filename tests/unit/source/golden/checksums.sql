@@ -2,37 +2,37 @@
 SELECT s3rs_bucket, COUNT(*), SUM(CAST(CONV(LEFT(s3rs_md5,15),16,10) AS UNSIGNED)), SUM(CAST(CONV(SUBSTRING(s3rs_md5,16,15),16,10) AS UNSIGNED)) FROM (SELECT ABS(CAST(MOD(`ID`,8) AS SIGNED)) AS s3rs_bucket, CONVERT(MD5(CONCAT_WS(',',IFNULL(`ID`,''),IFNULL(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'2000-01-01 00:00:00',IF(FROM_DAYS(TO_DAYS(`update_at`))=DATE(`update_at`),`update_at`,NULL)),''),IFNULL(`amount`,''),IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,''))) USING latin1) AS s3rs_md5 FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE `ID` > 100 AND `ID` <= 200 AND ((`update_at` < TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` <= 7))) AND TRUE LIMIT 18446744073709551615) AS s3rs_rows GROUP BY s3rs_bucket
 
 -- sums: there
-SELECT s3rs_bucket, count(*), SUM(CAST(STRTOL(LEFT(s3rs_md5,15),16) AS DECIMAL(38,0))), SUM(CAST(STRTOL(SUBSTRING(s3rs_md5,16,15),16) AS DECIMAL(38,0))) FROM (SELECT ABS(MOD("id",8)) AS s3rs_bucket, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))) AS s3rs_md5 FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND TRUE) AS s3rs_rows GROUP BY s3rs_bucket
+SELECT s3rs_range, s3rs_bucket, count(*), SUM(CAST(STRTOL(LEFT(s3rs_md5,15),16) AS DECIMAL(38,0))), SUM(CAST(STRTOL(SUBSTRING(s3rs_md5,16,15),16) AS DECIMAL(38,0))) FROM (SELECT 0 AS s3rs_range, COALESCE(ABS(MOD("id",8)),0) AS s3rs_bucket, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))) AS s3rs_md5 FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND TRUE) AS s3rs_rows GROUP BY s3rs_range, s3rs_bucket
 
 -- sums of some buckets of the whole table: here
 SELECT s3rs_bucket, COUNT(*), SUM(CAST(CONV(LEFT(s3rs_md5,15),16,10) AS UNSIGNED)), SUM(CAST(CONV(SUBSTRING(s3rs_md5,16,15),16,10) AS UNSIGNED)) FROM (SELECT ABS(CAST(MOD(`ID`,64) AS SIGNED)) AS s3rs_bucket, CONVERT(MD5(CONCAT_WS(',',IFNULL(`ID`,''),IFNULL(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'2000-01-01 00:00:00',IF(FROM_DAYS(TO_DAYS(`update_at`))=DATE(`update_at`),`update_at`,NULL)),''),IFNULL(`amount`,''),IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,''))) USING latin1) AS s3rs_md5 FROM `settlement`.`parcels` WHERE ((`update_at` < TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` <= 7))) AND TRUE AND (ABS(CAST(MOD(`ID`,64) AS SIGNED)) BETWEEN 0 AND 7 OR ABS(CAST(MOD(`ID`,64) AS SIGNED)) BETWEEN 24 AND 31) LIMIT 18446744073709551615) AS s3rs_rows GROUP BY s3rs_bucket
 
 -- sums of some buckets of the whole table: there
-SELECT s3rs_bucket, count(*), SUM(CAST(STRTOL(LEFT(s3rs_md5,15),16) AS DECIMAL(38,0))), SUM(CAST(STRTOL(SUBSTRING(s3rs_md5,16,15),16) AS DECIMAL(38,0))) FROM (SELECT ABS(MOD("id",64)) AS s3rs_bucket, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))) AS s3rs_md5 FROM "public"."parcels" WHERE TRUE AND (ABS(MOD("id",64)) BETWEEN 0 AND 7 OR ABS(MOD("id",64)) BETWEEN 24 AND 31)) AS s3rs_rows GROUP BY s3rs_bucket
+SELECT s3rs_range, s3rs_bucket, count(*), SUM(CAST(STRTOL(LEFT(s3rs_md5,15),16) AS DECIMAL(38,0))), SUM(CAST(STRTOL(SUBSTRING(s3rs_md5,16,15),16) AS DECIMAL(38,0))) FROM (SELECT 0 AS s3rs_range, COALESCE(ABS(MOD("id",64)),0) AS s3rs_bucket, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))) AS s3rs_md5 FROM "public"."parcels" WHERE TRUE AND (COALESCE(ABS(MOD("id",64)),0) BETWEEN 0 AND 7 OR COALESCE(ABS(MOD("id",64)),0) BETWEEN 24 AND 31)) AS s3rs_rows GROUP BY s3rs_range, s3rs_bucket
 
 -- counts alone: here
 SELECT 0 AS s3rs_bucket, COUNT(*), 0, 0 FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE `ID` > 100 AND `ID` <= 200 AND ((`update_at` < TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` <= 7))) AND TRUE GROUP BY s3rs_bucket
 
 -- counts alone: there
-SELECT s3rs_bucket, count(*), 0, 0 FROM (SELECT 0 AS s3rs_bucket FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND TRUE) AS s3rs_rows GROUP BY s3rs_bucket
+SELECT s3rs_range, s3rs_bucket, count(*), 0, 0 FROM (SELECT 0 AS s3rs_range, 0 AS s3rs_bucket FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND TRUE) AS s3rs_rows GROUP BY s3rs_range, s3rs_bucket
 
 -- counts by bucket: here
 SELECT ABS(CAST(MOD(`ID`,8) AS SIGNED)) AS s3rs_bucket, COUNT(*), 0, 0 FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE `ID` > 100 AND `ID` <= 200 AND ((`update_at` < TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` <= 7))) AND TRUE GROUP BY s3rs_bucket
 
 -- counts by bucket: there
-SELECT s3rs_bucket, count(*), 0, 0 FROM (SELECT ABS(MOD("id",8)) AS s3rs_bucket FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND TRUE) AS s3rs_rows GROUP BY s3rs_bucket
+SELECT s3rs_range, s3rs_bucket, count(*), 0, 0 FROM (SELECT 0 AS s3rs_range, COALESCE(ABS(MOD("id",8)),0) AS s3rs_bucket FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND TRUE) AS s3rs_rows GROUP BY s3rs_range, s3rs_bucket
 
 -- sums under conditions: here
 SELECT s3rs_bucket, COUNT(*), SUM(CAST(CONV(LEFT(s3rs_md5,15),16,10) AS UNSIGNED)), SUM(CAST(CONV(SUBSTRING(s3rs_md5,16,15),16,10) AS UNSIGNED)) FROM (SELECT ABS(CAST(MOD(`ID`,8) AS SIGNED)) AS s3rs_bucket, CONVERT(MD5(CONCAT_WS(',',IFNULL(`ID`,''),IFNULL(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'2000-01-01 00:00:00',IF(FROM_DAYS(TO_DAYS(`update_at`))=DATE(`update_at`),`update_at`,NULL)),''),IFNULL(`amount`,''),IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,''))) USING latin1) AS s3rs_md5 FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE `ID` > 100 AND `ID` <= 200 AND (((`update_at` < TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` <= 7))) OR `update_at` IS NULL) AND ((amount > 3) AND `update_at` >= TIMESTAMP'2026-01-31 12:00:00.500000') LIMIT 18446744073709551615) AS s3rs_rows GROUP BY s3rs_bucket
 
 -- sums under conditions: there
-SELECT s3rs_bucket, count(*), SUM(CAST(STRTOL(LEFT(s3rs_md5,15),16) AS DECIMAL(38,0))), SUM(CAST(STRTOL(SUBSTRING(s3rs_md5,16,15),16) AS DECIMAL(38,0))) FROM (SELECT ABS(MOD("id",8)) AS s3rs_bucket, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))) AS s3rs_md5 FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND ((amount > 3) AND "update_at" >= TIMESTAMP '2026-01-31 12:00:00.500000')) AS s3rs_rows GROUP BY s3rs_bucket
+SELECT s3rs_range, s3rs_bucket, count(*), SUM(CAST(STRTOL(LEFT(s3rs_md5,15),16) AS DECIMAL(38,0))), SUM(CAST(STRTOL(SUBSTRING(s3rs_md5,16,15),16) AS DECIMAL(38,0))) FROM (SELECT 0 AS s3rs_range, COALESCE(ABS(MOD("id",8)),0) AS s3rs_bucket, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))) AS s3rs_md5 FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND ((amount > 3) AND "update_at" >= TIMESTAMP '2026-01-31 12:00:00.500000')) AS s3rs_rows GROUP BY s3rs_range, s3rs_bucket
 
 -- buckets of two columns: here
 ABS(MOD(CAST(MOD(`ID`,8) AS SIGNED)*31+CAST(MOD(`part`,8) AS SIGNED),8))
 
 -- buckets of two columns: there
-ABS(MOD(MOD("id",8)*31+MOD("part",8),8)) IN (1)
+COALESCE(ABS(MOD(MOD("id",8)*31+MOD("part",8),8)),0) IN (1)
 
 -- buckets of a text: here
 CAST(CONV(LEFT(MD5(CONCAT_WS(',',IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,''))),8),16,10) AS UNSIGNED)%8
@@ -44,22 +44,28 @@ MOD(STRTOL(LEFT(MD5(COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",
 SELECT (((`update_at` < TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` <= 7)))) IS TRUE, (TRUE) IS TRUE, MD5(CONCAT_WS(',',IFNULL(`ID`,''),IFNULL(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'2000-01-01 00:00:00',IF(FROM_DAYS(TO_DAYS(`update_at`))=DATE(`update_at`),`update_at`,NULL)),''),IFNULL(`amount`,''),IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,''))), `ID` FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE `ID` > 100 AND `ID` <= 200 AND ABS(CAST(MOD(`ID`,8) AS SIGNED)) IN (1, 5)
 
 -- rows of buckets: there
-SELECT CASE WHEN TRUE THEN 1 ELSE 0 END, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))), "id" FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND ABS(MOD("id",8)) IN (1, 5)
+SELECT 0, CASE WHEN TRUE THEN 1 ELSE 0 END, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))), "id" FROM "public"."parcels" WHERE "id" > 100 AND "id" <= 200 AND (("id" > 100 AND "id" <= 200 AND COALESCE(ABS(MOD("id",8)),0) IN (1, 5)))
 
 -- rows of keys: here
 SELECT (((`update_at` < TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` <= 7)))) IS TRUE, (TRUE) IS TRUE, MD5(CONCAT_WS(',',IFNULL(`ID`,''),IFNULL(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'2000-01-01 00:00:00',IF(FROM_DAYS(TO_DAYS(`update_at`))=DATE(`update_at`),`update_at`,NULL)),''),IFNULL(`amount`,''),IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,''))), `ID`, CONCAT_WS(',',IFNULL(`ID`,'')), CONCAT_WS(',',IFNULL(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'2000-01-01 00:00:00',IF(FROM_DAYS(TO_DAYS(`update_at`))=DATE(`update_at`),`update_at`,NULL)),'')), CONCAT_WS(',',IFNULL(`amount`,'')), CONCAT_WS(',',IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,'')) FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE ((`ID` = 7) OR (`ID` = 8))
 
 -- rows of keys: there
-SELECT CASE WHEN TRUE THEN 1 ELSE 0 END, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))), "id", COALESCE(CAST("id" AS VARCHAR),''), COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''), COALESCE(CAST("amount" AS VARCHAR),''), COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',') FROM "public"."parcels" WHERE (("id" = 7) OR ("id" = 8))
+SELECT 0, CASE WHEN TRUE THEN 1 ELSE 0 END, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))), "id", COALESCE(CAST("id" AS VARCHAR),''), COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''), COALESCE(CAST("amount" AS VARCHAR),''), COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',') FROM "public"."parcels" WHERE (("id" = 7) OR ("id" = 8))
 
 -- rows behind the watermark: here
 SELECT COUNT(*) FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE (`update_at` > TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` > 7)) AND TRUE
 
 -- sums of a history: there
-SELECT s3rs_bucket, count(*), SUM(CAST(STRTOL(LEFT(s3rs_md5,15),16) AS DECIMAL(38,0))), SUM(CAST(STRTOL(SUBSTRING(s3rs_md5,16,15),16) AS DECIMAL(38,0))) FROM (SELECT ABS(MOD("id",8)) AS s3rs_bucket, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))) AS s3rs_md5 FROM (SELECT t.*, RANK() OVER (PARTITION BY "id" ORDER BY "update_at" DESC NULLS LAST) AS s3rs_rank FROM "public"."parcels" AS t WHERE "id" > 100 AND "id" <= 200) AS x WHERE s3rs_rank = 1 AND TRUE) AS s3rs_rows GROUP BY s3rs_bucket
+SELECT s3rs_range, s3rs_bucket, count(*), SUM(CAST(STRTOL(LEFT(s3rs_md5,15),16) AS DECIMAL(38,0))), SUM(CAST(STRTOL(SUBSTRING(s3rs_md5,16,15),16) AS DECIMAL(38,0))) FROM (SELECT 0 AS s3rs_range, COALESCE(ABS(MOD("id",8)),0) AS s3rs_bucket, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))) AS s3rs_md5 FROM (SELECT t.*, RANK() OVER (PARTITION BY "id" ORDER BY "update_at" DESC NULLS LAST) AS s3rs_rank FROM "public"."parcels" AS t WHERE "id" > 100 AND "id" <= 200) AS x WHERE s3rs_rank = 1 AND TRUE) AS s3rs_rows GROUP BY s3rs_range, s3rs_bucket
+
+-- counts of ranges, some of which touch: there
+SELECT s3rs_range, s3rs_bucket, count(*), 0, 0 FROM (SELECT CASE WHEN "id" <= 100 OR "id" IS NULL THEN 0 WHEN "id" <= 200 THEN 1 WHEN "id" <= 400 THEN 2 ELSE 3 END AS s3rs_range, COALESCE(ABS(MOD("id",8)),0) AS s3rs_bucket FROM "public"."parcels" WHERE (("id" <= 200 OR "id" IS NULL) OR "id" > 300) AND TRUE) AS s3rs_rows GROUP BY s3rs_range, s3rs_bucket
+
+-- rows of buckets of two ranges of two columns: there
+SELECT CASE WHEN ("id" < 1 OR ("id" = 1 AND "part" <= 2)) OR "id" IS NULL OR "part" IS NULL THEN 0 ELSE 1 END, CASE WHEN TRUE THEN 1 ELSE 0 END, '', "id", "part" FROM "public"."parcels" WHERE ((("id" < 1 OR ("id" = 1 AND "part" <= 2)) OR "id" IS NULL OR "part" IS NULL) OR (("id" > 5 OR ("id" = 5 AND "part" > 6)) AND "id" < 7) AND NOT "part" IS NULL) AND (((("id" < 1 OR ("id" = 1 AND "part" <= 2)) OR "id" IS NULL OR "part" IS NULL) AND COALESCE(ABS(MOD(MOD("id",8)*31+MOD("part",8),8)),0) IN (1)) OR ((("id" > 5 OR ("id" = 5 AND "part" > 6)) AND "id" < 7) AND NOT "part" IS NULL AND COALESCE(ABS(MOD(MOD("id",8)*31+MOD("part",8),8)),0) IN (2)))
 
 -- rows of a text key: there
-SELECT CASE WHEN TRUE THEN 1 ELSE 0 END, '', "note" FROM "public"."parcels" WHERE ((TRANSLATE("note", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') = 'ab ''c'))
+SELECT 0, CASE WHEN TRUE THEN 1 ELSE 0 END, '', "note" FROM "public"."parcels" WHERE ((TRANSLATE("note", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') = 'ab ''c'))
 
 -- integer: here
 CONCAT_WS(',',IFNULL(`c`+0,''))
