@@ -84,10 +84,16 @@ def _init(settings: Settings, directory: str, *, local: bool) -> None:
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as exc:
         if local:
             raise
+        if "InvalidAuthToken" in f"{exc}{exc.__cause__}":
+            raise ConfigError(
+                f"the Ray cluster at {settings.ray_address} asks for a token, which is missing or not the right one",
+                hint="set RAY_AUTH_MODE=token, and the cluster's token in ~/.ray/auth_token (RAY_AUTH_TOKEN_PATH) or"
+                " RAY_AUTH_TOKEN",
+            ) from exc
         raise ConfigError(
             f"cannot join the Ray cluster at {settings.ray_address}: {exc}",
             hint="run the command on a node of the cluster with the same versions of Python and Ray, or send it there"
-            " by `ray job submit`; RAY_AUTH_MODE and the token must be the cluster's",
+            " by `ray job submit`",
         ) from exc
 
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from shutil import rmtree
@@ -68,9 +68,13 @@ def worker_on(host: Host, cluster: Cluster, **resources: float) -> Iterator[None
 
 
 @contextmanager
-def ended_process(words: Sequence[str], said: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+def ended_process(
+    words: Sequence[str], said: IO[bytes], environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a session of its own, of which nothing is left at the end."""
-    process = subprocess.Popen(words, start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    process = subprocess.Popen(
+        words, start_new_session=True, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment
+    )
     try:
         yield process
     finally:
@@ -78,8 +82,26 @@ def ended_process(words: Sequence[str], said: IO[bytes]) -> Iterator[subprocess.
         process.wait()
 
 
+def session_processes(leader: int) -> dict[int, str]:
+    """Command line and environment of every process whose first ancestor is the leader of a session."""
+    parents, texts = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            texts[int(entry.name)] = "\n".join(
+                (entry / name).read_bytes().decode(errors="replace") for name in ("cmdline", "environ")
+            )
+    found = {leader}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {pid: texts[pid] for pid in found if pid in texts}
+
+
 def end_session(leader: int) -> None:
-    """kill -9 of everything in a session."""
+    """kill -9 of everything in a session, and of what descends from it."""
+    for pid in session_processes(leader):
+        with suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if os.getsid(int(entry.name)) == leader:
