@@ -16,12 +16,14 @@ WIDTH, LANE, PAD = 1000, 14, 4
 BINS = 120
 """Points of the curves of rows a second."""
 
+SHORT = 30
+"""Characters of a cell that is never broken."""
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #5b6675; --paper: #fff; --card: #f5f7fa; --rule: #d8dee6;
   --read: #2f6fde; --load: #d9822b; --check: #2f9e62; --bad: #c7362f; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e4e9f0; --dim: #98a4b3; --paper: #14181e; --card: #1d232b;
   --rule: #323b46; --read: #6ea0ff; --load: #f0a95c; --check: #5fcf93; --bad: #ff7d75; } }
-body { margin: 0 auto; max-width: 1080px; padding: 24px; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; max-width: 1200px; padding: 24px; background: var(--paper); color: var(--ink);
   font: 14px/1.5 system-ui, sans-serif; }
 h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 17px; margin: 32px 0 8px; overflow-wrap: anywhere; }
 h3 { font-size: 13px; margin: 16px 0 4px; color: var(--dim); font-weight: 600; }
@@ -29,7 +31,8 @@ p { margin: 4px 0; } .dim { color: var(--dim); } .bad { color: var(--bad); } .go
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 4px 10px 4px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
-th { color: var(--dim); font-weight: 600; white-space: nowrap; } .n { text-align: right; white-space: nowrap; }
+th { color: var(--dim); font-weight: 600; white-space: nowrap; }
+.n { text-align: right; } .n, .short { white-space: nowrap; } a { color: inherit; text-decoration: none; }
 td.name { overflow-wrap: break-word; } td.name:first-child { overflow-wrap: anywhere; min-width: 14em; }
 svg { display: block; width: 100%; min-width: 640px; height: auto; background: var(--card); border-radius: 6px; }
 svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
@@ -45,14 +48,15 @@ def format_report(document: Document) -> str:
     """The page of a report."""
     run, status = document["execution_id"], document["status"]
     results: Mapping[str, Document] = document["table_results"]
+    anchors = {name: f"t{place}" for place, name in enumerate(results) if _worked(document, name)}
     began = dt.datetime.fromisoformat(document["start_time"])
     body = [
         f"<h1>Run {escape(run)}: <span class={_tone(status)}>{escape(status)}</span></h1>",
         f"<p class=dim>{began:%Y-%m-%d %H:%M:%S} UTC, {_seconds(document['duration_seconds'])}; exit code"
         f" {document['exit_code']}; {escape(_asked(document['request']))}; s3rs-ray {escape(document['version'])}</p>",
         f"<p class=bad>{escape(document['error']['message'])}</p>" if document["error"] else "",
-        _summary(results) if results else "",
-        *(_table(name, document, results[name]) for name in results if _worked(document, name)),
+        _summary(results, anchors) if results else "",
+        *(_table(name, document, results[name], anchor) for name, anchor in anchors.items()),
         "<h2>Settings</h2>",
         "<p class=dim>Secrets are masked. Settings without a value are left out.</p>",
         _rows(
@@ -109,7 +113,7 @@ def _worked(document: Document, name: str) -> bool:
     return bool(moved or result["error"] or result["warnings"])
 
 
-def _summary(results: Mapping[str, Document]) -> str:
+def _summary(results: Mapping[str, Document], anchors: Mapping[str, str]) -> str:
     heads = ("table", "status", "rows read", "rows loaded", "files", "MB", "seconds", "rows/s", "up to")
     return _rows(
         heads,
@@ -127,14 +131,15 @@ def _summary(results: Mapping[str, Document]) -> str:
             )
             for name, r in results.items()
         ],
+        anchors,
     )
 
 
-def _table(name: str, document: Document, result: Document) -> str:
+def _table(name: str, document: Document, result: Document, anchor: str) -> str:
     empty: Document = {"chunks": [], "loads": [], "retries": [], "verification": None}
     timeline = document["timeline"].get(name) or empty
     seconds = max(document["duration_seconds"], 0.001)
-    parts = [f"<h2>{escape(name)}</h2>"]
+    parts = [f"<h2 id={anchor}>{escape(name)}</h2>"]
     if result["error"]:
         parts.append(f"<p class=bad>{escape(result['error'])}</p>")
         parts.append(f"<p class=dim>{escape(result['hint'])}</p>" if result["hint"] else "")
@@ -180,16 +185,22 @@ def _sizes(chunks: Sequence[Moment]) -> str:
     )
 
 
-def _rows(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+def _rows(heads: Sequence[str], rows: Iterable[Sequence[object]], anchors: Mapping[str, str] | None = None) -> str:
+    """A table; ``anchors`` are where the names in its first column lead."""
     rows = list(rows)
     numeric = [all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(heads))]
     head = "".join(f"<th{' class=n' if n else ''}>{escape(h)}</th>" for h, n in zip(heads, numeric, strict=True))
     lines = []
     for row in rows:
-        cells = "".join(
-            f"<td class={'n' if n else 'name'}>{escape(_cell(v))}</td>" for v, n in zip(row, numeric, strict=True)
-        )
-        lines.append(f"<tr>{cells}</tr>")
+        cells = []
+        for place, (value, n) in enumerate(zip(row, numeric, strict=True)):
+            text = escape(_cell(value))
+            anchor = (anchors or {}).get(str(value)) if not place else None
+            shape = "n" if n else "short" if place and len(text) <= SHORT else "name"
+            tone = " bad" if value in ("failed", "interrupted") else ""
+            linked = f"<a href=#{anchor}>{text}</a>" if anchor else text
+            cells.append(f'<td class="{shape}{tone}">{linked}</td>')
+        lines.append(f"<tr>{''.join(cells)}</tr>")
     return f"<div class=scroll><table><tr>{head}</tr>{''.join(lines)}</table></div>"
 
 

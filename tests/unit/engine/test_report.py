@@ -88,7 +88,11 @@ def test_the_page_is_whole_without_scripts_and_without_anything_from_elsewhere()
 
     Reader().feed(page)
     assert {"script", "link", "img", "iframe"}.isdisjoint(tag for tag, _ in tags)
-    assert not [a for _, a in tags if {"src", "href", "style"} & set(a)]
+    assert not [a for _, a in tags if {"src", "style"} & set(a)]
+    places = {f"#{a['id']}" for tag, a in tags if tag == "h2" and "id" in a}
+    links = [a["href"] for tag, a in tags if tag == "a"]
+    assert links
+    assert set(links) <= places
     assert "url(" not in page
     assert "@import" not in page
     bars = [a for tag, a in tags if tag == "rect"]
