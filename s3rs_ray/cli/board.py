@@ -67,6 +67,8 @@ class TableLine:
                 self.loaded += int(facts["rows"])
             case EventKind.VERIFY_STARTED:
                 self.stage = "verify"
+            case EventKind.VERIFIED:  # the last word of `verify`; a sync says that the table is done
+                self.stage, self.ended = "verified", now
             case EventKind.TABLE_DONE:
                 self.stage, self.ended = ("nothing" if facts["status"] == "nothing_to_do" else "done"), now
             case EventKind.TABLE_FAILED:
@@ -96,7 +98,7 @@ class TableLine:
 
     def share(self) -> float:
         """How much is done, 0 to 1."""
-        if self.stage in ("done", "nothing"):
+        if self.stage in ("done", "nothing", "verified"):
             return 1.0
         total = max(self.planned_rows, self.loading)
         stages = [done for done, began in ((self.rows, self.extract_began), (self.loaded, self.load_began)) if began]

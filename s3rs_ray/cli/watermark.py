@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -128,8 +129,15 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
 
 
 def _place(state: TableState) -> str:
-    position = state.extracted.position
-    return f"({', '.join(map(str, position))})" if position else "the beginning"
+    return _position_text(state.extracted)
+
+
+def _position_text(watermark: Watermark) -> str:
+    return f"({', '.join(map(str, watermark.position))})" if watermark.position else "the beginning"
+
+
+def _moment(moment: dt.datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "never"
 
 
 def _open(settings: Settings, table: str) -> tuple[Ledger, TableName]:
@@ -144,13 +152,13 @@ def _show(output: Output, state: TableState, waiting: Sequence[DataFile] | None 
         return
     rows: list[tuple[str, object]] = [
         ("extracted up to", _place(state)),
-        ("loaded up to", ", ".join(map(str, state.loaded.position)) or "the beginning"),
+        ("loaded up to", _position_text(state.loaded)),
         ("rows extracted", state.rows_extracted),
         ("rows loaded", state.rows_loaded),
         ("files written", state.files_written),
         ("files waiting", state.waiting_files),
-        ("last extraction", state.extracted_at or "never"),
-        ("last load", state.loaded_at or "never"),
+        ("last extraction", _moment(state.extracted_at)),
+        ("last load", _moment(state.loaded_at)),
         ("mysql", state.mysql_status),
         ("redshift", state.redshift_status),
         ("strategy", state.backup_strategy),

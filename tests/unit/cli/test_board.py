@@ -102,6 +102,13 @@ def test_open_tables_stay_in_sight_where_the_terminal_is_short() -> None:
     assert lines[-1] == "… and 25 more tables"
 
 
+def test_a_table_that_was_only_verified_is_done() -> None:
+    board = taken((0, event(EventKind.VERIFY_STARTED)), (2, event(EventKind.VERIFIED, rows=5)))
+    head, line, total = board.lines(3, width=80)
+    assert line.split() == [str(NAME), "verified"]
+    assert total == "total: 1 of 1 tables"
+
+
 def test_the_board_says_why_the_source_is_spared_until_it_has_recovered() -> None:
     board = taken((0, plan(4, 400, 0)), (0, STARTED))
     reason = "Threads_running is 41, over 30"
