@@ -104,7 +104,7 @@ def test_open_tables_stay_in_sight_where_the_terminal_is_short() -> None:
 
 def test_a_table_that_was_only_verified_is_done() -> None:
     board = taken((0, event(EventKind.VERIFY_STARTED)), (2, event(EventKind.VERIFIED, rows=5)))
-    head, line, total = board.lines(3, width=80)
+    _, line, total = board.lines(3, width=80)
     assert line.split() == [str(NAME), "verified"]
     assert total == "total: 1 of 1 tables"
 
