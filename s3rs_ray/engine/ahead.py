@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-from ..model import Chunk
+from ..errors import SourceError
+from ..ledger.state import OpenRun
+from ..model import Chunk, ChunkSize
+from ..source.catalog import Catalog
+from ..source.cutting import cut_chunks
+from .plan import TablePlan
+
+log = logging.getLogger(__name__)
 
 
 class Planner(Protocol):
@@ -84,3 +92,56 @@ class PlanAhead:
             with self._changed:
                 self._ended = True
                 self._changed.notify_all()
+
+
+def remaining_chunks(
+    catalog: Catalog,
+    plan: TablePlan,
+    open_run: OpenRun,
+    sizes: Callable[[], ChunkSize],
+    *,
+    attempts: int,
+    given_up: threading.Event,
+) -> Iterator[Chunk]:
+    """The chunks that are not in the state yet, of one window after the other.
+
+    A step that fails, as when the source stalls, is made again like a chunk that failed: from the same position, on a
+    new connection, after the same pauses.
+
+    Args:
+        attempts: how often a step is made again.
+        given_up: set when nobody wants the chunks any more.
+
+    Raises:
+        SourceError: a step failed that often.
+    """
+    done = list(open_run.chunks)
+    failed = 0
+    while True:
+        try:
+            for chunk in _cut_on(catalog, plan, open_run, sizes, done):
+                failed = 0
+                done.append(chunk)
+                yield chunk
+        except SourceError as exc:
+            failed += 1
+            if failed > attempts or given_up.is_set():
+                raise
+            log.warning("planning the next chunk of %s failed (%s); try %d follows", plan.table.name, exc, failed + 1)
+            if given_up.wait(min(30.0, 0.5 * 2**failed)):
+                return
+        else:
+            return
+
+
+def _cut_on(
+    catalog: Catalog, plan: TablePlan, open_run: OpenRun, sizes: Callable[[], ChunkSize], done: list[Chunk]
+) -> Iterator[Chunk]:
+    """The chunks behind those that are done, which grow while they are taken."""
+    windows = () if open_run.planned else open_run.windows
+    if done:  # the chunks of a window before that of the last one may all be on pages
+        windows = windows[windows.index(done[-1].window) :] if windows else ()
+    for window in windows:
+        yield from cut_chunks(
+            catalog, plan.table, window, plan.order, run_id=open_run.run_id, sizes=sizes, done=tuple(done)
+        )

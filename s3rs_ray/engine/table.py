@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import secrets
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -18,12 +19,11 @@ from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, Column, DataFile, Table, TableName, Watermark, Window
 from ..policies import Adjusted
 from ..source.catalog import Catalog
-from ..source.cutting import cut_chunks
 from ..source.queries import end_queries
 from ..storage.layout import CONTRACT, format_run_id, format_run_key, long_keys, parse_run_time
 from ..storage.s3 import S3Store
 from .adopt import adopt_files, may_adopt
-from .ahead import PlanAhead
+from .ahead import PlanAhead, remaining_chunks
 from .check import check_null_cursors, check_window
 from .context import Hold, Run, Workplace, give_back_dead, hold_table
 from .contract import format_contract
@@ -35,7 +35,6 @@ from .mending import Gone
 from .plan import Action, TablePlan
 from .planning import name_pair, open_source, plan_sizer, plan_table, source_identity, wants_refresh, what_is_followed
 from .records import write_record
-from .sizing import ChunkSizer
 
 log = logging.getLogger(__name__)
 
@@ -266,7 +265,9 @@ def extract_plan(
         _end_orphans(hold, catalog, state.run.run_id)
     run_id, server = state.run.run_id, catalog.server_version()
     sizer = plan_sizer(hold.run, plan.table, plan.estimated_rows, place.executor.places)
-    planned = _remaining_chunks(catalog, plan, state.run, sizer)
+    given_up = threading.Event()
+    attempts = hold.run.settings.backup_retry_attempts
+    planned = remaining_chunks(catalog, plan, state.run, sizer, attempts=attempts, given_up=given_up)
     if chunks is not None and plan.action is not Action.RESUME:
         planned = (replace(chunk, run_id=run_id, ordinal=ordinal) for ordinal, chunk in enumerate(chunks))
     planner = PlanAhead(planned, place.executor.places)
@@ -292,6 +293,7 @@ def extract_plan(
     else:
         planner.wait()
     finally:
+        given_up.set()
         planner.close()
         tally.files = extraction.files
         tally.extract_seconds = time.perf_counter() - started
@@ -308,19 +310,6 @@ def _end_orphans(hold: Hold, catalog: Catalog, run_id: str) -> None:
     else:
         if killed:
             log.warning("%s: ended %d queries that workers of an earlier try had left", hold.table, killed)
-
-
-def _remaining_chunks(catalog: Catalog, plan: TablePlan, open_run: OpenRun, sizes: ChunkSizer) -> Iterator[Chunk]:
-    """The chunks that are not in the state yet, of one window after the other."""
-    done = list(open_run.chunks)
-    windows = () if open_run.planned else open_run.windows
-    if done:  # the chunks of a window before that of the last one may all be on pages
-        windows = windows[windows.index(done[-1].window) :] if windows else ()
-    for window in windows:
-        cut = cut_chunks(catalog, plan.table, window, plan.order, run_id=open_run.run_id, sizes=sizes, done=tuple(done))
-        for chunk in cut:
-            done.append(chunk)
-            yield chunk
 
 
 def _begin(hold: Hold, plan: TablePlan) -> TableState:

@@ -147,12 +147,20 @@ class Catalog:
                 if not _was_lost(exc):
                     raise
                 log.warning("the connection to MySQL was lost (%s); connecting anew", exc)
-                self._connection.connect()
+                self._connect_anew()
                 return self._fetch(sql, arguments, kind)
         except pymysql.err.MySQLError as exc:
             raise _translated(exc, self._settings) from exc
         except UnicodeDecodeError:
             raise half_pair() from None
+
+    def _connect_anew(self) -> None:
+        patience = vars(self._connection)
+        patience["_read_timeout"] = self._settings.db_connect_timeout_seconds
+        try:
+            self._connection.connect()
+        finally:
+            patience["_read_timeout"] = self._settings.backup_timeout_seconds
 
     def _fetch(
         self, sql: str, arguments: tuple[object, ...] | None, kind: type[pymysql.cursors.Cursor]

@@ -10,6 +10,7 @@ name                what is wrapped
 ==================  ==========================================================================
 ``Begin``, …        the write of a state that holds this change (any class of ``ledger.changes``)
 ``discover``        the discovery of the table
+``step``            the step along the index to the end of the next slice
 ``read``            the reading of one chunk
 ``data``            the write of a Parquet file
 ``contract``        the write of the run's ``table.json``
@@ -129,6 +130,7 @@ class Hooks:
     def install(self) -> None:
         """Wraps the product's functions in this process."""
         self._wrap(Catalog, "discover", lambda *_: ("discover",))
+        self._wrap(Catalog, "step", lambda *_: ("step",))
         self._wrap(S3Store, "put_new", lambda _, key, *__: self._object(key))
         self._wrap(S3Store, "put_if", lambda _, key, *__: self._object(key))
         self._wrap(Warehouse, "execute", lambda _, sql, *__: _statement(sql))

@@ -23,6 +23,7 @@ from .ends import Ends
 from .runs import Runs
 
 EXTRACTING = Point("read.before", 4, "pause")
+PLANNING = Point("step.before", 3, "pause")
 LOADING = Point("insert.after", 1, "pause")
 
 
@@ -87,6 +88,23 @@ def test_a_source_that_stalls_is_given_up_in_time_and_read_again(stack: LocalSta
     try:
         run.go_on()
         run.wait_said("MySQL has not answered a read for 6 s")
+    finally:
+        os.kill(stack.mariadb.pid, signal.SIGCONT)
+    assert run.wait() == 0, run.stderr
+    runs.settle()
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+
+
+def test_a_source_that_stalls_while_chunks_are_planned_is_asked_again(
+    stack: LocalStack, ends: Ends, runs: Runs
+) -> None:
+    run = runs.sync(point=PLANNING, change={"BACKUP_TIMEOUT_SECONDS": "1"})
+    run.wait_paused()
+    os.kill(stack.mariadb.pid, signal.SIGSTOP)
+    try:
+        run.go_on()
+        run.wait_said("planning the next chunk of")
     finally:
         os.kill(stack.mariadb.pid, signal.SIGCONT)
     assert run.wait() == 0, run.stderr

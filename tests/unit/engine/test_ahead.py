@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from s3rs_ray.engine.ahead import PlanAhead
+from s3rs_ray.engine.ahead import PlanAhead, remaining_chunks
 from s3rs_ray.errors import SourceError
 from s3rs_ray.model import Chunk
+from s3rs_ray.policies import RangeOrder
+from s3rs_ray.source.cutting import fixed
 from tests.support import build
 
 CHUNKS = build.run_chunks("r1", [None, *((n,) for n in range(1, 11))], of=build.window((), (10,)), columns=("c",))
@@ -88,3 +92,47 @@ def test_a_planner_that_is_closed_plans_no_more() -> None:
     planner.take(1, 20)
     planner.wait()
     assert len(made) <= 2
+
+
+class Source:
+    """Steps from one number to the next; fails where it is told to."""
+
+    def __init__(self, *failing: int) -> None:
+        self.failing = failing
+        self.asked: list[str] = []
+
+    def step(self, sql: str, columns: object) -> tuple[tuple[int, ...] | None, bool]:
+        self.asked.append(sql)
+        if len(self.asked) in self.failing:
+            raise SourceError("stalled")
+        made = len(self.asked) - sum(number < len(self.asked) for number in self.failing)
+        return (made,), made < 3
+
+    def count(self, *_: object) -> int:
+        return 1
+
+
+def planned(source: Source, *, attempts: int, given_up: threading.Event) -> Iterator[Chunk]:
+    window = build.window((), (3,))
+    plan: Any = SimpleNamespace(table=build.table(), order=RangeOrder.KEY)
+    run: Any = SimpleNamespace(chunks=(), planned=False, windows=(window,), run_id="r")
+    catalog: Any = source
+    return remaining_chunks(catalog, plan, run, fixed(1), attempts=attempts, given_up=given_up)
+
+
+def test_a_step_that_fails_is_made_again_from_the_same_position() -> None:
+    source = Source(2)
+    assert [c.ordinal for c in planned(source, attempts=1, given_up=threading.Event())] == [0, 1, 2]
+    assert source.asked[1] == source.asked[2] != source.asked[0]
+
+
+def test_a_step_that_fails_too_often_ends_the_plan_and_one_nobody_wants_is_not_made_again() -> None:
+    chunks = planned(Source(2, 3), attempts=1, given_up=threading.Event())
+    assert next(chunks).ordinal == 0
+    with pytest.raises(SourceError, match="stalled"):
+        next(chunks)
+    given_up = threading.Event()
+    source = Source(1)
+    threading.Timer(0.1, given_up.set).start()
+    assert list(planned(source, attempts=20, given_up=given_up)) == []
+    assert len(source.asked) == 1
