@@ -19,6 +19,7 @@ from ..storage.layout import (
     COMPARISON,
     CONTRACT,
     FAILED,
+    REPAIR,
     RUN_PREFIX,
     SUCCESS,
     parse_report_key,
@@ -30,7 +31,7 @@ from ..storage.s3 import ObjectStore, StoredObject
 from .standing import Selection
 from .tasks import data_key
 
-DATED = frozenset({SUCCESS, FAILED, COMPARISON})
+DATED = frozenset({SUCCESS, FAILED, COMPARISON, REPAIR})
 """What a command leaves under its own id: it goes by its age. All else is a run's, and goes with the run."""
 
 

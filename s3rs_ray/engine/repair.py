@@ -23,7 +23,7 @@ from ..policies import Deletes, Mode, RangeOrder
 from ..source.catalog import Catalog
 from ..source.checksums import shown_columns
 from ..source.cutting import cut_chunks
-from ..storage.layout import format_run_key
+from ..storage.layout import REPAIR, format_run_key
 from .compare import Asked, Comparison, compare_table, narrowed, open_comparison
 from .context import Hold, Request, Run, hold_table
 from .deletes import follow_deletes, require_deletable
@@ -35,8 +35,6 @@ from .mending import CHUNK_KEYS, LISTED, Gone, Mending, TableRepair, plan_mendin
 from .plan import Action, TablePlan
 from .planning import open_source, plan_sizer, plan_table
 from .table import Tally, drop_run, extract_plan, identify
-
-REPORT = "repair.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +111,7 @@ def _repair_table(run: Run, asked: RepairAsked, name: TableName) -> TableRepair:
     )
     document = {"table": str(name), **repair_document(result)}
     run.store.put_new(
-        format_run_key(name, run.execution_id, REPORT), orjson.dumps(document, option=orjson.OPT_INDENT_2)
+        format_run_key(name, run.execution_id, REPAIR), orjson.dumps(document, option=orjson.OPT_INDENT_2)
     )
     run.say(EventKind.REPAIRED, name, status=result.status, rows=result.rows_mended)
     return result

@@ -27,6 +27,8 @@ FAILED = "_FAILED"
 """The object of a command and table that says that it did not."""
 COMPARISON = "verify.json"
 """The object of a command and table that says what a comparison found."""
+REPAIR = "repair.json"
+"""The object of a command and table that says what a repair changed."""
 
 
 def format_table(table: TableName) -> str:

@@ -139,7 +139,7 @@ def test_a_page_that_waits_keeps_the_run_it_lies_with() -> None:
 def test_the_newest_markers_stay_and_all_since_the_oldest_run_that_waits() -> None:
     runs = [ended(1, 1), ended(2, 2)]
     store, state = kept(runs)
-    for name, days in {"_SUCCESS": (3, 4), "_FAILED": (3, 5, 6), "verify.json": (3, 4)}.items():
+    for name, days in {"_SUCCESS": (3, 4), "_FAILED": (3, 5, 6), "verify.json": (3, 4), "repair.json": (4,)}.items():
         for day in days:
             store.put_new(format_run_key(NAME, run_id(day), name), orjson.dumps(day))
     gone = {f"{run_id(3)}/{n}" for n in ("_SUCCESS", "_FAILED", "verify.json")} | {f"{run_id(5)}/_FAILED"}
