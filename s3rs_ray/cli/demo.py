@@ -121,11 +121,12 @@ def local_group() -> None:
     """Run the embedded stack for other commands."""
 
 
-@local_group.command("up", epilog="Example:  s3rs-ray local up --dir ./stack --env-file demo.env")
+@local_group.command("up", epilog="Example:  s3rs-ray local up --env-file demo.env --rows 200000")
 @click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Keep the data there.")
 @click.option("--env-file", type=NewFile(), help="Write the variables there.")
+@click.option("--rows", type=click.IntRange(min=1), help="Fill settlement tables with so many deliveries; else none.")
 @click.pass_obj
-def up_command(session: Session, directory: Path | None, env_file: Path | None) -> None:
+def up_command(session: Session, directory: Path | None, env_file: Path | None, rows: int | None) -> None:
     """Bring the stack up and hold it until Ctrl-C or SIGTERM.
 
     The file holds the variables that lead every other command to the stack, passwords included; it is readable by
@@ -135,14 +136,29 @@ def up_command(session: Session, directory: Path | None, env_file: Path | None) 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     with stack_class(directory) as stack:
+        if rows is not None:
+            _fill(stack, rows)
         if env_file is not None:
             _write_environment(env_file, stack.environment())
         session.output.line(
             "ready"
-            + (f": set -a; . {shlex.quote(str(env_file))}; set +a" if env_file else "; --env-file shows the way in")
+            + (f": set -a; . {shlex.quote(_dotted(env_file))}; set +a" if env_file else "; --env-file shows the way in")
         )
         while True:
             signal.pause()
+
+
+def _dotted(path: Path) -> str:
+    """A name that `.` takes for a file: one without a folder is looked for on PATH by POSIX shells."""
+    return str(path) if path.parent != Path() else f"./{path}"
+
+
+def _fill(stack: LocalStack, rows: int) -> None:
+    from ..local import settlement
+
+    with _source(stack) as source:
+        settlement.create_schema(source)
+        settlement.fill(source, rows)
 
 
 def _end(number: int, frame: FrameType | None) -> NoReturn:

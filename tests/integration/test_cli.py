@@ -225,3 +225,31 @@ def test_the_demo_ends_well(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("equal") >= 4
     assert "every value compared is equal" in done.stdout
+
+
+def test_a_newcomer_tries_the_commands_on_a_stack_that_is_held(tmp_path: Path) -> None:
+    """The README's lines for whoever has no MySQL and no Redshift at hand."""
+    outside = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ} | {
+        "HOME": str(tmp_path)
+    }
+    program = f"{sys.executable} -m s3rs_ray"
+    held = subprocess.Popen(
+        [*program.split(), "local", "up", "--env-file", "demo.env", "--rows", "2000"],
+        env=outside, cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert held.stdout is not None
+        ready = held.stdout.readline()
+        assert ready == "ready: set -a; . ./demo.env; set +a\n"
+        script = f"{ready.removeprefix('ready: ')} {program} sync -t 'settlement.*' --inline -o json"
+        done = subprocess.run(
+            ["sh", "-ec", script], env=outside, cwd=tmp_path, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+        tables = json.loads(done.stdout)["table_results"]
+        assert tables["settlement.settlement_normal_delivery_detail"]["rows_loaded"] == 2000
+    finally:
+        held.terminate()
+        assert held.wait(30) == 0
+        if held.stdout is not None:
+            held.stdout.close()
