@@ -113,7 +113,8 @@ class BastionServer:
             for key in (*self.more_host_keys, self.host_key):
                 transport.add_server_key(key)
             server = Bastion(self.key, self._leads_to, self.asked)
-            with contextlib.suppress(paramiko.SSHException, EOFError):
+            # OSError: a client that is refused may be gone, by a reset, before this side has seen the keys agreed upon.
+            with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
                 transport.start_server(server=server)
                 threading.Thread(target=_serve, args=(transport, server), daemon=True).start()
 
