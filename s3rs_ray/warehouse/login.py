@@ -7,9 +7,13 @@ import re
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
 )
 
 from ..config import Settings
@@ -127,6 +131,11 @@ def aws_error(settings: Settings, exc: BotoCoreError | ClientError) -> Warehouse
         return WarehouseUnavailable(
             f"no AWS credentials to ask for a login to {there}",
             hint="set REDSHIFT_PROFILE or REDSHIFT_ACCESS_KEY and REDSHIFT_SECRET_KEY, or run with an AWS role",
+        )
+    if isinstance(exc, CredentialRetrievalError | MetadataRetrievalError | SSOError | TokenRetrievalError):
+        return WarehouseUnavailable(
+            f"the AWS credentials to ask for a login to {there} with could not be had or renewed: {exc}",
+            hint="renew them (`aws sso login`, the role, or what credential_process calls) and run the command again",
         )
     if not isinstance(exc, ClientError):
         return WarehouseUnavailable(

@@ -22,6 +22,7 @@ from s3rs_ray.errors import ConfigError, WarehouseUnavailable
 from tests.integration.local.redshift.conftest import ANALYST, StandIn
 from tests.support.aws_api import CLUSTER, WORKGROUP, AwsApi, open_aws_api
 from tests.support.bastion import open_bastion
+from tests.support.issuer import open_issuer
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl:DeprecationWarning")
 
@@ -230,6 +231,29 @@ def test_what_serverless_refuses_is_one_clear_message(
     error = refused(settings(standin, **(TO_WORKGROUP | change)))
     assert message in error.message
     assert hint in error.hint
+
+
+def test_every_login_asks_for_a_password_of_its_own_with_credentials_that_are_renewed(
+    standin: StandIn, aws: AwsApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session outlives its password; those that come later, hours into a run, get another."""
+
+    def make(expires: int) -> tuple[str, str, str]:
+        return "ASIAASKER", secrets.token_hex(20), f"{expires}-{secrets.token_hex(8)}"
+
+    made = settings(standin, **(TO_WORKGROUP | dict.fromkeys(ASKER, "")))
+    with open_issuer(make, lifetime=60) as issuer:
+        for name, value in issuer.environment.items():
+            monkeypatch.setenv(name, value)
+        with open_session(made) as first:
+            assert who(made) == ANALYST  # its password took the place of the first one
+            assert first.query("SELECT current_user") == [(ANALYST,)]
+        tokens = [headers["X-Amz-Security-Token"] for headers in aws.headers]
+        assert len(set(tokens)) == 2
+        issuer.refuses = True
+        error = refused(made)
+    assert "could not be had or renewed" in error.message
+    assert "renew them" in error.hint
 
 
 def test_an_api_of_aws_that_does_not_answer_is_named(standin: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
