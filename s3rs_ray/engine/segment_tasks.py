@@ -27,7 +27,7 @@ from .differences import SHOWN, Buckets, Difference, Finding, SegmentResult
 from .loading import open_session
 from .segments import Compared, Sides, Suspect, at_work, find_rows
 
-BUCKET_ROWS = 500
+BUCKET_ROWS = 200
 """About how many rows share a bucket."""
 MOST_BUCKETS = 20_000
 

@@ -94,8 +94,7 @@ def chosen_sql(rows: TargetRows, within: KeyRange | None, buckets: int, chosen: 
 def key_rows_sql(rows: TargetRows, keys: Sequence[Sequence[KeyValue]]) -> str:
     """The rows of some keys as :func:`bucket_rows_sql`, then each compared column's text."""
     selected = ", ".join([*_described(rows), *(field_sql(c) for c in rows.columns)])
-    same = " OR ".join(_same_key(rows.target, key) for key in keys)
-    return f"SELECT 0, {selected} FROM {_from(rows, f'({same})', '')}"
+    return f"SELECT 0, {selected} FROM {_from(rows, _same_keys(rows.target, keys), '')}"
 
 
 def is_ordered(column: Column) -> bool:
@@ -287,10 +286,19 @@ def _asked(rows: TargetRows) -> str:
     return f"({' AND '.join(parts)})" if parts else "TRUE"
 
 
-def _same_key(target: Target, key: Sequence[KeyValue]) -> str:
-    """Rows of a key, and of those that Redshift takes for it: the caller tells them apart."""
-    folded = zip(target.key, key_values(target), key, strict=False)
-    return f"({' AND '.join(f'{column} = {literal_sql(fold(target, name, v))}' for name, column, v in folded)})"
+def _same_keys(target: Target, keys: Sequence[Sequence[KeyValue]]) -> str:
+    """Rows of keys, and of those that Redshift takes for them: the caller tells them apart.
+
+    A list is looked up in; of a long chain of ORs each would be tried on every row.
+    """
+    columns = key_values(target)[: len(target.key)]
+    literals = [[literal_sql(fold(target, name, v)) for name, v in zip(target.key, key, strict=True)] for key in keys]
+    first = f"{columns[0]} IN ({', '.join(dict.fromkeys(literal for literal, *_ in literals))})"
+    if len(columns) == 1:
+        return first
+    pairs = (zip(columns, literal, strict=True) for literal in literals)
+    rows = " OR ".join(f"({' AND '.join(f'{column} = {value}' for column, value in pair)})" for pair in pairs)
+    return f"{first} AND ({rows})"
 
 
 def fold(target: Target, name: str, value: KeyValue) -> KeyValue:

@@ -50,7 +50,7 @@ SELECT 0, CASE WHEN TRUE THEN 1 ELSE 0 END, MD5(((COALESCE(CAST("id" AS VARCHAR)
 SELECT (((`update_at` < TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` <= 7)))) IS TRUE, (TRUE) IS TRUE, MD5(CONCAT_WS(',',IFNULL(`ID`,''),IFNULL(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'2000-01-01 00:00:00',IF(FROM_DAYS(TO_DAYS(`update_at`))=DATE(`update_at`),`update_at`,NULL)),''),IFNULL(`amount`,''),IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,''))), `ID`, CONCAT_WS(',',IFNULL(`ID`,'')), CONCAT_WS(',',IFNULL(TIMESTAMPDIFF(MICROSECOND,TIMESTAMP'2000-01-01 00:00:00',IF(FROM_DAYS(TO_DAYS(`update_at`))=DATE(`update_at`),`update_at`,NULL)),'')), CONCAT_WS(',',IFNULL(`amount`,'')), CONCAT_WS(',',IFNULL(OCTET_LENGTH(`note`),''),IFNULL(`note`,'')) FROM `settlement`.`parcels` FORCE INDEX (`PRIMARY`) WHERE ((`ID` = 7) OR (`ID` = 8))
 
 -- rows of keys: there
-SELECT 0, CASE WHEN TRUE THEN 1 ELSE 0 END, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))), "id", COALESCE(CAST("id" AS VARCHAR),''), COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''), COALESCE(CAST("amount" AS VARCHAR),''), COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',') FROM "public"."parcels" WHERE (("id" = 7) OR ("id" = 8))
+SELECT 0, CASE WHEN TRUE THEN 1 ELSE 0 END, MD5(((COALESCE(CAST("id" AS VARCHAR),'')||','||COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''))||','||(COALESCE(CAST("amount" AS VARCHAR),'')||','||COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',')))), "id", COALESCE(CAST("id" AS VARCHAR),''), COALESCE(CAST(DATEDIFF(microsecond,TIMESTAMP '2000-01-01 00:00:00',"update_at") AS VARCHAR),''), COALESCE(CAST("amount" AS VARCHAR),''), COALESCE(CAST(OCTET_LENGTH("note") AS VARCHAR)||','||"note",',') FROM "public"."parcels" WHERE "id" IN (7, 8)
 
 -- rows behind the watermark: here
 SELECT COUNT(*) FROM `settlement`.`parcels` FORCE INDEX (`by_update`) WHERE (`update_at` > TIMESTAMP'2026-01-31 12:00:00.500000' OR (`update_at` = TIMESTAMP'2026-01-31 12:00:00.500000' AND `ID` > 7)) AND TRUE
@@ -65,7 +65,7 @@ SELECT s3rs_range, s3rs_bucket, count(*), 0, 0 FROM (SELECT CASE WHEN "id" <= 10
 SELECT CASE WHEN ("id" < 1 OR ("id" = 1 AND "part" <= 2)) OR "id" IS NULL OR "part" IS NULL THEN 0 ELSE 1 END, CASE WHEN TRUE THEN 1 ELSE 0 END, '', "id", "part" FROM "public"."parcels" WHERE ((("id" < 1 OR ("id" = 1 AND "part" <= 2)) OR "id" IS NULL OR "part" IS NULL) OR (("id" > 5 OR ("id" = 5 AND "part" > 6)) AND "id" < 7) AND NOT "part" IS NULL) AND (((("id" < 1 OR ("id" = 1 AND "part" <= 2)) OR "id" IS NULL OR "part" IS NULL) AND COALESCE(ABS(MOD(MOD("id",8)*31+MOD("part",8),8)),0) IN (1)) OR ((("id" > 5 OR ("id" = 5 AND "part" > 6)) AND "id" < 7) AND NOT "part" IS NULL AND COALESCE(ABS(MOD(MOD("id",8)*31+MOD("part",8),8)),0) IN (2)))
 
 -- rows of a text key: there
-SELECT 0, CASE WHEN TRUE THEN 1 ELSE 0 END, '', "note" FROM "public"."parcels" WHERE ((TRANSLATE("note", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') = 'ab ''c'))
+SELECT 0, CASE WHEN TRUE THEN 1 ELSE 0 END, '', "note" FROM "public"."parcels" WHERE TRANSLATE("note", 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz') IN ('ab ''c')
 
 -- integer: here
 CONCAT_WS(',',IFNULL(`c`+0,''))
