@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -71,6 +72,7 @@ EVERY: list[tuple[str, str, str]] = [
     ("INET4", "'1.2.3.4'", "'1.2.3.5'"),
     ("INET6", "'::1'", "'::2'"),
 ]
+SEED = random.randrange(10**6)
 NAMES = [f"c{i}" for i in range(1, len(EVERY) + 1)]
 
 
@@ -101,12 +103,22 @@ def test_the_least_damage_in_every_type_is_found_with_row_and_column(world: Worl
     world.sync_one("t")
     untouched = compare(world)
     assert (untouched.equal, sum(untouched.counts.values()), untouched.source_rows) == (True, 0, 3 * len(EVERY) + 1)
-    expected = []
+    expected: list[tuple[str, str, tuple[str, ...]]] = []
     for number, (name, (_, _, damaged)) in enumerate(zip(NAMES, EVERY, strict=True), 1):
         for row, value in ((number, damaged), (len(EVERY) + number, "NULL")):
             world.warehouse.execute(f'UPDATE "{world.schema}"."t" SET {name} = {value} WHERE id = {row}'.encode())
             expected.append(("changed", str(row), (name,)))
-    assert named(compare(world)) == sorted(expected)
+    others = random.Random(SEED).sample(range(2 * len(EVERY) + 1, 3 * len(EVERY) + 1), 12)
+    target = f'"{world.schema}"."t"'
+    for kind, rows in (("missing", others[:4]), ("twice", others[4:8]), ("extra", others[8:])):
+        chosen = f"WHERE id IN ({', '.join(map(str, rows))})"
+        if kind == "extra":
+            world.execute(f"DELETE FROM t {chosen}")
+        else:
+            verb = "DELETE FROM" if kind == "missing" else f"INSERT INTO {target} SELECT * FROM"
+            world.warehouse.execute(f"{verb} {target} {chosen}".encode())
+        expected += [(kind, str(row), ()) for row in rows]
+    assert named(compare(world)) == sorted(expected), f"seed {SEED}"
 
 
 @pytest.mark.parametrize("kind", ["VARCHAR(9)", "VARCHAR(90)", "TEXT", "VARBINARY(9)", "VARBINARY(90)", "BLOB"])
