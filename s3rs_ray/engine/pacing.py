@@ -95,7 +95,7 @@ class PacedExecutor:
             allowed, reason = governor.allowed, governor.reason
         if changed and (reason or before):
             if reason and not before:
-                log.warning("the source is spared: %s; %d readers from now on", reason, allowed)
+                log.warning("the source is spared: %s; readers from now on: %d", reason, allowed)
             self._tell(allowed, reason)
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
