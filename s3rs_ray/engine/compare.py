@@ -169,7 +169,7 @@ def compare_table(run: Run, comparison: Comparison, *, listed: int = SHOWN) -> I
 
 
 def narrowed(comparison: Comparison, places: Sequence[Place]) -> Comparison:
-    """The comparison of those segments alone that hold a place."""
+    """The comparison of those segments alone that hold a place, in the order of the key."""
     ranges = {within for within, _ in places}
     buckets = {bucket for within, found in places if within is None for bucket in found.chosen}
 

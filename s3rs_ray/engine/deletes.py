@@ -72,7 +72,7 @@ def follow_deletes(hold: Hold, how: Deletes, ranges: Sequence[KeyRange] = ()) ->
     insert, and the next sync carries it.
 
     Args:
-        ranges: only these, of the key; empty for all rows.
+        ranges: only these, in the order of the key; empty for all rows.
 
     Raises:
         DoubtfulDeletes: more rows seem gone than is believed; none was removed.

@@ -79,13 +79,13 @@ def _repair_table(run: Run, asked: RepairAsked, name: TableName) -> TableRepair:
             require_deletable(name, opened.compared.target.mode, opened.table)
             gone = Gone(how=asked.deletes, found=found.counts.get(Difference.EXTRA, 0))
     else:
-        with hold_table(run, run.workplace().ledger, name) as hold, open_source(run) as catalog:
+        with hold_table(run, run.ledger, name) as hold, open_source(run) as catalog:
             tally = Tally()
             _finish_earlier(hold, catalog, asked)
             opened = open_comparison(run, Asked(tables=()), name)
             found = _compare(run, opened)
             _mend(hold, catalog, opened, found, tally)
-            gone = _remove_gone(hold, asked, found)
+            gone = _remove_gone(hold, asked, opened, found)
             left = _compare(run, narrowed(opened, found.places)) if found.places else None
     done, rest = tally.loading, left or found
     result = TableRepair(
@@ -176,7 +176,7 @@ def _finish_run(hold: Hold, catalog: Catalog, table: Table, loading: Loading) ->
 
 def _mend(hold: Hold, catalog: Catalog, opened: Comparison, found: Mending, tally: Tally) -> None:
     """Reads what differs again and loads it."""
-    table, place = opened.table, hold.run.workplace()
+    table = opened.table
     tally.loading = Loading(hold=hold, contracts={table.fingerprint: table})
     if not found.keys and not found.ranges:
         return
@@ -191,6 +191,7 @@ def _mend(hold: Hold, catalog: Catalog, opened: Comparison, found: Mending, tall
         estimated_rows=table.estimated_rows,
         rows_per_chunk=0,
     )
+    place = hold.run.workplace()
     extract_plan(hold, place, catalog, plan, tally, _chunks(hold.run, catalog, table, window, found))
     tally.loading.finish()
 
@@ -206,11 +207,12 @@ def _chunks(run: Run, catalog: Catalog, table: Table, window: Window, found: Men
         yield from cut_chunks(catalog, table, window, RangeOrder.KEY, run_id="", sizes=sizes, within=within)
 
 
-def _remove_gone(hold: Hold, asked: RepairAsked, found: Mending) -> Gone | None:
+def _remove_gone(hold: Hold, asked: RepairAsked, opened: Comparison, found: Mending) -> Gone | None:
     """Rows that the source does not hold, where they are not to stay; one may be there twice as well."""
     if asked.deletes is Deletes.KEEP:
         return None
     if not (found.counts.get(Difference.EXTRA) or found.counts.get(Difference.TWICE)):
         return Gone(how=asked.deletes)
-    ranges = [within for within, _ in found.places]
-    return follow_deletes(hold, asked.deletes, () if None in ranges else [r for r in ranges if r is not None])
+    chosen = narrowed(opened, found.places).chosen
+    ranges = [segment for segment in chosen if isinstance(segment, KeyRange)]
+    return follow_deletes(hold, asked.deletes, ranges if len(ranges) == len(chosen) else ())

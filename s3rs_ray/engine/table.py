@@ -150,10 +150,10 @@ def _sync(run: Run, name: TableName, tally: Tally) -> TableState:
         plan = plan_table(run, catalog, table, state)
         tally.note = "; ".join(plan.reasons)
         deletes = wanted_deletes(run, table)
-        if plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state) and not deletes:
+        idle = plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state)
+        if idle and not deletes:
             return give_back_dead(run, name, state)
-        place = run.workplace()
-        with hold_table(run, place.ledger, name) as hold:
+        with hold_table(run, run.ledger if idle else run.workplace().ledger, name) as hold:
             identify(hold, table)
             if run.request.load:
                 tally.loading = Loading(hold=hold, contracts={table.fingerprint: table}, budget=run.request.limit)
@@ -173,7 +173,7 @@ def _sync(run: Run, name: TableName, tally: Tally) -> TableState:
                 )
             before = Watermark.START if plan.refresh or state.refresh else state.loaded
             if plan.action is not Action.NOTHING:
-                extract_plan(hold, place, catalog, plan, tally)
+                extract_plan(hold, run.workplace(), catalog, plan, tally)
             state = tally.loading.finish() if tally.loading else hold.load()
             if run.request.verify:
                 run.say(EventKind.VERIFY_STARTED, name)

@@ -118,8 +118,11 @@ def insert_mended_sql(target: Target, staged: str, own: Sequence[str], stamp: st
 
 
 def later_run_sql(schema: str) -> str:
-    """A later run that loaded something there; parameters: source table, target, run id."""
-    return f"SELECT run_id FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s AND run_id > %s LIMIT 1"
+    """A later run that loaded a file there; parameters: source table, target, run id."""
+    return (
+        f"SELECT run_id FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s AND run_id > %s"
+        " AND file_count > 0 LIMIT 1"
+    )
 
 
 def gone_table_sql(target: Target) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -155,4 +156,33 @@ def test_a_session_of_a_dead_run_that_never_commits_does_not_block_for_ever(
     next_run = runs.sync()
     wait_for(lambda: next_run.exit_code is not None, "the lock of the dead session is freed", 20, next_run)
     assert next_run.exit_code == 0, next_run.stderr
+    ends.assert_settled()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["reply to every COMMIT lost", "1023 on the merge, three times", "connection lost before COMMIT", "1023 at COMMIT"],
+)
+def test_rows_gone_from_the_source_go_once_whatever_passes(
+    ends: Ends, runs: Runs, warehouse: LocalStack, name: str
+) -> None:
+    ends.world.sync_one("t")
+    ends.world.execute("DELETE FROM t WHERE MOD(id, 40) = 7")
+    set_faults(warehouse.redshift.control_file, [replace(SURVIVED[name], skip=0)])
+    done = runs.sync("--deletes", "hard")
+    assert done.wait() == 0, done.stderr
+    assert runs.result(done)["rows_deleted"] == 10
+    ends.assert_settled()
+
+
+@pytest.mark.parametrize("name", ["reply to every COMMIT lost", "1023 on the merge, three times"])
+def test_a_repair_survives_what_passes(ends: Ends, runs: Runs, warehouse: LocalStack, name: str) -> None:
+    ends.world.sync_one("t")
+    table = f'"{ends.world.schema}"."t"'
+    ends.world.warehouse.execute(f"INSERT INTO {table} SELECT * FROM {table} WHERE MOD(id, 40) = 6".encode())
+    ends.world.warehouse.execute(f"DELETE FROM {table} WHERE MOD(id, 40) = 3".encode())
+    set_faults(warehouse.redshift.control_file, [SURVIVED[name]])
+    done = runs.sync(command=("repair",))
+    assert done.wait() == 0, done.stderr
+    assert done.document["tables"][runs.table]["rows_mended"] == 20
     ends.assert_settled()

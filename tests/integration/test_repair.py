@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from s3rs_ray.cli.app import cli
 from s3rs_ray.engine import mending
-from s3rs_ray.engine.compare import Asked
+from s3rs_ray.engine import repair as repair_module
+from s3rs_ray.engine.compare import Asked, compare_table
 from s3rs_ray.engine.mending import Gone, TableRepair
 from s3rs_ray.engine.repair import RepairAsked, repair
 from s3rs_ray.engine.tasks import open_store
@@ -130,6 +131,15 @@ def test_rows_gone_from_the_source_are_left_deleted_or_marked_as_asked(world: Wo
     hard = mend(world, deletes=Deletes.HARD)
     assert hard.gone == Gone(how=Deletes.HARD, found=1, removed=1)
     assert world.target_rows("t", "count(*)", "WHERE amount = 42") == [(0,)]
+
+
+def test_segments_may_end_in_any_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(world)
+    world.execute("DELETE FROM t WHERE MOD(amount * 8, 50) = 3")
+    backwards = lambda run, opened, listed: reversed(list(compare_table(run, opened, listed=listed)))  # noqa: E731
+    monkeypatch.setattr(repair_module, "compare_table", backwards)
+    assert mend(world, deletes=Deletes.HARD).gone == Gone(how=Deletes.HARD, found=10, removed=10)
+    assert_equal(world)
 
 
 def test_a_marked_row_that_comes_back_is_there_again(world: World) -> None:

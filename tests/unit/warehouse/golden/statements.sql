@@ -161,7 +161,7 @@ INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note") SELECT x."i
 INSERT INTO "public"."parcels" ("id", "update_at", "amount", "note", "_s3rs_loaded_at", "_s3rs_run_id", "mine") SELECT x."id", x."update_at", x."amount", x."note", GETDATE(), '20260131T120000Z-1a2b3c', k."mine" FROM "s3rs_stage_parcels" AS x LEFT JOIN "s3rs_kept_parcels" AS k ON k."id" = x."id" AND k."note" = x."note" AND octet_length(k."note") = octet_length(x."note")
 
 -- later run
-SELECT run_id FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND run_id > %s LIMIT 1
+SELECT run_id FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND run_id > %s AND file_count > 0 LIMIT 1
 
 -- keys that are gone
 CREATE TEMP TABLE "s3rs_gone_parcels" ("id" BIGINT, "note" VARCHAR(200))
