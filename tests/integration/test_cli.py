@@ -60,6 +60,7 @@ def test_json_is_the_only_thing_on_stdout_and_its_fields_are_a_contract(world: W
         "tables_requested",
         "table_results",
         "summary",
+        "error",
     }
     result = document["table_results"][table]
     assert {
