@@ -12,6 +12,7 @@ from ..ledger.state import OpenRun
 from ..model import Chunk, ChunkSize
 from ..source.catalog import Catalog
 from ..source.cutting import cut_chunks
+from .executor import retry_pause
 from .plan import TablePlan
 
 log = logging.getLogger(__name__)
@@ -128,7 +129,7 @@ def remaining_chunks(
             if failed > attempts or given_up.is_set():
                 raise
             log.warning("planning the next chunk of %s failed (%s); try %d follows", plan.table.name, exc, failed + 1)
-            if given_up.wait(min(30.0, 0.5 * 2**failed)):
+            if given_up.wait(retry_pause(failed)):
                 return
         else:
             return

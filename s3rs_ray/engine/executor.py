@@ -56,6 +56,11 @@ CHECK_SECONDS = 1.0
 """How often whoever waits for tasks looks whether it should stop."""
 
 
+def retry_pause(failed: int) -> float:
+    """Seconds before what has failed so often, 1 or more, is tried again."""
+    return min(30.0, 0.5 * 2.0**failed)
+
+
 def reader_count(settings: Settings, cpus: int) -> int:
     """How many chunks are read at the same time: BACKUP_MAX_WORKERS, or one for each CPU.
 

@@ -15,7 +15,7 @@ from ..policies import RangeOrder
 from .ahead import Planner
 from .context import Hold
 from .events import EventKind
-from .executor import ChunkTask, Executor, Ticket
+from .executor import ChunkTask, Executor, Ticket, retry_pause
 from .records import PAGE_FILES, next_page, write_page, write_record
 from .sizing import ChunkSizer
 
@@ -200,7 +200,7 @@ class Extraction:
                 raise
             if isinstance(exc, (SourceTimeout, SourceStalled)):
                 self.finer = max(self.finer, ticket.task.finer + 1)  # the same again would be cut off again
-            self.retry_at[chunk.ordinal] = time.monotonic() + min(30.0, 0.5 * 2**ticket.attempt)
+            self.retry_at[chunk.ordinal] = time.monotonic() + retry_pause(ticket.attempt)
             self.waiting.insert(0, (chunk, ticket.attempt + 1))
             self._say(EventKind.CHUNK_RETRIED, chunk=chunk.ordinal, attempt=ticket.attempt, reason=str(exc))
             return ()
