@@ -16,7 +16,8 @@ from ..policies import Deletes
 from .output import Output
 from .quiet import guarded_stdout
 from .session import Session
-from .sync import INLINE, MAX_DELETE_PERCENT, MAX_WORKERS, TABLES, signals
+from .sync import INLINE, MAX_DELETE_PERCENT, MAX_WORKERS, signals
+from .tables import TABLES
 
 
 @click.command("repair", epilog="Example:  s3rs-ray repair -t settlement.settlement_normal_delivery_detail --dry-run")

@@ -12,11 +12,11 @@ from ..ledger.document import cursor_text
 from .completion import complete_tables
 from .output import Output
 from .session import Session
+from .tables import NAMES, tables_option
 
 
 @click.command("status", epilog="Example:  s3rs-ray status -t 'settlement.*'")
-@click.option("-t", "--table", "tables", multiple=True, metavar="TABLE", shell_complete=complete_tables,
-              help="Tables to look at: schema.table or a glob; repeats. Without it: those with a state.")  # fmt: skip
+@tables_option(f"Tables to look at: {NAMES} Without it: those with a state.", complete_tables)
 @click.pass_obj
 def command(session: Session, tables: tuple[str, ...]) -> None:
     """Check MySQL, S3 and Redshift, and what a sync needs there.

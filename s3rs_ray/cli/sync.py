@@ -25,31 +25,14 @@ from ..engine.report import Recorder, keep_report, result_json
 from ..engine.tasks import open_store
 from ..errors import ConfigError, S3rsError, StorageError
 from ..policies import Deletes, Mode, Strategy
-from .completion import complete_tables
 from .files import NewFile
 from .output import Output, complain
 from .plans import preview_exit_code, show_previews
 from .quiet import guarded_stdout
 from .report import write_html
 from .session import Session
+from .tables import EXCLUDE, TABLES
 
-TABLES = click.option(
-    "-t",
-    "--table",
-    "tables",
-    multiple=True,
-    required=True,
-    metavar="TABLE",
-    shell_complete=complete_tables,
-    help="schema.table or a glob; repeats.",
-)
-EXCLUDE = click.option(
-    "--exclude",
-    multiple=True,
-    metavar="TABLE",
-    shell_complete=complete_tables,
-    help="Leave these out: schema.table or a glob; repeats.",
-)
 STRATEGY = click.option(
     "-s",
     "--strategy",

@@ -2,34 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from ..config import Settings
 from ..errors import TableNotFound
 from ..model import GLOB, TableName, matching
-from .completion import complete_stored
+from .completion import complete_stored, complete_tables
 
+Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+NAMES = "schema.table or a glob; repeats."
+
+
+def tables_option(text: str, complete: Complete, *, required: bool = False) -> Callable[[Decorated], Decorated]:
+    """``-t``, which may be given often.
+
+    Args:
+        text: its help.
+        complete: what TAB offers.
+    """
+    return click.option(
+        "-t",
+        "--table",
+        "tables",
+        multiple=True,
+        required=required,
+        metavar="TABLE",
+        shell_complete=complete,
+        help=text,
+    )
+
+
+def _exclude_option(complete: Complete) -> Callable[[Decorated], Decorated]:
+    return click.option(
+        "--exclude", multiple=True, metavar="TABLE", shell_complete=complete, help=f"Leave these out: {NAMES}"
+    )
+
+
+TABLES = tables_option(NAMES, complete_tables, required=True)
+EXCLUDE = _exclude_option(complete_tables)
 STORED_TABLE = click.option(
     "-t", "--table", required=True, metavar="TABLE", shell_complete=complete_stored, help="schema.table."
 )
-STORED_TABLES = click.option(
-    "-t",
-    "--table",
-    "tables",
-    multiple=True,
-    metavar="TABLE",
-    shell_complete=complete_stored,
-    help="schema.table or a glob; repeats. All.",
-)
-EXCLUDE_STORED = click.option(
-    "--exclude",
-    multiple=True,
-    metavar="TABLE",
-    shell_complete=complete_stored,
-    help="Leave these out: schema.table or a glob; repeats.",
-)
+STORED_TABLES = tables_option(f"{NAMES} All.", complete_stored)
+EXCLUDE_STORED = _exclude_option(complete_stored)
 
 
 def select_names(

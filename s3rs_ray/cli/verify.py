@@ -14,7 +14,8 @@ from ..engine.verify import verify
 from .output import Output
 from .quiet import guarded_stdout
 from .session import Session
-from .sync import INLINE, MAX_WORKERS, TABLES, signals
+from .sync import INLINE, MAX_WORKERS, signals
+from .tables import TABLES
 
 
 @click.command("verify", epilog="Example:  s3rs-ray verify -t settlement.settlement_normal_delivery_detail -o json")
