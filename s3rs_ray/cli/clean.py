@@ -11,7 +11,7 @@ import click
 from ..engine.retention import Expired, delete_expired, find_expired
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
-from .deletion import deletion_shown, tell_refused
+from .deletion import deletion_exit_code, deletion_shown, tell_refused
 from .output import amount_json, amount_text, complain
 from .session import Session
 
@@ -59,12 +59,11 @@ def command(session: Session, bucket: str | None, prefix: str | None, days: int 
             else f"would delete {amount_text(found.doomed)}: add --confirm"
         )
         session.output.sentence(what if found.doomed.files else f"nothing to delete in {title}")
-    for _, exc in found.failures:
+    failures = [exc for _, exc in found.failures]
+    for exc in failures:
         complain(exc.message, exc.hint)
     tell_refused(found.deletion.refused)
-    if found.failures or found.deletion.refused:
-        codes = [exc.exit_code for _, exc in found.failures]
-        sys.exit(3 if found.deletion.deleted.files else [*codes, 1][0])
+    sys.exit(deletion_exit_code(found.deletion.deleted.files, failures, found.deletion.refused))
 
 
 def _json(found: Expired, bucket: str, prefix: str | None, days: int, confirmed: bool) -> dict[str, Any]:

@@ -1,15 +1,16 @@
-"""How a long deletion goes on, and what of it S3 refused."""
+"""How a long deletion goes on, what of it S3 refused, and the exit code for that."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ..engine.cleaning import Progress as Tell
 from ..engine.cleaning import quietly
+from ..errors import S3rsError
 from .output import complain
 from .session import Session
 
@@ -39,3 +40,16 @@ def tell_refused(refused: Mapping[str, str]) -> None:
         complain(f"… and {len(refused) - TOLD:,} more could not be deleted: -o json names all")
     if any(why.startswith("AccessDenied") for why in refused.values()):
         complain("the credentials need s3:DeleteObject on them, and no lock may be on them", word="hint")
+
+
+def deletion_exit_code(deleted: int, failures: Iterable[S3rsError], refused: Collection[str]) -> int:
+    """0 where all went, 3 where some of it did; else the first error's own, 1 where S3 refused.
+
+    Args:
+        deleted: how many objects went.
+        refused: keys of objects that S3 did not delete.
+    """
+    codes = [*(exc.exit_code for exc in failures), *(1 for _ in refused)]
+    if not codes:
+        return 0
+    return 3 if deleted else codes[0]

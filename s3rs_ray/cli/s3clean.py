@@ -30,7 +30,7 @@ from ..ledger.store import utc_now
 from ..model import TableName
 from ..storage.s3 import S3Store
 from .asking import confirm, confirm_by_name
-from .deletion import deletion_shown, tell_refused
+from .deletion import deletion_exit_code, deletion_shown, tell_refused
 from .output import Output, amount_json, amount_text, complain, size_text
 from .session import Session
 from .tables import EXCLUDE_STORED, STORED_TABLE, STORED_TABLES, select_names
@@ -154,11 +154,9 @@ def clean_all_command(
     with deletion_shown(session, doomed.files) as progress:
         cleaned, failures = _clean_each(settings, choices, selection, progress)
     _show(session.output, choices, cleaned, failures, dry_run=False)
-    refused = any(c.refused for c in cleaned.values())
-    if failures or refused:
-        sys.exit(
-            3 if any(c.deleted.files for c in cleaned.values()) else [*(e.exit_code for e in failures.values()), 1][0]
-        )
+    deleted = sum(c.deleted.files for c in cleaned.values())
+    refused = [key for c in cleaned.values() for key in c.refused]
+    sys.exit(deletion_exit_code(deleted, failures.values(), refused))
 
 
 @group.command("orphans", epilog="Example:  s3rs-ray s3clean orphans -t settlement.settlement_claim_detail --clean")

@@ -1,4 +1,4 @@
-"""The bar of a long deletion: on a terminal alone, and only where it is long."""
+"""The bar of a long deletion, on a terminal alone and only where it is long; what was refused, and the exit code."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 import pytest
 from rich.console import Console
 
-from s3rs_ray.cli.deletion import LONG, TOLD, deletion_shown, tell_refused
+from s3rs_ray.cli.deletion import LONG, TOLD, deletion_exit_code, deletion_shown, tell_refused
 from s3rs_ray.cli.output import Output
 from s3rs_ray.cli.session import Session
+from s3rs_ray.errors import S3rsError, StorageError, TableBusy
 
 
 class Terminal(io.StringIO):
@@ -51,3 +52,20 @@ def test_of_many_refusals_the_first_are_named_and_the_rest_counted(capfd: pytest
     assert said[0] == "error: k0 could not be deleted: InternalError: …"
     assert said[-1] == "error: … and 7 more could not be deleted: -o json names all"
     assert len(said) == TOLD + 1
+
+
+@pytest.mark.parametrize(
+    ("deleted", "failures", "refused", "code"),
+    [
+        (0, [], [], 0),
+        (9, [], [], 0),
+        (9, [TableBusy("held")], [], 3),
+        (9, [], ["k"], 3),
+        (0, [TableBusy("held"), StorageError("silent")], ["k"], TableBusy.exit_code),
+        (0, [], ["k", "l"], 1),
+    ],
+)
+def test_the_exit_code_tells_all_from_some_from_none(
+    deleted: int, failures: list[S3rsError], refused: list[str], code: int
+) -> None:
+    assert deletion_exit_code(deleted, failures, refused) == code
