@@ -7,7 +7,7 @@ A long run leaves the state a page at a time; its record, written when it ends, 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import orjson
@@ -32,6 +32,12 @@ def write_record(store: ObjectStore, table: TableName, run: OpenRun) -> None:
         store.put_new(format_run_key(table, run.run_id, RECORD), orjson.dumps(format_run(run)))
     except PreconditionFailed:
         return
+
+
+def keep_document(store: ObjectStore, table: TableName, run_id: str, name: str, document: Mapping[str, object]) -> None:
+    """Keeps what a command found or did on one table, as JSON."""
+    body = orjson.dumps({"table": str(table), **document}, option=orjson.OPT_INDENT_2)
+    store.put_new(format_run_key(table, run_id, name), body)
 
 
 def read_records(store: ObjectStore, table: TableName) -> Iterator[OpenRun]:

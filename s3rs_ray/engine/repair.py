@@ -11,8 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import orjson
-
 from ..config import Settings
 from ..errors import PlanError, UnsupportedTable
 from ..ledger.document import cursor_text
@@ -23,7 +21,7 @@ from ..policies import Deletes, Mode, RangeOrder
 from ..source.catalog import Catalog
 from ..source.checksums import shown_columns
 from ..source.cutting import cut_chunks
-from ..storage.layout import REPAIR, format_run_key
+from ..storage.layout import REPAIR
 from .compare import Asked, Comparison, compare_table, narrowed, open_comparison
 from .context import Hold, Request, Run, hold_table
 from .deletes import follow_deletes, require_deletable
@@ -34,6 +32,7 @@ from .loading import Loading
 from .mending import CHUNK_KEYS, LISTED, Gone, Mending, TableRepair, plan_mending, repair_document
 from .plan import Action, TablePlan
 from .planning import open_source, plan_sizer, plan_table
+from .records import keep_document
 from .table import Tally, drop_run, extract_plan, identify
 
 
@@ -109,10 +108,7 @@ def _repair_table(run: Run, asked: RepairAsked, name: TableName) -> TableRepair:
         started=started,
         seconds=time.monotonic() - began,
     )
-    document = {"table": str(name), **repair_document(result)}
-    run.store.put_new(
-        format_run_key(name, run.execution_id, REPAIR), orjson.dumps(document, option=orjson.OPT_INDENT_2)
-    )
+    keep_document(run.store, name, run.execution_id, REPAIR, repair_document(result))
     run.say(EventKind.REPAIRED, name, status=result.status, rows=result.rows_mended)
     return result
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 
-import orjson
-
 from ..config import Settings
 from ..errors import Interrupted
 from ..ledger.document import cursor_text
@@ -14,12 +12,13 @@ from ..ledger.store import utc_now
 from ..model import TableName
 from ..policies import Mode
 from ..source.checksums import shown_columns
-from ..storage.layout import COMPARISON, format_run_key
+from ..storage.layout import COMPARISON
 from .compare import Asked, compare_table, open_comparison
 from .context import Request, Run
 from .differences import SegmentResult, TableComparison, table_document
 from .driver import ignore, open_run, resolve_tables
 from .events import EventKind, Report
+from .records import keep_document
 from .segments import Compared
 
 
@@ -69,10 +68,7 @@ def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:
         notes=_notes(compared),
         interrupted=interrupted,
     )
-    document = {"table": str(name), **table_document(found)}
-    run.store.put_new(
-        format_run_key(name, run.execution_id, COMPARISON), orjson.dumps(document, option=orjson.OPT_INDENT_2)
-    )
+    keep_document(run.store, name, run.execution_id, COMPARISON, table_document(found))
     run.say(EventKind.VERIFIED, name, rows=found.source_rows, differences=sum(found.counts.values()))
     return found
 
