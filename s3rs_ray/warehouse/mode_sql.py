@@ -117,11 +117,12 @@ def insert_mended_sql(target: Target, staged: str, own: Sequence[str], stamp: st
     )
 
 
-def later_run_sql(schema: str) -> str:
-    """A later run that loaded a file there; parameters: source table, target, run id."""
+def later_run_sql(schema: str, *, ended: bool = False) -> str:
+    """A later run that loaded a file there, or one that reached its end; parameters: source table, target, run id."""
+    what = "reaches IS NOT NULL" if ended else "file_count > 0"
     return (
         f"SELECT run_id FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s AND run_id > %s"
-        " AND file_count > 0 LIMIT 1"
+        f" AND {what} LIMIT 1"
     )
 
 
@@ -270,14 +271,6 @@ def gathered_sql(schema: str) -> str:
     return (
         f"SELECT count(*), COALESCE(SUM(row_count), 0) FROM {ledger_name(schema)}"
         " WHERE source_table = %s AND target = %s AND generation = %s"
-    )
-
-
-def newer_run_sql(schema: str) -> str:
-    """A run behind another one that reached its end there; parameters: source table, target, run id."""
-    return (
-        f"SELECT run_id FROM {ledger_name(schema)} WHERE source_table = %s AND target = %s AND run_id > %s"
-        " AND reaches IS NOT NULL LIMIT 1"
     )
 
 

@@ -206,7 +206,7 @@ def _require_rows(target: Target, written: int, expected: int) -> None:
 def _require_latest(warehouse: Warehouse, target: Target, manifest: Manifest) -> None:
     """A process that was frozen must not put old rows in the place of newer ones when it goes on."""
     later = warehouse.query(
-        mode_sql.newer_run_sql(target.schema), (str(manifest.table), manifest.target, manifest.run_id)
+        mode_sql.later_run_sql(target.schema, ended=True), (str(manifest.table), manifest.target, manifest.run_id)
     )
     if later:
         raise IntegrityError(

@@ -73,7 +73,7 @@ def statements() -> dict[str, str]:
         "create shadow": mode_sql.create_shadow_sql(LAID_OUT, LAID_OUT.shadow("generation")),
         "tables": mode_sql.tables_sql(),
         "gathered": mode_sql.gathered_sql("public"),
-        "newer run": mode_sql.newer_run_sql("public"),
+        "later run that ended": mode_sql.later_run_sql("public", ended=True),
         "delete all": mode_sql.delete_all_sql(TARGET),
         "fill": mode_sql.fill_sql(TARGET, TARGET.shadow("generation")),
         "fill with load columns": mode_sql.fill_sql(TARGET, TARGET.shadow("generation"), "20260131T120000Z-1a2b3c"),

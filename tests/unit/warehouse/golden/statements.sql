@@ -124,7 +124,7 @@ SELECT table_name FROM svv_tables WHERE table_schema = %s
 -- gathered
 SELECT count(*), COALESCE(SUM(row_count), 0) FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND generation = %s
 
--- newer run
+-- later run that ended
 SELECT run_id FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND run_id > %s AND reaches IS NOT NULL LIMIT 1
 
 -- delete all
