@@ -47,7 +47,7 @@ from .segment_tasks import (
     examine_buckets,
     sum_part,
 )
-from .segments import GIVEN_UP, Compared, Suspect, is_at_work
+from .segments import Compared, Suspect, give_up, is_at_work
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +211,7 @@ def _count_rows(sums: Sums, buckets: Iterable[int]) -> int:
 
 def _give_up(run: Run, compared: Compared) -> None:
     """Ends what is under way: tasks of this process go no further, and queries at the source are killed."""
-    GIVEN_UP.add(compared.token)
+    give_up(compared.token)
     try:
         with open_source(run) as catalog:
             end_queries(catalog, compared.run_id, compared.label, kept=True)

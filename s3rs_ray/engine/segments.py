@@ -39,8 +39,10 @@ Plain: TypeAlias = tuple[Any, ...]
 """A key that is equal to the other side's, whichever driver it came through and however the merge folds it."""
 
 
-GIVEN_UP: set[str] = set()
+_given_up: dict[str, None] = {}
 """The tokens of comparisons whose tasks in this process shall end soon."""
+MOST_GIVEN_UP = 100
+"""Tokens that are kept: a task ends soon after its own was given up, and a process may live for months."""
 _at_work: Counter[str] = Counter()
 _lock = threading.Lock()
 WAIT_SECONDS = 0.5
@@ -56,12 +58,22 @@ def at_work(token: str) -> Iterator[None]:
     finally:
         with _lock:
             _at_work[token] -= 1
+            if not _at_work[token]:
+                del _at_work[token]
 
 
 def is_at_work(token: str) -> bool:
     """Whether any task of a comparison is at work in this process."""
     with _lock:
         return _at_work[token] > 0
+
+
+def give_up(token: str) -> None:
+    """Ends the tasks of a comparison in this process soon."""
+    with _lock:
+        _given_up[token] = None
+        if len(_given_up) > MOST_GIVEN_UP:
+            del _given_up[next(iter(_given_up))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +103,7 @@ class Compared:
 
     @property
     def given_up(self) -> bool:
-        return self.token in GIVEN_UP
+        return self.token in _given_up
 
     @property
     def keyed(self) -> bool:
