@@ -6,6 +6,7 @@ import getpass
 import logging
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ class Bastion:
         trust_first_use: a host that is not in the file is trusted and written there.
         seconds: how long connecting may take.
         prefix: of the settings it is made of, for messages.
+        client: what logs in there: `builtin` or `system` (SSH_TUNNEL_CLIENT).
     """
 
     host: str
@@ -47,16 +49,45 @@ class Bastion:
     trust_first_use: bool
     seconds: float
     prefix: str
+    client: str
 
     def __str__(self) -> str:
-        return f"{self.user or getpass.getuser()}@{self.host}:{self.port}"
+        return f"{self.login_name}@{self.host}:{self.port}"
+
+    @property
+    def login_name(self) -> str:
+        """The user there; without one given, that of this process."""
+        return self.user or getpass.getuser()
+
+    @property
+    def known_as(self) -> str:
+        """Its name in known_hosts (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
+        return self.host if self.port == 22 else f"[{self.host}]:{self.port}"
 
 
 class Refused(Exception):
     """The bastion cannot be reached or lets nobody in; the message says why."""
 
 
-def log_in(bastion: Bastion) -> paramiko.Transport:
+class Login:
+    """A connection to a bastion, and sessions through it to one server."""
+
+    def __init__(self, transport: paramiko.Transport, remote: tuple[str, int], seconds: float) -> None:
+        self._transport, self._remote, self._seconds = transport, remote, seconds
+
+    @property
+    def alive(self) -> bool:
+        return bool(self._transport.is_active())
+
+    def lead_on(self) -> paramiko.Channel:
+        """A session with the server; the loss of the connection may be noticed only now."""
+        return self._transport.open_channel("direct-tcpip", self._remote, ("127.0.0.1", 0), timeout=self._seconds)
+
+    def close(self) -> None:
+        self._transport.close()
+
+
+def log_in(bastion: Bastion, remote: tuple[str, int]) -> Login:
     """A connection to the bastion, whose host key was checked before anything was told to it.
 
     Raises:
@@ -67,12 +98,43 @@ def log_in(bastion: Bastion) -> paramiko.Transport:
 
     agent = paramiko.Agent()
     try:
-        return _connect(bastion, tuple(_keys(bastion, agent.get_keys())))
+        keys = tuple(key for key, _ in _keys(bastion, agent.get_keys()))
+        transport = _greet(bastion)
+        with _refusals(transport):
+            _authenticate(transport, bastion, keys)
     finally:
         agent.close()
+    transport.set_keepalive(KEEPALIVE_SECONDS)
+    return Login(transport, remote, bastion.seconds)
 
 
-def _connect(bastion: Bastion, keys: tuple[paramiko.PKey, ...]) -> paramiko.Transport:
+def check_host(bastion: Bastion) -> None:
+    """Looks at the host key alone, and remembers it where it is trusted on first use.
+
+    Raises:
+        ConfigError: the host is unknown or not the one that is known. Refused: it cannot be reached.
+    """
+    _greet(bastion).close()
+
+
+def choose_keys(bastion: Bastion) -> tuple[tuple[Path, ...], bool]:
+    """The key files to log in with, and whether the agent's keys are tried as well.
+
+    Raises:
+        ConfigError: there is none, or the given one cannot be read and no agent has it.
+    """
+    import paramiko
+
+    agent = paramiko.Agent()
+    try:
+        homes = [home for _, home in _keys(bastion, agent.get_keys())]
+    finally:
+        agent.close()
+    return tuple(home for home in homes if home), None in homes
+
+
+def _greet(bastion: Bastion) -> paramiko.Transport:
+    """A connection to a bastion whose host key is the right one; nobody is logged in yet."""
     import paramiko
 
     try:
@@ -83,20 +145,27 @@ def _connect(bastion: Bastion, keys: tuple[paramiko.PKey, ...]) -> paramiko.Tran
     transport = paramiko.Transport(connection, default_window_size=WINDOW_BYTES)
     transport.daemon = True
     transport.banner_timeout = transport.auth_timeout = bastion.seconds
-    try:
-        known = _known_keys(bastion)
+    with _refusals(transport):
+        known, revoked = _known_keys(bastion)
         _prefer(transport, known)
         transport.start_client(timeout=bastion.seconds)
-        _check_host(bastion, transport.get_remote_server_key(), known)
-        _authenticate(transport, bastion, keys)
+        _check_host(bastion, transport.get_remote_server_key(), known, revoked)
+    return transport
+
+
+@contextmanager
+def _refusals(transport: paramiko.Transport) -> Iterator[None]:
+    """Ends the connection when the block fails."""
+    import paramiko
+
+    try:
+        yield
     except (paramiko.SSHException, OSError, EOFError) as exc:
         transport.close()
         raise Refused(str(exc) or type(exc).__name__) from exc
     except BaseException:
         transport.close()
         raise
-    transport.set_keepalive(KEEPALIVE_SECONDS)
-    return transport
 
 
 def _detect_loss(connection: socket.socket) -> None:
@@ -107,38 +176,57 @@ def _detect_loss(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * KEEPALIVE_SECONDS * 1000)
 
 
-def _host_name(bastion: Bastion) -> str:
-    """As known_hosts has it (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
-    return bastion.host if bastion.port == 22 else f"[{bastion.host}]:{bastion.port}"
+def _known_keys(bastion: Bastion) -> tuple[dict[str, paramiko.PKey], list[paramiko.PKey]]:
+    """The host keys that are trusted, by type, and those that no host may show any more (``@revoked``).
 
-
-def _known_keys(bastion: Bastion) -> dict[str, paramiko.PKey]:
-    """The host keys that are trusted, by type."""
+    Lines of certificate authorities are passed over: host certificates are not looked at.
+    """
     import paramiko
+    from paramiko.hostkeys import HostKeyEntry, InvalidHostKey
 
     path = Path(bastion.known_hosts).expanduser()
-    hosts = paramiko.HostKeys()
     try:
-        hosts.load(str(path))
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
-        return {}
+        return {}, []
     except OSError as exc:
         raise ConfigError(f"cannot read SSH_KNOWN_HOSTS {path}: {exc}") from exc
-    return dict(hosts.lookup(_host_name(bastion)) or {})
+    hosts, revoked = paramiko.HostKeys(), []
+    for number, line in enumerate(map(str.strip, lines), 1):
+        marker, _, rest = line.partition(" ") if line.startswith("@") else ("", "", line)
+        if not line or line.startswith("#") or marker == "@cert-authority":
+            continue
+        try:
+            entry = HostKeyEntry.from_line(rest.strip(), number)
+        except (paramiko.SSHException, InvalidHostKey):
+            log.warning("line %d of %s is passed over: it is no host key", number, path)
+            continue
+        if entry is not None and marker:
+            revoked.append(entry.key)
+        elif entry is not None:
+            for name in entry.hostnames:
+                hosts.add(name, entry.key.get_name(), entry.key)
+    return dict(hosts.lookup(bastion.known_as) or {}), revoked
 
 
 def _prefer(transport: paramiko.Transport, known: dict[str, paramiko.PKey]) -> None:
     """Asks for a host key of a type that is known: a server has several."""
     options = transport.get_security_options()
     types = [t for t in options.key_types if ("ssh-rsa" if t.startswith("rsa-sha2") else t) in known]
-    if types:
-        options.key_types = tuple(types)
+    options.key_types = (*types, *(t for t in options.key_types if t not in types))
 
 
-def _check_host(bastion: Bastion, key: paramiko.PKey, known: dict[str, paramiko.PKey]) -> None:
+def _check_host(
+    bastion: Bastion, key: paramiko.PKey, known: dict[str, paramiko.PKey], revoked: list[paramiko.PKey]
+) -> None:
+    name, what = bastion.known_as, f"{key.get_name()} {key.fingerprint}"
+    if key in revoked:
+        raise ConfigError(
+            f"the bastion {name} shows the host key {what}, which {bastion.known_hosts} marks as revoked",
+            hint="give the bastion a new host key; whoever has the old one may be somebody else",
+        )
     if known.get(key.get_name()) == key:
         return
-    name, what = _host_name(bastion), f"{key.get_name()} {key.fingerprint}"
     if known:
         raise ConfigError(
             f"the bastion {name} shows the host key {what}, which is not the one in {bastion.known_hosts}",
@@ -164,8 +252,8 @@ def _remember(path: Path, name: str, key: paramiko.PKey) -> None:
         raise ConfigError(f"cannot write SSH_KNOWN_HOSTS {path}: {exc}") from exc
 
 
-def _keys(bastion: Bastion, held: tuple[paramiko.PKey, ...]) -> Iterator[paramiko.PKey]:
-    """The keys to try: the given one, or else the agent's and the default files'.
+def _keys(bastion: Bastion, held: tuple[paramiko.PKey, ...]) -> Iterator[tuple[paramiko.PKey, Path | None]]:
+    """The keys to try, each with its file, if it has one: the given one, or else the agent's and the default files'.
 
     Args:
         held: the agent's.
@@ -180,11 +268,11 @@ def _keys(bastion: Bastion, held: tuple[paramiko.PKey, ...]) -> Iterator[paramik
                 f"there is no key file {path}", hint=f"give the private key's path in {bastion.prefix}_KEY_PATH"
             )
         try:
-            yield _read_key(path, bastion)
+            yield _read_key(path, bastion), path
         except ConfigError:
             if not held:
                 raise
-            yield from held  # a key with a passphrase that an agent was given
+            yield from ((key, None) for key in held)  # a key with a passphrase that an agent was given
         return
     files = [path for name in DEFAULT_KEYS if (path := Path("~/.ssh").expanduser() / name).is_file()]
     if not held and not files:
@@ -192,10 +280,10 @@ def _keys(bastion: Bastion, held: tuple[paramiko.PKey, ...]) -> Iterator[paramik
             f"there is no key to log in to {bastion} with",
             hint=f"give {bastion.prefix}_KEY_PATH, or an agent by SSH_AUTH_SOCK",
         )
-    yield from held
+    yield from ((key, None) for key in held)
     for path in files:
         try:
-            yield _read_key(path, bastion)
+            yield _read_key(path, bastion), path
         except ConfigError as exc:
             log.info("%s is left out: %s", path, exc.message)
 
@@ -217,7 +305,7 @@ def _read_key(path: Path, bastion: Bastion) -> paramiko.PKey:
 def _authenticate(transport: paramiko.Transport, bastion: Bastion, keys: tuple[paramiko.PKey, ...]) -> None:
     import paramiko
 
-    user = bastion.user or getpass.getuser()
+    user = bastion.login_name
     for key in keys:
         try:
             transport.auth_publickey(user, key)

@@ -64,6 +64,10 @@ class SettingFields(BaseModel):
     ssh_trust_first_use: bool = Field(
         False, description="a bastion that is not in SSH_KNOWN_HOSTS is trusted and written there"
     )
+    # Not SSH_CLIENT: sshd sets that variable in every session (ssh(1), ENVIRONMENT).
+    ssh_tunnel_client: Literal["builtin", "system"] = Field(
+        "builtin", description="what makes tunnels: builtin, or system: the machine's own `ssh`, which carries more"
+    )
 
     # S3
     s3_bucket_name: str = Field("", description="bucket of the Parquet files, the state and the manifests")

@@ -13,14 +13,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .bastion import Bastion, Refused, log_in
 from .config import Settings
 from .errors import ConfigError, SourceUnavailable, WarehouseUnavailable
-
-if TYPE_CHECKING:
-    import paramiko
+from .openssh import start_ssh
 
 log = logging.getLogger(__name__)
 
@@ -96,6 +94,7 @@ def _source_bastion(settings: Settings) -> Bastion:
         trust_first_use=settings.ssh_trust_first_use,
         seconds=settings.db_connect_timeout_seconds,
         prefix="SSH_BASTION",
+        client=settings.ssh_tunnel_client,
     )
 
 
@@ -110,7 +109,33 @@ def _warehouse_bastion(settings: Settings) -> Bastion:
         trust_first_use=settings.ssh_trust_first_use,
         seconds=settings.redshift_connect_timeout_seconds,
         prefix="REDSHIFT_SSH_BASTION",
+        client=settings.ssh_tunnel_client,
     )
+
+
+class Session(Protocol):
+    """A connection to the server behind the bastion: a socket, or what paramiko has in place of one."""
+
+    def recv(self, size: int, /) -> bytes: ...
+
+    def sendall(self, data: bytes, /) -> None: ...
+
+    def shutdown(self, how: int, /) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Route(Protocol):
+    """A connection to a bastion that leads on to one server."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was not lost, as far as is known."""
+
+    def lead_on(self) -> Session:
+        """A session with the server; the loss of the connection may be noticed only now."""
+
+    def close(self) -> None: ...
 
 
 class Tunnel:
@@ -131,29 +156,30 @@ class Tunnel:
         self._remote = remote
         self._unavailable = unavailable
         self._lock = threading.Lock()
-        self._transport: paramiko.Transport | None = None
+        self._route: Route | None = None
         self._listeners: list[socket.socket] = []
         self._closed = False
 
-    def connect(self) -> paramiko.Transport:
+    def connect(self) -> Route:
         """The connection to the bastion, made anew when there is none or it was lost."""
         with self._lock:
             if self._closed:
                 raise self._unavailable("the tunnel is closed")
-            if self._transport is not None:
-                if self._transport.is_active():
-                    return self._transport
+            if self._route is not None:
+                if self._route.alive:
+                    return self._route
                 log.warning("the connection to the bastion %s was lost; connecting anew", self._bastion)
-                self._transport.close()
+                self._route.close()
+            log_in_by = start_ssh if self._bastion.client == "system" else log_in
             try:
-                self._transport = log_in(self._bastion)
+                self._route = log_in_by(self._bastion, self._remote)
             except Refused as exc:
                 host, port = self._remote
                 raise self._unavailable(
                     f"cannot open a tunnel to {host}:{port} through {self._bastion}: {exc}",
                     hint=f"check the {self._bastion.prefix}_… settings, the key and the network",
                 ) from exc
-            return self._transport
+            return self._route
 
     def listen(self, ends: Sequence[End], *, elsewhere: bool = False) -> None:
         """Opens the local ends.
@@ -182,8 +208,8 @@ class Tunnel:
                 with suppress(OSError):
                     listener.shutdown(socket.SHUT_RDWR)
                 listener.close()
-            if self._transport is not None:
-                self._transport.close()
+            if self._route is not None:
+                self._route.close()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -195,32 +221,30 @@ class Tunnel:
                 raise
             threading.Thread(target=self._carry, args=(client,), name="tunnel session", daemon=True).start()
 
-    def _open_channel(self) -> paramiko.Channel:
+    def _open_session(self) -> Session:
         """A way through the bastion; the loss of its connection may be noticed only now."""
-        transport = self.connect()
+        route = self.connect()
         try:
-            return self._lead_on(transport)
+            return route.lead_on()
         except Exception:
-            if transport.is_active():
+            if route.alive:
                 raise
-            return self._lead_on(self.connect())
-
-    def _lead_on(self, transport: paramiko.Transport) -> paramiko.Channel:
-        return transport.open_channel("direct-tcpip", self._remote, ("127.0.0.1", 0), timeout=self._bastion.seconds)
+            return self.connect().lead_on()
 
     def _carry(self, client: socket.socket) -> None:
         """One session; one that cannot be led on is closed, which its client sees as a lost connection."""
         with client:
             try:
-                channel = self._open_channel()
+                session = self._open_session()
             except Exception as exc:  # noqa: BLE001  paramiko raises many kinds; nobody is above this thread
                 log.warning("the bastion does not lead on: %s", exc)
                 return
             try:
-                _pump(client, channel)
-                channel.close()
+                _pump(client, session)
             except (OSError, EOFError) as exc:
                 log.debug("a session through the tunnel ended: %r", exc)
+            finally:
+                _end(session)
 
 
 def _listener(end: End) -> socket.socket:
@@ -232,24 +256,31 @@ def _listener(end: End) -> socket.socket:
     return socket.create_server(end, backlog=32)
 
 
-def _pump(client: socket.socket, channel: paramiko.Channel) -> None:
+def _pump(client: socket.socket, session: Session) -> None:
     """Carries bytes both ways until both sides have ended theirs, or one is gone."""
-    back = threading.Thread(target=_copy_back, args=(channel, client), name="tunnel session", daemon=True)
+    back = threading.Thread(target=_copy_back, args=(session, client), name="tunnel session", daemon=True)
     back.start()
     while data := client.recv(PIECE_BYTES):
-        channel.sendall(data)
-    channel.shutdown_write()
+        session.sendall(data)
+    session.shutdown(socket.SHUT_WR)
     back.join()
 
 
-def _copy_back(channel: paramiko.Channel, client: socket.socket) -> None:
+def _copy_back(session: Session, client: socket.socket) -> None:
     try:
-        while data := channel.recv(PIECE_BYTES):
+        while data := session.recv(PIECE_BYTES):
             client.sendall(data)
     except (OSError, EOFError) as exc:
         log.debug("a session through the tunnel ended: %r", exc)
     with suppress(OSError):  # the other direction ends as well, when the far side has gone
         client.shutdown(socket.SHUT_RDWR)
+
+
+def _end(session: Session) -> None:
+    """Ends a session, and whoever waits for more of it."""
+    with suppress(OSError, EOFError):
+        session.shutdown(socket.SHUT_RDWR)
+    session.close()
 
 
 @dataclass(frozen=True, slots=True)

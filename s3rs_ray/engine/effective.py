@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from ..config import DB_NAMES, S3_NAMES, Settings, explain_mistake, layers, references_in
 from ..errors import ConfigError
 from ..model import TableName
+from ..openssh import require_ssh
 from ..setting_files import resolve_all
 from ..storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX
 from ..warehouse.login import login_mistakes
@@ -202,6 +203,9 @@ def _tunnels(settings: Settings, extract: bool, load: bool) -> Iterator[Mistake]
         if not host and (user or key):
             given = names[1] if user else names[2]
             yield Mistake(message=f"{given} has no effect without {names[0]}", hint=f"set {names[0]}, or leave it out")
+    passed = ((extract, settings.ssh_bastion_host), (load, settings.redshift_ssh_bastion_host))
+    if settings.ssh_tunnel_client == "system" and any(asked and host for asked, host in passed):
+        yield from _told(require_ssh)
 
 
 def _files(settings: Settings, extract: bool, load: bool) -> Iterator[Mistake]:

@@ -43,7 +43,7 @@ Startup = Generator[None, None, None]
 """Work in progress: every ``yield`` means "not yet, do something else"."""
 
 _PAUSE_S = 0.004
-_LAUNCHER = Path(__file__).with_name("launch.py")
+_LAUNCHER = Path(__file__).parent.with_name("launch.py")
 _FIRST_PORT, _LAST_PORT = 15_000, 32_000  # below Linux' ephemeral ports, so no client sits on one at a restart
 _LOG_LINES = 12
 

@@ -9,7 +9,6 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import paramiko
@@ -19,21 +18,13 @@ from s3rs_ray.config import Settings
 from s3rs_ray.engine import driver
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Event, EventKind
-from s3rs_ray.errors import ConfigError, S3rsError, SourceUnavailable
+from s3rs_ray.errors import ConfigError, SourceUnavailable
 from s3rs_ray.local.stack import LocalStack
-from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.tunnel import close_idle_tunnels, open_source_tunnel
-from tests.support.bastion import BastionServer, open_bastion
+from tests.support.bastion import CLIENTS, BastionServer, open_bastion
+from tests.support.tunnels import ask, refused, through
 
 from .conftest import World
-
-
-@pytest.fixture
-def bastion(tmp_path: Path, stack: LocalStack) -> Iterator[BastionServer]:
-    """A bastion that leads to the stack's MariaDB."""
-    with open_bastion(tmp_path, stack.settings.db_port) as running:
-        yield running
-        close_idle_tunnels()
 
 
 @pytest.fixture(autouse=True)
@@ -41,22 +32,19 @@ def no_agent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
 
 
-def through(stack: LocalStack, bastion: BastionServer, **change: str) -> Settings:
-    return Settings.load(environment=stack.environment() | bastion.settings() | change)
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest) -> str:
+    """What makes the tunnel: both are as wary and as steady."""
+    return str(request.param)
 
 
-def ask(settings: Settings) -> int:
-    """Asks the server something through the tunnel; returns the local port."""
-    with open_source_tunnel(settings) as (host, port), open_catalog(settings, Endpoint(host, port)) as catalog:
-        assert catalog.query("SELECT 1") == [(1,)]
-        return port
-
-
-def refused(settings: Settings, error: type[S3rsError]) -> S3rsError:
-    tunnel: AbstractContextManager[object] = open_source_tunnel(settings)
-    with pytest.raises(error) as raised, tunnel:
-        pass
-    return raised.value
+@pytest.fixture
+def bastion(tmp_path: Path, stack: LocalStack, client: str) -> Iterator[BastionServer]:
+    """A bastion that leads to the stack's MariaDB, and settings that lead there by the client."""
+    with open_bastion(tmp_path, stack.settings.db_port) as running:
+        running.client = client
+        yield running
+        close_idle_tunnels()
 
 
 def test_all_who_ask_share_one_tunnel_that_stays_until_the_end(stack: LocalStack, bastion: BastionServer) -> None:
@@ -106,6 +94,32 @@ def test_a_host_key_that_changed_is_refused_even_where_the_first_use_is_trusted(
     error = refused(through(stack, bastion, SSH_TRUST_FIRST_USE="true"), ConfigError)
     assert "which is not the one in" in error.message
     assert "ssh-keygen -R" in error.hint
+
+
+def test_a_host_that_shows_another_kind_of_key_than_the_known_one_is_not_one_of_a_first_use(
+    stack: LocalStack, bastion: BastionServer
+) -> None:
+    bastion.host_key = paramiko.RSAKey.generate(2048)
+    error = refused(through(stack, bastion, SSH_TRUST_FIRST_USE="true"), ConfigError)
+    assert "which is not the one in" in error.message
+    assert bastion.line() not in bastion.known_hosts.read_text()
+
+
+def test_a_revoked_host_key_is_refused_and_other_lines_of_the_file_do_no_harm(
+    stack: LocalStack, bastion: BastionServer
+) -> None:
+    key = bastion.line().split(" ", 1)[1]
+    others = (
+        f"\n# a comment\n@cert-authority *.example {key}other.example ssh-rsa AAAA\nnonsense\nh unknown-type AAAA\n"
+    )
+    bastion.known_hosts.write_text(others + bastion.line())
+    ask(through(stack, bastion))
+    close_idle_tunnels()
+    for known in (bastion.line(), ""):
+        bastion.known_hosts.write_text(f"{known}@revoked * {key}")
+        error = refused(through(stack, bastion, SSH_TRUST_FIRST_USE="true"), ConfigError)
+        assert "marks as revoked" in error.message
+    assert bastion.line() not in bastion.known_hosts.read_text()
 
 
 def test_among_several_kinds_of_host_keys_the_known_one_is_asked_for(stack: LocalStack, bastion: BastionServer) -> None:

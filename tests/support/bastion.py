@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,8 +11,12 @@ from pathlib import Path
 from select import select
 
 import paramiko
+import pytest
 
 USER = "jump"
+SSH = pytest.param("system", marks=pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here"))
+CLIENTS = ("builtin", SSH)
+"""What SSH_TUNNEL_CLIENT may be, for tests of both."""
 
 
 class Bastion(paramiko.ServerInterface):  # type: ignore[misc]
@@ -47,6 +52,7 @@ class BastionServer:
     """A bastion on a port of its own, which may be killed and started again.
 
     Attributes:
+        client: what settings() has logged in by.
         asked: the addresses clients wanted to be led to, as they come.
         logins: how many connections were made to it.
     """
@@ -59,6 +65,7 @@ class BastionServer:
         self.known_hosts = directory / "known_hosts"
         self.host_key = paramiko.ECDSAKey.generate()
         self.more_host_keys: list[paramiko.PKey] = []
+        self.client = "builtin"
         self.asked: list[tuple[str, int]] = []
         self.logins = 0
         self._transports: list[paramiko.Transport] = []
@@ -78,6 +85,7 @@ class BastionServer:
             f"{prefix}_USER": USER,
             f"{prefix}_KEY_PATH": str(self.key_file),
             "SSH_KNOWN_HOSTS": str(self.known_hosts),
+            "SSH_TUNNEL_CLIENT": self.client,
         }
 
     def start(self) -> None:

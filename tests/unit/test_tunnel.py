@@ -37,6 +37,25 @@ def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
     refuse(open_source_tunnel(settings), key)
 
 
+@pytest.mark.parametrize("prefix", ["SSH_BASTION", "REDSHIFT_SSH_BASTION"])
+def test_a_system_without_ssh_is_told_how_to_get_one(
+    prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    settings = Settings.load(environment={f"{prefix}_HOST": "b", "SSH_TUNNEL_CLIENT": "system"})
+    tunnel: AbstractContextManager[object] = (
+        open_source_tunnel(settings) if prefix == "SSH_BASTION" else open_warehouse_tunnel(settings)
+    )
+    with pytest.raises(ConfigError, match="there is no ssh") as refused, tunnel:
+        pass
+    assert "openssh-client" in refused.value.hint
+    assert "SSH_TUNNEL_CLIENT=builtin" in refused.value.hint
+
+
+def test_the_variable_that_sshd_sets_in_every_session_is_none_of_ours() -> None:
+    Settings.load(environment={"SSH_CLIENT": "192.0.2.1 50000 22"})
+
+
 def refuse(tunnel: AbstractContextManager[object], key: Path) -> None:
     with pytest.raises(ConfigError, match="there is no key file") as refused, tunnel:
         pass

@@ -78,6 +78,19 @@ def test_a_contradiction_is_named(variables: dict[str, str], said: str) -> None:
     assert [m.startswith(said) for m in found].count(True) == 1, found
 
 
+@pytest.mark.parametrize("prefix", ["SSH", "REDSHIFT_SSH"])
+def test_an_ssh_that_is_missing_is_told_where_it_is_needed(
+    prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    asked = {f"{prefix}_BASTION_HOST": "b", f"{prefix}_BASTION_USER": "u", "SSH_TUNNEL_CLIENT": "system"}
+    [message] = messages(read(None, **asked))
+    assert message.startswith("SSH_TUNNEL_CLIENT is system, but there is no ssh")
+    assert not messages(read(None, **asked | {"SSH_TUNNEL_CLIENT": "builtin"}))
+    assert not messages(read(SSH_TUNNEL_CLIENT="system"))
+    assert not messages(read(None, **asked), extract=prefix != "SSH", load=prefix == "SSH")
+
+
 def test_every_mistake_of_an_iam_login_is_told() -> None:
     found = messages(read(REDSHIFT_IAM="1", REDSHIFT_SSL_MODE="disable", REDSHIFT_SECRET_KEY="s"))
     assert len(found) == 3

@@ -52,7 +52,8 @@ class Machine:
         (self.tree / ".ci/bootstrap").write_text(SCRIPT.read_text().replace(" /usr/", f" {root}/usr/"))
         (self.tree / "pyproject.toml").write_text("[project]\n")
         self.program(self.tree / ".venv/bin/python", PYTHON)
-        self.program(self.bin / "ip", "#!/bin/sh\n")
+        for program in ("ip", "ssh"):
+            self.program(self.bin / program, "#!/bin/sh\n")
 
     def program(self, path: Path, text: str) -> None:
         path.write_text(text)
@@ -95,16 +96,23 @@ def test_with_apt_the_server_is_installed_once(machine: Machine) -> None:
     assert len(machine.calls("apt-get")) == 2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+NOT_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="network namespaces are Linux's")
+
+
+@pytest.mark.parametrize(
+    ("program", "package"), [pytest.param("ip", "iproute2", marks=NOT_LINUX), ("ssh", "openssh-client")]
+)
 @pytest.mark.parametrize("works", [True, False])
-def test_what_tests_on_several_hosts_need_is_installed_where_it_can_be(machine: Machine, works: bool) -> None:
+def test_what_some_tests_need_is_installed_where_it_can_be(
+    machine: Machine, program: str, package: str, works: bool
+) -> None:
     machine.with_apt()
     assert machine.bootstrap().returncode == 0
-    (machine.bin / "ip").unlink()
+    (machine.bin / program).unlink()
     if not works:
         machine.program(machine.bin / "apt-get", '#!/bin/sh\necho "apt-get $*" >>"$CALLS"\nexit 100\n')
     assert machine.bootstrap().returncode == 0
-    assert machine.calls("apt-get")[-1].endswith(" install --yes --no-install-recommends iproute2")
+    assert machine.calls("apt-get")[-1].endswith(f" install --yes --no-install-recommends {package}")
 
 
 def test_an_install_that_fails_says_why_and_what_to_do(machine: Machine) -> None:

@@ -21,7 +21,7 @@ from s3rs_ray.engine.loading import open_session
 from s3rs_ray.errors import ConfigError, WarehouseUnavailable
 from tests.integration.local.redshift.conftest import ANALYST, StandIn
 from tests.support.aws_api import CLUSTER, WORKGROUP, AwsApi, open_aws_api
-from tests.support.bastion import open_bastion
+from tests.support.bastion import CLIENTS, open_bastion
 from tests.support.issuer import open_issuer
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl:DeprecationWarning")
@@ -264,10 +264,12 @@ def test_an_api_of_aws_that_does_not_answer_is_named(standin: StandIn, monkeypat
     assert "REDSHIFT_REGION" in error.hint
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 def test_through_a_bastion_the_certificate_is_verified_against_the_warehouses_own_name(
-    standin: StandIn, tmp_path: Path
+    standin: StandIn, tmp_path: Path, client: str
 ) -> None:
     with open_bastion(tmp_path, standin.port) as bastion:
+        bastion.client = client
         through = bastion.settings("REDSHIFT_SSH_BASTION")
         assert who(settings(standin, **through)) == standin.account.user
         assert bastion.asked == [("localhost", standin.port)]
@@ -293,11 +295,13 @@ def test_an_iam_login_through_a_bastion_asks_for_the_host_it_will_reach(
     assert "/eu-central-1/redshift-serverless/" in aws.headers[-1]["Authorization"]
 
 
-def test_other_clients_share_the_tunnel_by_its_port(standin: StandIn, tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", CLIENTS)
+def test_other_clients_share_the_tunnel_by_its_port(standin: StandIn, tmp_path: Path, client: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     account = standin.account
     with open_bastion(tmp_path, standin.port) as bastion:
+        bastion.client = client
         through = bastion.settings("REDSHIFT_SSH_BASTION")
         made = settings(standin, REDSHIFT_SSH_LOCAL_PORT=str(port), **through)
         with open_session(made), psycopg.connect(
@@ -307,10 +311,12 @@ def test_other_clients_share_the_tunnel_by_its_port(standin: StandIn, tmp_path: 
             assert other.execute("SELECT 1").fetchall() == [(1,)]
 
 
+@pytest.mark.parametrize("client", CLIENTS)
 def test_a_bastion_that_leads_nowhere_or_lets_nobody_in(
-    standin: StandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    standin: StandIn, tmp_path: Path, client: str, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with open_bastion(tmp_path, 1) as bastion, caplog.at_level(logging.WARNING):
+        bastion.client = client
         through = bastion.settings("REDSHIFT_SSH_BASTION")
         error = refused(settings(standin, **through))
         assert "cannot reach Redshift at localhost" in error.message

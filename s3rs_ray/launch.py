@@ -1,7 +1,8 @@
-"""Becomes a server: drops root, asks to die with the parent, then replaces itself by the server's program.
+"""Becomes another program: drops root where it is told to, asks to die with the parent, then replaces itself.
 
-Run by path with ``python -I -S``, so it may import nothing but the standard library; ``process.py`` writes its
-command line. The work is done here and not in ``preexec_fn``, because the parent may have threads.
+Run by path with ``python -I -S``, so it may import nothing but the standard library; ``local/process.py`` and
+``openssh.py`` write its command line. The work is done here and not in ``preexec_fn``, because the parent may have
+threads.
 
     launch.py MODE UID GID SIGNAL PARENT PROGRAM ARGUMENT...
 
