@@ -78,7 +78,8 @@ class SettingFields(BaseModel):
     s3_endpoint_url: str = Field("", description="S3 endpoint; empty: AWS")
     s3_incremental_path: str = Field("incremental/", description="prefix of the Parquet files")
     s3_high_watermark_key: str = Field(
-        "watermark/last_run_timestamp.txt", description="key of the old global watermark, read as a fallback"
+        "watermark/last_run_timestamp.txt",
+        description="key of an older program's global watermark, where a table without a state may start",
     )
 
     # The warehouse

@@ -12,6 +12,8 @@ import pytest
 import s3rs_ray
 from s3rs_ray.cli.app import cli, hoist
 from s3rs_ray.config import Settings
+from s3rs_ray.engine.events import EventKind
+from s3rs_ray.engine.metrics import COMMAND_METRICS, METRICS
 from s3rs_ray.table_settings import TableSettings
 
 ROOT = Path(__file__).parent.parent
@@ -68,6 +70,26 @@ def test_every_example_is_a_command_that_the_program_takes(example: str) -> None
             break
         command, words = command.commands[words[place]], words[place + 1 :]
     command.make_context(example, [word for word in words if word != "--help"])
+
+
+OPTIONS = sorted(
+    {
+        max(parameter.opts, key=len)
+        for _, command in [("", cli), *commands(cli)]
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+    }
+)
+
+
+@pytest.mark.parametrize("option", [o for o in OPTIONS if o != "--table"])  # which is `-t` everywhere
+def test_every_option_is_in_the_readme(option: str) -> None:
+    assert re.search(rf"`[^`\n]*{option}(?![\w-])[^`\n]*`", README[: README.index("## Development")])
+
+
+@pytest.mark.parametrize("name", [*COMMAND_METRICS, *METRICS, *(f"`{kind.value}`" for kind in EventKind)])
+def test_every_metric_and_event_is_in_the_readme(name: str) -> None:
+    assert name in README
 
 
 @pytest.mark.parametrize("name", [name for name in Settings.model_fields if name != "tables"])

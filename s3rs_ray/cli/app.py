@@ -131,9 +131,10 @@ def hoist(arguments: list[str]) -> list[str]:
         if word == "--":
             return [*front, *rest, word, *words]
         name, equals, _ = word.partition("=")
-        if name not in COMMON:
+        joined = word.startswith("-o") and len(word) > 2  # -ojson, as click takes it
+        if name not in COMMON and not joined:
             rest.append(word)
-        elif equals:
+        elif equals or joined:
             front.append(word)
         else:
             front += [word, *islice(words, COMMON[name])]
@@ -141,4 +142,5 @@ def hoist(arguments: list[str]) -> list[str]:
 
 
 def _wants_json(arguments: list[str]) -> bool:
-    return any(a in {"-o", "--output"} and b == "json" for a, b in pairwise(arguments)) or "--output=json" in arguments
+    named = any(a in {"-o", "--output"} and b == "json" for a, b in pairwise(arguments))
+    return named or bool({"--output=json", "-ojson"} & set(arguments))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..engine.events import Event, EventKind
+from ..wording import counted
 
 WIDE = 120
 """Columns from which numbers are written out and a bar is drawn."""
@@ -139,7 +140,7 @@ class Board:
         if wide and _natural_width(rows) > width:  # a name is worth more than a bar
             rows = self._rows(shown, now, wide=wide, bar=False, retries=retries)
         hidden = len(self.tables) - len(shown)
-        return _laid_out(rows, width) + ([f"… and {hidden} more tables"] if hidden else []) + notes
+        return _laid_out(rows, width) + ([f"… and {counted(hidden, 'more table')}"] if hidden else []) + notes
 
     def _rows(self, shown: Sequence[TableLine], now: float, *, wide: bool, bar: bool, retries: bool) -> list[list[str]]:
         cells = [_cells(line, now, wide=wide, bar=bar, retries=retries) for line in shown]
@@ -156,7 +157,7 @@ class Board:
     def _total(self, now: float, *, wide: bool, bar: bool, retries: bool) -> list[str]:
         tables = list(self.tables.values())
         ended = sum(t.ended is not None for t in tables)
-        total = TableLine(f"total: {ended} of {max(self.wanted, len(tables))} tables", stage="")
+        total = TableLine(f"total: {ended} of {counted(max(self.wanted, len(tables)), 'table')}", stage="")
         for name in ("chunks", "chunks_done", "rows", "bytes", "loaded", "retries"):
             setattr(total, name, sum(getattr(t, name) for t in tables))
         cells = _cells(total, now, wide=wide, bar=bar, retries=retries)
@@ -172,7 +173,7 @@ class Board:
 
 def _spared(facts: Mapping[str, str | int | float]) -> str:
     readers = int(facts["readers"])
-    left = "paused" if not readers else "1 reader" if readers == 1 else f"{readers} readers"
+    left = counted(readers, "reader") if readers else "paused"
     return f"{SPARED}: {left}; {facts['reason']}"
 
 

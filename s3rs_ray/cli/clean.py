@@ -11,6 +11,7 @@ import click
 from ..engine.retention import Expired, delete_expired, find_expired
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
+from ..wording import counted
 from .deletion import deletion_exit_code, deletion_shown, tell_refused
 from .output import amount_json, amount_text, complain
 from .session import Session
@@ -36,7 +37,7 @@ def command(session: Session, bucket: str | None, prefix: str | None, days: int 
     if confirmed:
         with deletion_shown(session, found.doomed.files) as progress:
             found = delete_expired(settings, found, progress=progress)
-    title = f"s3://{settings.s3_bucket_name}/{prefix or ''} older than {settings.backup_retention_days} days"
+    title = f"s3://{settings.s3_bucket_name}/{prefix or ''} older than {counted(settings.backup_retention_days, 'day')}"
     if session.output.json:
         session.output.document(
             _json(found, settings.s3_bucket_name, prefix, settings.backup_retention_days, confirmed)

@@ -23,7 +23,8 @@ from ..engine.inventory import (
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
 from ..ledger.document import cursor_text
-from .output import Output, amount_json, amount_text, complain, size_text
+from ..wording import size_text
+from .output import Output, amount_json, amount_text, complain
 from .session import Session
 from .tables import EXCLUDE_STORED, STORED_TABLES, select_names
 

@@ -1,4 +1,4 @@
-"""``info``: strategies, modes and chunk orders; ``completion``: the shell's part of it."""
+"""``info``: strategies, modes, chunk orders and deletes; ``completion``: the shell's part of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command("info", epilog="Example:  s3rs-ray info")
 @click.pass_obj
 def command(session: Session) -> None:
-    """Explain strategies, modes, chunk orders.
+    """Explain strategies, modes, chunk orders, deletes.
 
     What each does, and what to take it for.
     """
@@ -38,7 +38,7 @@ def command(session: Session) -> None:
         rows = [(c.name, c.what, c.when) for c in topic.choices]
         output.table(f"{topic.question}  {topic.given}", (topic.name, "what it does", "take it for"), rows)
     output.table(
-        "Values Redshift has no form for",
+        "Values Redshift has no form for, and rows no cursor sees",
         ("setting", "decides", "values"),
         [(name, what, ", ".join(values)) for name, (what, values) in policies().items()],
     )

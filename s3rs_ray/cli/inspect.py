@@ -9,7 +9,8 @@ import click
 from ..engine.inspection import Inspection, inspect_table
 from ..engine.profile import plain, shown
 from ..engine.tasks import open_store
-from .output import Output, size_text
+from ..wording import counted, size_text
+from .output import Output
 from .session import Session
 from .tables import STORED_TABLE
 
@@ -42,10 +43,11 @@ def command(session: Session, table: str, files: int, rows: int, sample: int) ->
 
 
 def _show(output: Output, found: Inspection) -> None:
+    looked_at = "all rows" if found.whole else f"the first {counted(found.rows, 'row')}"
     output.sentence(
-        f"{found.table}: {len(found.files)} of {found.present:,} files, {sum(f.rows for f in found.files):,} rows,"
-        f" {size_text(sum(f.bytes for f in found.files))}; statistics of"
-        f" {'all' if found.whole else f'the first {found.rows:,}'} rows"
+        f"{found.table}: {len(found.files)} of {counted(found.present, 'file')},"
+        f" {counted(sum(f.rows for f in found.files), 'row')}, {size_text(sum(f.bytes for f in found.files))};"
+        f" statistics of {looked_at}"
     )
     schema = {c.name: c for c in found.schema}
     rows = [

@@ -20,6 +20,7 @@ from rich.text import Text
 from ..engine.report import error_json
 from ..engine.standing import Amount
 from ..errors import S3rsError
+from ..wording import counted, size_text
 
 FORMATS = ("text", "json")
 GAP, INDENT = "  ", "    "
@@ -155,18 +156,9 @@ def _paragraph(names: Sequence[str], cells: Sequence[str], width: int) -> str:
     return "\n".join(_folded(line, width) for line in lines)
 
 
-def size_text(size: float) -> str:
-    """Bytes for people, in powers of 1000: ``0 B``, ``12.3 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(size) < 999.95:
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= 1000
-    return f"{size:,.1f} TB"
-
-
 def amount_text(amount: Amount) -> str:
     """``1 file, 2.0 kB``."""
-    return f"{amount.files:,} {'file' if amount.files == 1 else 'files'}, {size_text(amount.bytes)}"
+    return f"{counted(amount.files, 'file')}, {size_text(amount.bytes)}"
 
 
 def amount_json(amount: Amount) -> dict[str, int]:

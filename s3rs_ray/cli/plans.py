@@ -10,6 +10,7 @@ from ..engine.preview import Preview
 from ..ledger.document import cursor_text
 from ..model import Window
 from ..policies import Deletes
+from ..wording import counted, duration_text, size_text
 from .output import Output, complain
 
 
@@ -46,7 +47,7 @@ def _show(output: Output, preview: Preview) -> None:
         output.sentence(f"  {_amount(preview)}")
     if preview.estimate is not None:
         minutes = preview.estimate.minutes
-        took = "time unknown" if minutes is None else f"about {minutes:,.1f} minutes"
+        took = "time unknown" if minutes is None else f"about {duration_text(60 * minutes)}"
         output.sentence(f"  {took}: {preview.estimate.known_from}")
     if preview.deletes is not None:
         done = "marked in _s3rs_deleted_at" if preview.deletes is Deletes.SOFT else "deleted"
@@ -61,10 +62,8 @@ def _show(output: Output, preview: Preview) -> None:
 def _amount(preview: Preview) -> str:
     size = preview.size
     files = "1 chunk and file" if size.chunks == 1 else f"{size.chunks:,} chunks, each a file"
-    rows = preview.plan.rows_per_chunk if preview.plan else 0
-    return (
-        f"about {size.rows:,} rows in {files}, of at most about {rows:,} rows; about {size.bytes / 1e6:,.1f} MB on S3"
-    )
+    most = counted(preview.plan.rows_per_chunk if preview.plan else 0, "row")
+    return f"about {counted(size.rows, 'row')} in {files}, of at most about {most}; about {size_text(size.bytes)} on S3"
 
 
 def _show_target(output: Output, preview: Preview) -> None:

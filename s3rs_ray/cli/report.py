@@ -13,6 +13,7 @@ from ..engine.report import list_reports, read_report
 from ..engine.report_html import format_report, stage_seconds
 from ..engine.tasks import open_store
 from ..errors import UsageError
+from ..wording import counted
 from .files import NewFile
 from .output import Output
 from .session import Session
@@ -86,7 +87,7 @@ def _show(output: Output, document: dict[str, Any]) -> None:
             )
     for name, r in results.items():
         if r["verified_rows"] is not None:
-            output.sentence(f"{name}: verified {r['verified_rows']:,} rows")
+            output.sentence(f"{name}: verified {counted(r['verified_rows'], 'row')}")
         for warning in r["warnings"]:
             output.sentence(f"{name}: warning: {warning}")
         if r["error"]:

@@ -29,11 +29,12 @@ from ..errors import S3rsError
 from ..ledger.store import utc_now
 from ..model import TableName
 from ..storage.s3 import S3Store
+from ..wording import counted, size_text
 from .asking import confirm, confirm_by_name
 from .deletion import deletion_exit_code, deletion_shown, tell_refused
-from .output import Output, amount_json, amount_text, complain, size_text
+from .output import Output, amount_json, amount_text, complain
 from .session import Session
-from .tables import EXCLUDE_STORED, STORED_TABLE, STORED_TABLES, select_names
+from .tables import EXCLUDE_STORED, STORED_TABLE, STORED_TABLES, require_known, select_names
 
 OLDER = click.option("--older-than", metavar="AGE", help="Only files written so long ago: 7d, 24h, 30m.")
 PATTERN = click.option(
@@ -115,7 +116,9 @@ def clean_command(
     """
     selection, settings = _selection(older_than, pattern), session.settings()
     name, store = settings.table_name(table), _store(settings)
-    choice = choose_files(store, settings, open_ledger(settings).load(name), selection, utc_now())
+    state = open_ledger(settings).load(name)
+    choice = choose_files(store, settings, state, selection, utc_now())
+    require_known(name, known=state.is_kept or bool(choice.present.files))
     if dry_run or not choice.doomed:
         _show(session.output, {name: choice}, {}, dry_run=dry_run)
         return
@@ -149,7 +152,7 @@ def clean_all_command(
     for choice in choices.values():
         _warn_of_unloaded(choice)
     busy = sum(bool(c.doomed) for c in choices.values())
-    confirm(f"delete {amount_text(doomed)} of {busy} tables?", force=force)
+    confirm(f"delete {amount_text(doomed)} of {counted(busy, 'table')}?", force=force)
     confirm_by_name(f"type the bucket's name, {store.bucket}, to delete them", store.bucket, force=force)
     with deletion_shown(session, doomed.files) as progress:
         cleaned, failures = _clean_each(settings, choices, selection, progress)
@@ -168,7 +171,9 @@ def orphans_command(session: Session, table: str, clean: bool, force: bool) -> N
     """List files that no run owns; with --clean, delete them."""
     settings = session.settings()
     name, store = settings.table_name(table), _store(settings)
-    found = find_orphans(store, settings, open_ledger(settings).load(name))
+    state = open_ledger(settings).load(name)
+    found = find_orphans(store, settings, state)
+    require_known(name, known=state.is_kept or any(True for _ in table_files(store, settings, state)))
     refused: Mapping[str, str] = {}
     if clean and found:
         confirm(f"delete {amount_text(Amount.of(found))} of {name}?", force=force)

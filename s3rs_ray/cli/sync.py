@@ -25,6 +25,7 @@ from ..engine.report import Recorder, keep_report, result_json
 from ..engine.tasks import open_store
 from ..errors import ConfigError, S3rsError, StorageError
 from ..policies import Deletes, Mode, Strategy
+from ..wording import counted, size_text
 from .files import NewFile
 from .output import Output, complain
 from .plans import preview_exit_code, show_previews
@@ -189,6 +190,10 @@ def _request(asked: dict[str, Any], *, extract: bool, load: bool) -> Request:
 def _carry_out(session: Session, flags: dict[str, object], request: Request, asked: dict[str, Any]) -> None:
     if asked["show_sql"] and not asked["dry_run"]:
         raise click.UsageError("--show-sql goes with --dry-run")
+    if asked["report_file"] and (asked["dry_run"] or asked["estimate"]):
+        raise click.UsageError("--report is written by a run; --dry-run and --estimate are none")
+    if asked["inline"] and flags["ray_address"]:
+        raise click.UsageError(f"--address {flags['ray_address']} names a Ray cluster, --inline works without Ray")
     if asked["dry_run"] or asked["estimate"]:
         if not request.extract:
             raise click.UsageError("--dry-run with --redshift-only: use `s3rs-ray watermark get -t TABLE --show-files`")
@@ -288,7 +293,8 @@ def show_result(output: Output, result: RunResult) -> None:
                 output.sentence(_load_line(table))
             if table.gone:
                 what = "marked" if table.gone.how is Deletes.SOFT else "deleted"
-                output.sentence(f"{table.table}: {what} {table.gone.removed:,} rows that are gone from the source")
+                rows = counted(table.gone.removed, "row that is", "rows that are")
+                output.sentence(f"{table.table}: {what} {rows} gone from the source")
     for table in result.tables:
         for warning in table.warnings:
             complain(f"{table.table}: {warning}", word="warning")
@@ -326,8 +332,7 @@ def _show_idle(output: Output, result: RunResult) -> None:
 
 def _load_line(table: TableResult) -> str:
     phases = ", ".join(f"{phase} {seconds:.1f} s" for phase, seconds in table.load_phases.items())
-    files = "1 file" if table.files_loaded == 1 else f"{table.files_loaded:,} files"
-    return (
-        f"{table.table}: loaded {table.rows_loaded:,} rows from {files}"
-        f" ({table.bytes_loaded / 1e6:,.1f} MB) in {table.load_seconds:.1f} s" + (f": {phases}" if phases else "")
+    moved = f"{counted(table.rows_loaded, 'row')} from {counted(table.files_loaded, 'file')}"
+    return f"{table.table}: loaded {moved} ({size_text(table.bytes_loaded)}) in {table.load_seconds:.1f} s" + (
+        f": {phases}" if phases else ""
     )

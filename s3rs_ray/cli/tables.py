@@ -46,8 +46,23 @@ def _exclude_option(complete: Complete) -> Callable[[Decorated], Decorated]:
 
 TABLES = tables_option(NAMES, complete_tables, required=True)
 EXCLUDE = _exclude_option(complete_tables)
+
+
+def _one_table(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> str:
+    if len(given) > 1:  # click would take the last without a word
+        raise click.BadParameter(f"one table is meant here, not {', '.join(given)}")
+    return given[0]
+
+
 STORED_TABLE = click.option(
-    "-t", "--table", required=True, metavar="TABLE", shell_complete=complete_stored, help="schema.table."
+    "-t",
+    "--table",
+    required=True,
+    multiple=True,
+    callback=_one_table,
+    metavar="TABLE",
+    shell_complete=complete_stored,
+    help="schema.table.",
 )
 STORED_TABLES = tables_option(f"{NAMES} All.", complete_stored)
 EXCLUDE_STORED = _exclude_option(complete_stored)
@@ -80,3 +95,12 @@ def select_names(
             )
         excluded.update(found)
     return sorted((n for n in chosen if n not in excluded), key=str)
+
+
+def require_known(name: TableName, *, known: bool) -> None:
+    """Raises TableNotFound for a table that S3 holds neither a state nor a file of: a slip of the pen, or a glob."""
+    if not known:
+        raise TableNotFound(
+            f"nothing of {name} is on S3",
+            hint="`s3rs-ray explore` shows what is there; here one table is named, and no glob",
+        )

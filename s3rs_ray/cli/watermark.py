@@ -16,12 +16,14 @@ from ..engine.rebuild import rebuild
 from ..engine.records import waiting_files
 from ..engine.side_by_side import side_by_side
 from ..engine.tasks import open_ledger, open_store
+from ..errors import TableNotFound
 from ..ledger.changes import SetWatermark
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
 from ..model import DataFile, TableName, Watermark
 from ..positions import format_position
+from ..wording import counted
 from .output import Output
 from .session import Session
 from .tables import STORED_TABLE
@@ -41,6 +43,7 @@ def get_command(session: Session, table: str, show_files: bool) -> None:
     settings = session.settings()
     ledger, name = _open(settings, table)
     state = ledger.load(name)
+    _require_kept(state)
     _show(session.output, state, list(waiting_files(open_store(settings), state)) if show_files else None)
 
 
@@ -114,6 +117,8 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
     settings = session.settings()
     ledger, name = _open(settings, table)
     before = ledger.load(name)
+    if watermark == Watermark.START:
+        _require_kept(before)
     holder = Holder.here()
     held = ledger.acquire(name, holder)
     try:
@@ -126,6 +131,14 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
         session.output.document({"before": _json(before), "after": _json(after)})
         return
     session.output.line(f"{name}: {_place(before)} -> {_place(after)}")
+
+
+def _require_kept(state: TableState) -> None:
+    if not state.is_kept:
+        raise TableNotFound(
+            f"there is no state of {state.table}",
+            hint="`s3rs-ray watermark list` shows those that are there; `watermark rebuild` makes a lost one again",
+        )
 
 
 def _place(state: TableState) -> str:
@@ -162,7 +175,10 @@ def _show(output: Output, state: TableState, waiting: Sequence[DataFile] | None 
         ("mysql", state.mysql_status),
         ("redshift", state.redshift_status),
         ("strategy", state.backup_strategy),
-        ("open run", f"{state.run.run_id}, {len(state.run.missing)} chunks missing" if state.run else "none"),
+        (
+            "open run",
+            f"{state.run.run_id}, {counted(len(state.run.missing), 'chunk')} missing" if state.run else "none",
+        ),
         ("full refresh", f"{state.refresh.run_id}, not in the target yet" if state.refresh else "none"),
         ("load in doubt", state.sealed.load_id[:12] if state.sealed else "none"),
         ("held by", f"{state.lease.holder} since {state.lease.since:%Y-%m-%d %H:%M:%S}" if state.lease else "nobody"),

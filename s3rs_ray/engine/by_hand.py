@@ -18,23 +18,32 @@ from .contract import parse_contract
 INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 
 
-def place_by_hand(settings: Settings, store: ObjectStore, name: TableName, cursor: str, key: int | None) -> Watermark:
+def place_by_hand(
+    settings: Settings,
+    store: ObjectStore,
+    name: TableName,
+    cursor: str,
+    key: int | None,
+    *,
+    option: str = "--timestamp",
+) -> Watermark:
     """The watermark at a cursor value and, where given, a key.
 
     The columns are those of the last run's contract; a table that was never run is looked up at the source.
 
     Args:
         cursor: ``YYYY-MM-DD HH:MM:SS[.ffffff]``, ``YYYY-MM-DD`` for a DATE, also the number itself for an integer.
+        option: by which it was given.
 
     Raises:
         UsageError: the value is none of the cursor column, or the key is not a single integer.
         ConfigError: the cursor is an integer and BACKUP_CURSOR_UNIT is not set.
     """
-    written = _parse(cursor)
+    written = _parse(cursor, option)
     table = _last_contract(store, name)
     if table is None or table.cursor.lower() != settings.cursor_column(name).lower():
         table = _at_the_source(settings, name)
-    place = _cursor_value(table, written, settings.backup_cursor_unit)
+    place = _cursor_value(table, written, settings.backup_cursor_unit, option)
     if key is None:
         return Watermark(position=(place,))
     columns = table.order_columns[1:]
@@ -62,7 +71,7 @@ def _kind(table: Table, column: str) -> str:
     return next(c.source_type for c in table.columns if c.name == column)
 
 
-def _parse(text: str) -> int | dt.datetime:
+def _parse(text: str, option: str) -> int | dt.datetime:
     """The number or the time that was written."""
     if text.lstrip("-").isdecimal():
         return int(text)
@@ -72,13 +81,24 @@ def _parse(text: str) -> int | dt.datetime:
         moment = None
     if moment is None or moment.tzinfo is not None:
         raise UsageError(
-            f"--timestamp {text!r} is not a time of the form 'YYYY-MM-DD HH:MM:SS[.ffffff]'",
+            f"{option} {text!r} is not a time of the form 'YYYY-MM-DD HH:MM:SS[.ffffff]'",
             hint="give it as the cursor column holds it, without a time zone",
         )
     return moment
 
 
-def _cursor_value(table: Table, written: int | dt.datetime, unit: str) -> KeyValue:
+def cursor_at(table: Table, moment: dt.datetime, unit: str) -> KeyValue:
+    """The cursor at a time; of a DATE its day.
+
+    Raises:
+        ConfigError: the cursor is an integer and nothing says what it counts.
+    """
+    if _kind(table, table.cursor) == "date":
+        return moment.date()
+    return _cursor_value(table, moment, unit)
+
+
+def _cursor_value(table: Table, written: int | dt.datetime, unit: str, option: str = "") -> KeyValue:
     kind, named = _kind(table, table.cursor), f"the cursor {table.cursor} of {table.name}"
     if kind.startswith(INTEGERS):
         if isinstance(written, int):
@@ -90,11 +110,11 @@ def _cursor_value(table: Table, written: int | dt.datetime, unit: str) -> KeyVal
             )
         return (written - EPOCH) // dt.timedelta(microseconds=1_000_000 // UNITS[unit])
     if isinstance(written, int):
-        raise UsageError(f"--timestamp {written}: {named} is a {kind}", hint="give it as YYYY-MM-DD[ HH:MM:SS]")
+        raise UsageError(f"{option} {written}: {named} is a {kind}", hint="give it as YYYY-MM-DD[ HH:MM:SS]")
     if kind == "date":
         if written.time() != dt.time():
             raise UsageError(
-                f"--timestamp {str(written)!r}: {named} holds whole days",
+                f"{option} {str(written)!r}: {named} holds whole days",
                 hint="give the day alone: the rows of that day are carried again",
             )
         return written.date()

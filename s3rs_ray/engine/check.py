@@ -26,6 +26,7 @@ from ..warehouse import sql
 from ..warehouse.modes import target_columns, with_marks
 from ..warehouse.redshift import Warehouse
 from ..warehouse.sql import Target
+from ..wording import counted
 from .loading import open_session, target_of
 
 PIECE_ROWS = 200_000
@@ -95,7 +96,7 @@ def check_null_cursors(catalog: Catalog, table: Table, read: int, settings: Sett
     held = set(there)
     check.rows = len(there)
     if len(held) != len(there):
-        check.differences.append(f"{len(there) - len(held)} rows are there more than once")
+        check.differences.append(_doubled(len(there) - len(held)))
     missing, left = sorted(here - held, key=repr), len(held - here)
     if len(missing) > max(0, len(here) - read + left):
         check.differences += [f"the row {_shown(row)} is missing" for row in missing]
@@ -148,7 +149,7 @@ def _compare_keys(
     here, held = set(read), set(there)
     check.rows += len(there)
     if len(held) != len(there):
-        check.differences.append(f"{len(there) - len(held)} rows are there more than once")
+        check.differences.append(_doubled(len(there) - len(held)))
     check.differences += [f"the row {_shown(row)} is missing" for row in sorted(here - held, key=repr)]
     return sorted(held - here, key=repr)
 
@@ -175,7 +176,8 @@ def _compare_counts(here: Counter[Plain], there: Counter[Plain], check: Check) -
     check.rows += there.total()
     check.changed += (there - here).total()
     check.differences += [
-        f"{count} rows with the cursor {_shown(row)} are missing" for row, count in sorted((here - there).items())
+        f"of the cursor {_shown(row)}, {counted(count, 'row is', 'rows are')} missing"
+        for row, count in sorted((here - there).items())
     ]
     return []
 
@@ -243,3 +245,7 @@ def _plain_value(value: object) -> object:
 
 def _shown(row: Plain) -> str:
     return f"({', '.join(map(str, row))})"
+
+
+def _doubled(rows: int) -> str:
+    return f"{counted(rows, 'row is', 'rows are')} there more than once"

@@ -78,7 +78,7 @@ class Asked:
     """What the command asks for.
 
     Attributes:
-        tables: names and globs.
+        tables: names and globs; those of ``exclude`` are left out.
         quick: count rows only.
         columns: compare these and the key; empty for all.
         keys: compare keys alone.
@@ -88,6 +88,7 @@ class Asked:
     """
 
     tables: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
     quick: bool = False
     columns: tuple[str, ...] = ()
     keys: bool = False
@@ -312,7 +313,7 @@ def _since(run: Run, asked: Asked, table: Table) -> KeyValue | None:
         return None
     if not table.cursor:
         raise UsageError(f"{table.name} has no cursor, so --since speaks of nothing", hint="use --where")
-    return place_by_hand(run.settings, run.store, table.name, asked.since, None).cursor
+    return place_by_hand(run.settings, run.store, table.name, asked.since, None, option="--since").cursor
 
 
 def _cut(run: Run, catalog: Catalog, compared: Compared) -> tuple[Compared, tuple[Segment, ...]]:

@@ -13,6 +13,7 @@ from ..errors import ObjectNotFound
 from ..model import TableName
 from ..storage.layout import format_report_key
 from ..storage.s3 import ObjectStore
+from ..wording import counted
 from .context import Request
 from .events import Status
 from .report import list_reports
@@ -88,23 +89,20 @@ def estimate(name: TableName, rows: int, size: int, runs: Iterable[Measured]) ->
     alike = [m for m in own if m.rows >= ALIKE * rows][:RUNS]
     if alike:
         speed = sum(m.rows for m in alike) / sum(m.seconds for m in alike)
-        said = f"from {_runs(len(alike))} of this table, the last {alike[0].run}: {speed:,.0f} rows/s"
+        said = f"from {counted(len(alike), 'run')} of this table, the last {alike[0].run}: {speed:,.0f} rows/s"
         return Estimate(minutes=rows / speed / 60, known_from=said)
     if own:
         most = max(own, key=lambda m: m.rows)
         speed = most.rows / most.seconds
         said = (
-            f"from run {most.run} of this table: {speed:,.0f} rows/s; it had {most.rows:,} rows only, so most of its"
-            " time was its start, and this is an upper bound"
+            f"from run {most.run} of this table: {speed:,.0f} rows/s; it had"
+            f" {counted(most.rows, 'row')} only, so most of its time was its start, and this is an upper bound"
         )
         return Estimate(minutes=rows / speed / 60, known_from=said)
     others = sorted(runs, key=lambda m: m.bytes, reverse=True)[:RUNS]
     if not others:
         return Estimate(minutes=None, known_from="no run with the same stages has been measured yet")
     speed = sum(m.bytes for m in others) / sum(m.seconds for m in others)
-    said = f"this table was never measured; from the {_runs(len(others))} that moved most: {speed / 1e6:,.1f} MB/s"
+    largest = counted(len(others), "run")
+    said = f"this table was never measured; from the {largest} that moved most: {speed / 1e6:,.1f} MB/s"
     return Estimate(minutes=size / speed / 60, known_from=said)
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'s' if count > 1 else ''}"

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from ..errors import S3rsError
 from ..model import Column, TableName
 from ..policies import Adjusted
+from ..wording import counted
 from .mending import Gone
 
 
@@ -122,17 +123,26 @@ def failed_result(table: TableName, exc: S3rsError) -> TableResult:
     )
 
 
+ADJUSTED = {
+    "nulled_dates": ("date", "dates", "that no calendar has (0000-00-00 and the like) became NULL", "zero_dates"),
+    "truncated_texts": ("text was", "texts were", "cut to the longest VARCHAR", "long_text"),
+    "stripped_texts": ("text lost its", "texts lost their", "NUL bytes", "nul_bytes"),
+}
+"""By field of :class:`Adjusted`: one and several values, what became of them, and the setting that decides it."""
+
+
+def adjusted_texts(adjusted: Adjusted) -> dict[str, str]:
+    """By field, what was changed, with its count; nothing of what was not."""
+    return {
+        name: f"{counted(getattr(adjusted, name), one, several)} {what}"
+        for name, (one, several, what, _) in ADJUSTED.items()
+        if getattr(adjusted, name)
+    }
+
+
 def adjusted_warnings(adjusted: Adjusted) -> tuple[str, ...]:
     """One sentence for each kind of change a policy made, with its count and the setting to change it by."""
-    sentences = (
-        (
-            adjusted.nulled_dates,
-            "dates that no calendar has (0000-00-00 and the like) became NULL; zero_dates: refuse refuses them",
-        ),
-        (adjusted.truncated_texts, "texts were cut to the longest VARCHAR; long_text: refuse refuses them"),
-        (adjusted.stripped_texts, "texts lost their NUL bytes; nul_bytes: refuse refuses them"),
-    )
-    return tuple(f"{count:,} {what}" for count, what in sentences if count)
+    return tuple(f"{text}; {ADJUSTED[name][3]}: refuse refuses them" for name, text in adjusted_texts(adjusted).items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

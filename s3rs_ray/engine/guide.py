@@ -11,7 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ..policies import GeometryForm, JsonForm, LongText, Mode, NulBytes, NullCursors, RangeOrder, Strategy, ZeroDates
+from ..policies import (
+    Deletes,
+    GeometryForm,
+    JsonForm,
+    LongText,
+    Mode,
+    NulBytes,
+    NullCursors,
+    RangeOrder,
+    Strategy,
+    ZeroDates,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +58,12 @@ ORDERS: Mapping[StrEnum, str] = {
     RangeOrder.KEY: "the first load of a large table (the default for it), and a cursor without an index",
 }
 
+DELETES: Mapping[StrEnum, str] = {
+    Deletes.KEEP: "sources that delete no rows, or whose deleted rows are still wanted (the default)",
+    Deletes.HARD: "tables of the mode merge whose target has to hold the source's rows and no others",
+    Deletes.SOFT: "the same, where analysts want to see what is gone, and since when",
+}
+
 
 def topics() -> tuple[Topic, ...]:
     """Everything that ``info`` explains."""
@@ -54,6 +71,13 @@ def topics() -> tuple[Topic, ...]:
         _topic("strategies", "How many tables at once?", "-s/--strategy", Strategy, STRATEGIES),
         _topic("modes", "How do rows meet those already in the target?", "BACKUP_MODE, `mode`, --mode", Mode, MODES),
         _topic("chunk orders", "Which columns are chunks ranges of?", "BACKUP_CHUNK_ORDER", RangeOrder, ORDERS),
+        _topic(
+            "deletes",
+            "What becomes of rows gone from the source?",
+            "BACKUP_DELETES, `deletes`, --deletes",
+            Deletes,
+            DELETES,
+        ),
     )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..config import DB_NAMES, Settings
-from ..errors import PreconditionFailed, S3rsError, StorageError
+from ..errors import PreconditionFailed, S3rsError, StorageError, TableNotFound
 from ..ledger.state import Page, TableState
 from ..ledger.store import Ledger, is_over, utc_now
 from ..model import Table, TableName
@@ -19,6 +19,7 @@ from ..source.types import quote_name
 from ..storage.s3 import ObjectStore
 from ..tunnel import open_source_tunnel
 from ..warehouse.rights import missing_rights, missing_table_rights
+from ..wording import counted, size_text
 from .loading import open_session
 from .side_by_side import side_by_side
 from .tasks import open_ledger, open_store
@@ -129,9 +130,20 @@ def _ask_source(settings: Settings, patterns: Sequence[str], known: Sequence[Tab
                     hint=f"GRANT {privilege} ON *.* TO {settings.db_user}",
                 )
             )
-        for name in catalog.table_names(patterns) if patterns else known:
+        for name in _named(catalog, patterns, check) if patterns else known:
             check.findings += _look_at_table(catalog, name, asked=bool(patterns))
         return version
+
+
+def _named(catalog: Catalog, patterns: Sequence[str], check: Check) -> tuple[TableName, ...]:
+    """The tables asked for; a pattern that names none is told of, and says nothing about the server."""
+    found: dict[TableName, None] = {}
+    for pattern in patterns:
+        try:
+            found.update(dict.fromkeys(catalog.table_names((pattern,))))
+        except TableNotFound as exc:
+            check.findings.append(Finding(about="mysql", message=exc.message, hint=exc.hint, serious=True))
+    return tuple(found)
 
 
 UNSEEN = {
@@ -265,7 +277,7 @@ def state_findings(state: TableState, now: dt.datetime) -> Iterator[Finding]:
         rows, size = sum(f.rows for f in state.backlog), sum(f.bytes for f in state.backlog)
         yield Finding(
             about=name,
-            message=f"files that wait to be loaded: {files:,}, with {rows:,} rows ({size / 1e6:,.1f} MB)",
+            message=f"files that wait to be loaded: {files:,}, with {counted(rows, 'row')} ({size_text(size)})",
             hint=f"`s3rs-ray sync -t {name} --redshift-only` loads them",
         )
     for stage, status in (("extraction", state.mysql_status), ("load", state.redshift_status)):

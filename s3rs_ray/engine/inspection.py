@@ -25,6 +25,7 @@ from ..storage.layout import CONTRACT, format_run_key, parse_data_key, table_pre
 from ..storage.s3 import ObjectStore, StoredObject
 from .column_drift import ColumnDrift, both_ends, file_drift, same_columns
 from .contract import parse_contract
+from .events import adjusted_texts
 from .profile import ColumnProfile, Oddity
 from .tasks import describe_file, open_store
 
@@ -228,10 +229,5 @@ def _adjustments(store: ObjectStore, heads: Sequence[StoredObject]) -> Iterator[
             total += describe_file(store, head).file.adjusted
         except IntegrityError:  # another program's file under a name of ours
             continue
-    for kind, count, text in (
-        ("nulled_dates", total.nulled_dates, "dates that no calendar has (0000-00-00 and the like) became NULL"),
-        ("truncated_texts", total.truncated_texts, "texts were cut to the longest VARCHAR"),
-        ("stripped_texts", total.stripped_texts, "texts lost their NUL bytes"),
-    ):
-        if count:
-            yield Oddity(column="", kind=kind, count=count, message=f"{count:,} {text}")
+    for kind, text in adjusted_texts(total).items():
+        yield Oddity(column="", kind=kind, count=getattr(total, kind), message=text)

@@ -14,6 +14,7 @@ from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.chunks import run_range
 from ..source.horizon import find_horizon
 from ..tunnel import open_source_tunnel
+from ..wording import counted
 from .context import Run
 from .executor import own_cpus, reader_count
 from .loading import target_identity
@@ -211,10 +212,9 @@ def _null_notes(table: Table, count: int, run: Run, *, reads_nulls: bool) -> tup
     """What is said of the rows whose cursor is NULL."""
     if not count:
         return ()
+    rows = counted(count, "row has", "rows have")
     if reads_nulls:
-        return (f"{count} rows have no {table.cursor}: every run reads all of them",)
+        return (f"{rows} no {table.cursor}: every run reads all such rows",)
     if run.settings.backup_null_cursors is NullCursors.LOAD:
-        return (f"{count} rows have no {table.cursor}: a run with --limit leaves them to one without",)
-    return (
-        f"{count} rows have no {table.cursor} and are never seen by a range; BACKUP_NULL_CURSORS=load carries them",
-    )
+        return (f"{rows} no {table.cursor}: a run with --limit leaves such rows to one without",)
+    return (f"{rows} no {table.cursor}, and no run sees such rows; BACKUP_NULL_CURSORS=load carries them",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import LedgerError, PlanError, S3rsError
 from ..ledger.apply import apply
@@ -22,6 +22,7 @@ from .context import Run
 from .deletes import wanted_deletes
 from .estimate import Estimate, Measured, estimate
 from .executor import own_cpus, reader_count
+from .inherited import find_inherited
 from .loading import target_identity, target_of
 from .plan import Action, TablePlan
 from .planning import name_pair, plan_sizer, plan_table
@@ -88,8 +89,11 @@ def preview_table(run: Run, catalog: Catalog, name: TableName, asked: Asked) -> 
     try:
         require_fit_keys(run, name)
         table, state = catalog.discover(name), run.ledger.load(name)
+        old = find_inherited(run, catalog, table, state)
+        state = old.over(state)
         apply(state, name_pair(run, state, table), state.updated_at)
         plan = plan_table(run, catalog, table, state)
+        plan = replace(plan, reasons=(*plan.reasons, old.note)) if old.note else plan
         deletes = wanted_deletes(run, table)
         works = deletes or plan.action is not Action.NOTHING or state.sealed is not None or bool(state.waiting_files)
         target = target_of(table, run.settings) if asked.warehouse else None

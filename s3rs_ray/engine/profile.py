@@ -11,6 +11,8 @@ from typing import Any
 
 import polars as pl
 
+from ..wording import counted
+
 DISTINCT_LIMIT = 100_000
 """How many distinct values of a column are told apart; beyond, ``distinct`` is a lower bound. Bounds the memory."""
 EARLIEST = dt.date(1971, 1, 1)
@@ -105,19 +107,21 @@ class ColumnProfile:
         if present > 1 and self.exact and self.distinct == 1 and not self.nulls:
             yield self._oddity("constant", present, f"every value is {shown(self.least)}")
         for kind, count in self.odd.items():
-            yield self._oddity(kind, count, f"{count:,} {TEXTS[kind]}")
+            yield self._oddity(kind, count, counted(count, *TEXTS[kind]))
 
     def _oddity(self, kind: str, count: int, message: str) -> Oddity:
         return Oddity(column=self.name, kind=kind, count=count, message=message)
 
 
-TEXTS: Mapping[str, str] = {
-    "blank": "texts are empty or blank",
-    "replacement_character": "texts hold U+FFFD, left by a wrong decoding before they came here",
-    "early_date": f"dates lie before {EARLIEST}",
-    "future_date": "dates lie in the future",
-    "not_a_number": "values are NaN or infinite",
+_WRONGLY_DECODED = "U+FFFD, left by a wrong decoding before it came to the source"
+TEXTS: Mapping[str, tuple[str, str]] = {
+    "blank": ("text is empty or blank", "texts are empty or blank"),
+    "replacement_character": (f"text holds {_WRONGLY_DECODED}", f"texts hold {_WRONGLY_DECODED}"),
+    "early_date": (f"date lies before {EARLIEST}", f"dates lie before {EARLIEST}"),
+    "future_date": ("date lies in the future", "dates lie in the future"),
+    "not_a_number": ("value is NaN or infinite", "values are NaN or infinite"),
 }
+"""What an odd value is, and several of them."""
 
 
 def _comparable(present: pl.Series) -> pl.Series:

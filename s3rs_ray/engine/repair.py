@@ -30,6 +30,7 @@ from .driver import ignore, open_run, resolve_tables
 from .events import EventKind, Report
 from .loading import Loading
 from .mending import CHUNK_KEYS, LISTED, Gone, Mending, TableRepair, plan_mending, repair_document
+from .outcomes import Outcomes, each_table
 from .plan import Action, TablePlan
 from .planning import open_source, plan_sizer, plan_table
 from .records import keep_document
@@ -41,12 +42,13 @@ class RepairAsked:
     """What the command asks for.
 
     Attributes:
-        tables: names and globs.
+        tables: names and globs; those of ``exclude`` are left out.
         deletes: what becomes of rows that the source does not hold.
         dry_run: compare only.
     """
 
     tables: tuple[str, ...]
+    exclude: tuple[str, ...] = ()
     deletes: Deletes = Deletes.KEEP
     dry_run: bool = False
     inline: bool = False
@@ -62,9 +64,20 @@ def repair(
         TableBusy: another run holds it.
         DoubtfulDeletes, IntegrityError, SourceError, WarehouseError, StorageError.
     """
-    request = Request(tables=asked.tables, inline=asked.inline)
+    return repair_each(settings, asked, report=report, stop=stop).or_raise()
+
+
+def repair_each(
+    settings: Settings, asked: RepairAsked, *, report: Report = ignore, stop: threading.Event | None = None
+) -> Outcomes[TableRepair]:
+    """:func:`repair` with what ends the repair of a table in the result: the others are repaired all the same.
+
+    Raises:
+        ConfigError, TableNotFound, SourceUnavailable, StorageUnavailable: before the first table.
+    """
+    request = Request(tables=asked.tables, exclude=asked.exclude, inline=asked.inline)
     with open_run(settings, request, report, stop or threading.Event(), utc_now()) as run:
-        return tuple(_repair_table(run, asked, name) for name in resolve_tables(run))
+        return each_table(run, resolve_tables(run), lambda name: _repair_table(run, asked, name))
 
 
 def _repair_table(run: Run, asked: RepairAsked, name: TableName) -> TableRepair:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, TypeAlias
 
+from ..wording import counted
+
 Document: TypeAlias = Mapping[str, Any]
 Moment: TypeAlias = Mapping[str, Any]
 
@@ -162,7 +164,11 @@ def _verification(document: Document, result: Document) -> str:
     if not document["request"]["verify"]:
         return "not asked for (--verify-data)"
     verified = result["verified_rows"]
-    return "did not end well" if verified is None else f"{verified:,} rows compared, no difference left unexplained"
+    return (
+        "did not end well"
+        if verified is None
+        else f"{counted(verified, 'row')} compared, no difference left unexplained"
+    )
 
 
 def _sizes(chunks: Sequence[Moment]) -> str:
@@ -257,7 +263,7 @@ def _bar(kind: str, group: Sequence[Moment], scale: float, y: float) -> str:
     what = {"read": "chunk", "load": "load", "check": "verification"}[kind]
     name = f"{what} {group[0]['chunk']}" if kind == "read" and len(group) == 1 else what
     many = f"{len(group)} {what}s" if len(group) > 1 else name
-    title = f"<title>{many}: {rows:,} rows, {start:.1f} to {end:.1f} s</title>"
+    title = f"<title>{many}: {counted(rows, 'row')}, {start:.1f} to {end:.1f} s</title>"
     width = max((end - start) * scale - 0.6, 0.6)
     return f"<rect class={kind} x={start * scale:.1f} y={y} width={width:.1f} height={LANE} rx=2>{title}</rect>"
 

@@ -22,6 +22,7 @@ from ..source.catalog import Catalog
 from ..source.queries import end_queries
 from ..storage.layout import CONTRACT, format_run_id, format_run_key, long_keys, parse_run_time
 from ..storage.s3 import S3Store
+from ..wording import counted
 from .adopt import adopt_files, may_adopt
 from .ahead import PlanAhead, remaining_chunks
 from .check import check_null_cursors, check_window
@@ -30,6 +31,7 @@ from .contract import format_contract
 from .deletes import follow_deletes, wanted_deletes
 from .events import EventKind, Status, TableResult, adjusted_warnings, failed_result
 from .extraction import Extraction, run_extraction
+from .inherited import find_inherited
 from .loading import Loading
 from .mending import Gone
 from .plan import Action, TablePlan
@@ -146,14 +148,18 @@ def _sync(run: Run, name: TableName, tally: Tally) -> TableState:
         table = catalog.discover(name)
         tally.table = table
         state = run.ledger.load(name)
+        old = find_inherited(run, catalog, table, state)
+        tally.warnings += [old.note] if old.note else []
+        state = old.over(state)
         apply(state, name_pair(run, state, table), state.updated_at)  # refused also where there is nothing to do
         plan = plan_table(run, catalog, table, state)
         tally.note = "; ".join(plan.reasons)
         deletes = wanted_deletes(run, table)
-        idle = plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state)
+        idle = plan.action is Action.NOTHING and not plan.drops and not _waiting(run, state) and not old.change
         if idle and not deletes:
             return give_back_dead(run, name, state)
         with hold_table(run, run.ledger if idle else run.workplace().ledger, name) as hold:
+            old.commit(hold)
             identify(hold, table)
             if run.request.load:
                 tally.loading = Loading(hold=hold, contracts={table.fingerprint: table}, budget=run.request.limit)
@@ -194,13 +200,13 @@ def _verify(run: Run, catalog: Catalog, table: Table, window: Window, tally: Tal
     impossible = sum(c.impossible for c in checks)
     if impossible:
         tally.warnings.append(
-            f"the {table.cursor} of {impossible} rows is a date no calendar has: the values of the columns were not"
-            " compared"
+            f"the {table.cursor} of {counted(impossible, 'row')} is a date no calendar has: the values of the columns"
+            " were not compared"
         )
     changed = sum(c.changed for c in checks)
     if changed:
         tally.warnings.append(
-            f"{changed} of the {tally.verified} rows compared were changed or deleted at the source since they were"
+            f"of {counted(tally.verified, 'row')} compared, {changed:,} changed or went at the source since they were"
             " read; the values of the columns were not compared"
         )
 

@@ -18,6 +18,7 @@ from .context import Request, Run
 from .differences import SegmentResult, TableComparison, table_document
 from .driver import ignore, open_run, resolve_tables
 from .events import EventKind, Report
+from .outcomes import Outcomes, each_table
 from .records import keep_document
 from .segments import Compared
 
@@ -35,9 +36,20 @@ def verify(
         UsageError, ConfigError: the columns, condition or time are none of the table's.
         SourceError, WarehouseError, StorageError.
     """
-    request = Request(tables=asked.tables, inline=asked.inline)
+    return verify_each(settings, asked, report=report, stop=stop).or_raise()
+
+
+def verify_each(
+    settings: Settings, asked: Asked, *, report: Report = ignore, stop: threading.Event | None = None
+) -> Outcomes[TableComparison]:
+    """:func:`verify` with what keeps a table from being compared in the result: the others are compared all the same.
+
+    Raises:
+        ConfigError, TableNotFound, SourceUnavailable, StorageUnavailable: before the first table.
+    """
+    request = Request(tables=asked.tables, exclude=asked.exclude, inline=asked.inline)
     with open_run(settings, request, report, stop or threading.Event(), utc_now()) as run:
-        return tuple(_verify_table(run, asked, name) for name in resolve_tables(run) if not run.stop.is_set())
+        return each_table(run, resolve_tables(run), lambda name: _verify_table(run, asked, name))
 
 
 def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:

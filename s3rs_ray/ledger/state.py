@@ -200,6 +200,11 @@ class TableState:
     updated_at: dt.datetime
 
     @property
+    def is_kept(self) -> bool:
+        """Whether there is an object of it on S3; a table that nobody has worked on has none."""
+        return bool(self.recent_changes)
+
+    @property
     def loadable(self) -> tuple[DataFile, ...]:
         """Files that may be loaded next, in order: the backlog's up to a page, then the open run's ready ones."""
         files: list[DataFile] = []

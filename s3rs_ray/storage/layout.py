@@ -110,12 +110,12 @@ def parse_state_key(text: str) -> TableName | None:
 
 
 def format_manifest_key(table: TableName, run_id: str, load_id: str) -> str:
-    """The COPY manifest of one load; its description lies beside it with the suffix ``.json``."""
+    """The COPY manifest of one load."""
     return f"{MANIFEST_PREFIX}{format_table(table)}/{run_id}_{load_id[:12]}.manifest"
 
 
 def format_run_key(table: TableName, run_id: str, name: str) -> str:
-    """An object about one run of one table: ``plan.json``, ``result.json``."""
+    """An object about one run of one table, e.g. :data:`CONTRACT`."""
     return f"{RUN_PREFIX}{format_table(table)}/{run_id}/{name}"
 
 

@@ -39,7 +39,7 @@ def test_they_are_loaded_with_every_run_and_never_move_the_watermark(world: Worl
     make(world, index)
     first = world.sync_one("t", loading(world), verify=True)
     assert (first.rows_extracted, first.rows_loaded, first.verified_rows) == (50, 50, 50)
-    assert "30 rows have no update_at: every run reads all of them" in first.note
+    assert "30 rows have no update_at: every run reads all such rows" in first.note
     assert first.watermark == "2026-01-01 00:00:00"
     world.assert_equal("t")
     world.execute("UPDATE t SET note = 'second' WHERE id IN (5, 30)")  # 5 without a newer cursor: not to be seen
@@ -104,7 +104,7 @@ def test_a_limited_run_leaves_them_to_one_without_a_limit(world: World) -> None:
     make(world)
     limited = world.sync_one("t", loading(world), limit=10)
     assert limited.rows_extracted == 10
-    assert "a run with --limit leaves them to one without" in limited.note
+    assert "a run with --limit leaves such rows to one without" in limited.note
     assert world.sync_one("t", loading(world)).rows_extracted == 40
     world.assert_equal("t")
 

@@ -133,7 +133,7 @@ def test_a_long_text_is_refused_cut_or_left_out(world: World) -> None:
     assert "long_text: truncate" in result.hint
     cut = world.sync_one("t", chosen(world, columns={"note": {"long_text": "truncate"}}))
     assert cut.adjusted == Adjusted(truncated_texts=1)
-    assert "1 texts were cut" in cut.warnings[0]
+    assert "1 text was cut" in cut.warnings[0]
     assert world.target_rows("t", "note", "ORDER BY id") == [(LONG,), ("x" + LONG[:-1],), (None,)]
 
 

@@ -323,6 +323,30 @@ def test_rows_that_stay_arrive_once_however_busy_the_table_is(world: World, stac
     world.assert_equal("t")
 
 
+def test_readers_see_the_old_rows_or_the_new_ones_and_never_an_empty_or_mixed_table(world: World) -> None:
+    make(world, 300)
+    world.sync_one("t", replacing(world))
+    ended, seen = threading.Event(), set[tuple[Any, ...]]()
+
+    def look() -> None:
+        with comparison.connect_warehouse(world.environment) as own:
+            while not ended.is_set():
+                asked = f'SELECT count(*), min(note), max(note) FROM "{world.schema}"."t"'
+                seen.update(own.execute(asked.encode()).fetchall())
+
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(look)
+        try:
+            for turn in range(3):
+                world.execute(f"UPDATE t SET note = 'turn {turn}'")
+                assert world.sync_one("t", replacing(world)).files_loaded == 10  # five loads into the shadow table
+        finally:
+            ended.set()
+        looking.result()
+    assert len(seen) > 1
+    assert all(count == 300 and least == greatest for count, least, greatest in seen)
+
+
 def test_load_columns_name_the_run_of_the_replacement(world: World) -> None:
     make(world)
     settings = replacing(world, backup_load_columns=True)

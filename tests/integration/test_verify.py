@@ -387,3 +387,36 @@ def test_what_was_compared_before_a_signal_is_told_and_kept(world: World, monkey
     kept = open_store(world.settings).get(f"runs/{world.schema}.t/{found.run_id}/verify.json")
     assert json.loads(kept.body)["segments_compared"] == len(found.results)
     assert verify(settings, asked, stop=stop) == ()
+
+
+def test_a_table_that_cannot_be_compared_does_not_keep_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(world, 100)
+    world.execute("CREATE TABLE a (id INT PRIMARY KEY, update_at DATETIME NOT NULL)")
+    world.execute("CREATE TABLE z (id INT PRIMARY KEY, update_at DATETIME NOT NULL)")
+    for name, value in world.environment.items():
+        monkeypatch.setenv(name, value)
+    words = ["verify", "-t", f"{world.schema}.*", "--inline"]
+    result = CliRunner().invoke(cli, ["-o", "json", *words])
+    tables = json.loads(result.stdout)["tables"]
+    assert result.exit_code == 3
+    assert {name.partition(".")[2]: t["status"] for name, t in tables.items()} == {
+        "t": "equal", "a": "failed", "z": "failed",
+    }  # fmt: skip
+    assert "nothing of it is known to be in the warehouse" in tables[f"{world.schema}.a"]["error"]["message"]
+    damage(world, "DELETE FROM T WHERE amount = 1")
+    text = CliRunner().invoke(cli, words)
+    assert text.exit_code == 4  # that rows differ is the graver news
+    assert [line.split()[:2] for line in text.stdout.splitlines() if line.startswith(f"{world.schema}.")][:3] == [
+        [f"{world.schema}.t", "different"], [f"{world.schema}.a", "failed"], [f"{world.schema}.z", "failed"],
+    ]  # fmt: skip
+    assert text.stderr.count("error: ") == 2
+    left_out = CliRunner().invoke(cli, ["-o", "json", *words, "--exclude", f"{world.schema}.a", "--exclude", "z"])
+    assert (left_out.exit_code, list(json.loads(left_out.stdout)["tables"])) == (4, [f"{world.schema}.t"])
+    mended = CliRunner().invoke(cli, ["-o", "json", "repair", *words[1:], "--exclude", "z"])
+    document = json.loads(mended.stdout)
+    assert (mended.exit_code, document["status"]) == (3, "failed")
+    assert {name.partition(".")[2]: t["status"] for name, t in document["tables"].items()} == {
+        "t": "repaired", "a": "failed",
+    }  # fmt: skip

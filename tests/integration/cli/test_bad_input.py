@@ -34,6 +34,7 @@ BASE = {
     "views apply": ["-t", "t"],
     "inspect": ["-t", "t"],
     "verify": ["-t", "t", "--inline"],
+    "repair": ["-t", "t", "--inline"],
 }
 """The words without which a command would complain of something else."""
 

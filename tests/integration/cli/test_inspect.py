@@ -58,7 +58,7 @@ def test_schema_sample_statistics_and_quality_are_told(world: World, command: Co
     assert len(found["sample"]) == 3
     assert (found["drift"], found["not_compared"]) == ([], {})
     text = command("inspect", "-t", "t", "--files", "2").out
-    assert "1 dates that no calendar has" in text
+    assert "1 date that no calendar has" in text
     assert "every value is NULL" in text
 
 

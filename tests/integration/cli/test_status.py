@@ -76,7 +76,7 @@ def test_a_table_that_cannot_be_moved_and_files_that_wait_are_told(world: World,
     done = command("status", "-t", f"{world.schema}.*")
     assert done.code == 1
     assert f"error: {world.schema}.plain: {world.schema}.plain has no column update_at" in done.out
-    assert f"note: {table}: files that wait to be loaded: 1, with 1 rows" in done.out
+    assert f"note: {table}: files that wait to be loaded: 1, with 1 row" in done.out
     assert f"s3rs-ray sync -t {table} --redshift-only" in done.out
 
 

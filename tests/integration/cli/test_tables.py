@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from s3rs_ray.engine.tasks import open_store
+
 if TYPE_CHECKING:
     from ..conftest import World
     from .conftest import Command
@@ -38,3 +40,36 @@ def test_a_glob_of_nothing_and_an_exclusion_of_everything_are_refused(world: Wor
     assert (none_left.code, "every table asked for is excluded" in none_left.err) == (2, True)
     typo = command("backup", "-t", "a1", "--exclude", "a9", "--inline")
     assert (typo.code, "--exclude a9 names none" in typo.err) == (0, True)
+
+
+def test_a_table_that_nobody_knows_is_a_wrong_word_and_leaves_nothing_behind(world: World, command: Command) -> None:
+    store = open_store(world.settings)
+    before = {o.key for o in store.list("")}
+    for words in (
+        ("watermark", "get"),
+        ("watermark", "reset"),
+        ("s3clean", "clean"),
+        ("s3clean", "orphans"),
+        ("s3clean", "list"),
+        ("explore",),
+        ("dashboard",),
+        ("inspect",),
+        ("views", "show"),
+        ("views", "apply"),
+        ("verify",),
+        ("repair",),
+    ):
+        done = command(*words, "-t", f"{world.schema}.nobody")
+        assert (done.code, done.out) == (1 if words[0] == "views" else 2, ""), (words, done)
+        assert f"{world.schema}.nobody" in done.err
+        assert "\nhint: " in done.err
+    assert {o.key for o in store.list("")} == before
+
+
+def test_a_name_that_is_none_of_the_source_does_not_make_the_source_look_down(world: World, command: Command) -> None:
+    make(world, "t")
+    done = command("status", "-t", f"{world.schema}.nobody", "-t", f"{world.schema}.t", "-o", "json")
+    assert done.code == 1
+    assert done.json["checks"]["mysql"]["up"]
+    (finding,) = [f for f in done.json["findings"] if f["serious"]]
+    assert finding["message"] == f"the source has no table {world.schema}.nobody"

@@ -25,6 +25,7 @@ from s3rs_ray.cli.app import COMMON, cli, hoist, run
         ("sync --log-file log -t a.b --limit 5", "--log-file log sync -t a.b --limit 5"),
         ("sync -t a.b -- -o json", "sync -t a.b -- -o json"),
         ("sync -o json -- --debug", "-o json sync -- --debug"),
+        ("sync -t a.b -ojson", "-ojson sync -t a.b"),
         ("sync -o", "-o sync"),
         ("", ""),
     ],
@@ -111,8 +112,9 @@ def test_with_json_an_error_is_a_document_on_stdout(capfd: pytest.CaptureFixture
     assert set(document["error"]) == {"type", "message", "hint", "context"}
 
 
-def test_with_json_wrong_words_are_a_document_too(capfd: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = outcome(capfd, "sync", "-o", "json")
+@pytest.mark.parametrize("words", [("-o", "json"), ("-ojson",), ("--output=json",)])
+def test_with_json_wrong_words_are_a_document_too(capfd: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    code, out, _ = outcome(capfd, "sync", *words)
     assert (code, orjson.loads(out)["error"]["message"]) == (2, "Missing option '-t' / '--table'.")
 
 
@@ -144,3 +146,21 @@ def test_every_command_has_help_with_an_example(capfd: pytest.CaptureFixture[str
     code, out, _ = outcome(capfd, name, "--help")
     assert code == 0
     assert "Example:  s3rs-ray" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ("sync -t a.b --inline --address h:6379", "--inline works without Ray"),
+        ("sync -t a.b --dry-run --report r.html", "--report is written by a run"),
+        ("backup -t a.b --estimate --report r.html", "--report is written by a run"),
+        ("s3clean clean -t a.b -t a.c", "one table is meant here, not a.b, a.c"),
+        ("watermark reset -t a.b -t a.c", "one table is meant here, not a.b, a.c"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    capfd: pytest.CaptureFixture[str], words: str, says: str
+) -> None:
+    code, out, err = outcome(capfd, *words.split())
+    assert (code, out) == (2, "")
+    assert says in err

@@ -106,7 +106,7 @@ def test_a_table_that_was_only_verified_is_done() -> None:
     board = taken((0, event(EventKind.VERIFY_STARTED)), (2, event(EventKind.VERIFIED, rows=5)))
     _, line, total = board.lines(3, width=80)
     assert line.split() == [str(NAME), "verified"]
-    assert total == "total: 1 of 1 tables"
+    assert total == "total: 1 of 1 table"
 
 
 def test_the_board_says_why_the_source_is_spared_until_it_has_recovered() -> None:

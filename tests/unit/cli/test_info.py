@@ -18,8 +18,8 @@ def test_info_is_the_same_in_both_forms(capfd: pytest.CaptureFixture[str]) -> No
     text = capfd.readouterr().out
     assert run(["info", "-o", "json"]) == 0
     document = orjson.loads(capfd.readouterr().out)
-    assert set(document) == {"version", "strategies", "modes", "chunk_orders", "policies"}
-    for topic in ("strategies", "modes", "chunk_orders"):
+    assert set(document) == {"version", "strategies", "modes", "chunk_orders", "deletes", "policies"}
+    for topic in ("strategies", "modes", "chunk_orders", "deletes"):
         assert all(choice["when"] in text for choice in document[topic])
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from s3rs_ray.cli.output import Output, size_text, wrapped
+from s3rs_ray.cli.output import Output, wrapped
 
 NAME = "settlement.settlement_normal_delivery_detail"
 ROWS = [(NAME, 1234567, 12.5, "2026-01-31 23:59:59", None, "a[1] [red]x")]
@@ -85,11 +85,3 @@ def test_in_a_pipe_a_table_is_as_wide_as_its_content(capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert "k" * 150 in out
     assert "x " * 59 in out
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (999_949, "999.9 kB"), (999_950, "1.0 MB"), (5e15, "5,000.0 TB")],
-)
-def test_sizes_are_short(size: float, text: str) -> None:
-    assert size_text(size) == text

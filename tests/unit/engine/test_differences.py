@@ -12,6 +12,7 @@ import pytest
 from s3rs_ray.cli.verify import comparisons_document
 from s3rs_ray.engine.compare import ranges_between
 from s3rs_ray.engine.differences import SHOWN, Difference, Finding, SegmentResult, TableComparison, exit_code
+from s3rs_ray.engine.outcomes import Outcomes
 from s3rs_ray.model import KeyRange, TableName
 from s3rs_ray.positions import Position
 from tests.support.golden import assert_golden
@@ -54,7 +55,7 @@ FOUND = TableComparison(
 
 
 def test_the_document_is_as_promised() -> None:
-    document = comparisons_document([FOUND])
+    document = comparisons_document(Outcomes(done=(FOUND,)))
     assert_golden(GOLDEN, orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 

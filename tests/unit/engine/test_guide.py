@@ -6,12 +6,14 @@ import pytest
 
 from s3rs_ray.config import Settings
 from s3rs_ray.engine.guide import members, policies, topics
-from s3rs_ray.policies import Mode, RangeOrder, Strategy
+from s3rs_ray.policies import Deletes, Mode, RangeOrder, Strategy
 
 
 def test_every_choice_is_explained() -> None:
     shown = {topic.name: {c.name for c in topic.choices} for topic in topics()}
-    assert shown == {"strategies": set(Strategy), "modes": set(Mode), "chunk orders": set(RangeOrder)}
+    assert shown == {
+        "strategies": set(Strategy), "modes": set(Mode), "chunk orders": set(RangeOrder), "deletes": set(Deletes),
+    }  # fmt: skip
     assert all(c.what and c.when for topic in topics() for c in topic.choices)
 
 

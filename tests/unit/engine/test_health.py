@@ -43,7 +43,7 @@ def test_files_that_wait_and_stages_that_failed_are_told() -> None:
     waiting = (build.data_file(chunk, reaches=mark(9), rows=1234),)
     state = replace(build.fresh_state(), backlog=waiting, mysql_status="failed", redshift_status="failed")
     assert found(state) == [
-        "files that wait to be loaded: 1, with 1,234 rows (0.1 MB)",
+        "files that wait to be loaded: 1, with 1,234 rows (123.4 kB)",
         "its last extraction failed", "its last load failed",
     ]  # fmt: skip
 
