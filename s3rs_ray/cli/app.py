@@ -32,7 +32,16 @@ from .progress import STYLES
 from .session import Session
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class CommonOptionsAnywhere(click.Group):
+    """A group whose own options may stand behind the command, in a run and while a word is completed."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, hoist(args))
+
+
+@click.group(
+    cls=CommonOptionsAnywhere, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.option("--config-file", type=click.Path(path_type=Path), help="Settings as YAML or TOML.")
 @click.option("--log-file", type=click.Path(path_type=Path), help="Write the log there instead of stderr.")
 @click.option("--debug", is_flag=True, help="Debug logs, and tracebacks on errors.")
@@ -83,7 +92,6 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command; returns its exit code. 2 for usage and configuration, 1 for what nobody foresaw."""
-    arguments = hoist(arguments)
     output = Output("json" if _wants_json(arguments) else "text")
     debug = "--debug" in arguments
     try:

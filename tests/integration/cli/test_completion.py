@@ -48,6 +48,8 @@ def test_names_come_from_the_file_from_s3_and_from_the_source(world: World, tmp_
         "watermark get -t parcels_": ["parcels_new", "parcels_old"],
     }.items():
         assert pressed(f"{group} {words}", tmp_path, world.environment) == offered, words
+    behind = f"s3rs-ray sync --config-file s.yaml -t {world.schema}.parcels_n"
+    assert pressed(behind, tmp_path, world.environment) == stored[:1]
 
 
 def test_where_nobody_answers_the_file_alone_is_offered(world: World, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import os
 import time
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from s3rs_ray.cli.app import cli
 from s3rs_ray.cli.completion import _names_within, matches
 
 
@@ -53,3 +55,16 @@ def test_whole_lines_count_and_a_process_that_hangs_is_ended() -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_when_all_have_answered_nobody_waits() -> None:
     assert _names_within(600, [process(b"a.b\n"), process()]) == ["a.b"]
+
+
+@pytest.mark.parametrize("front", ["", "sync", "sync -t a.b", "sync --debug -t a.b --limit 5"])
+def test_common_options_are_completed_wherever_they_stand(front: str) -> None:
+    def offered(option: str, incomplete: str) -> list[tuple[str, str]]:
+        found = ShellComplete(cli, {}, "s3rs-ray", "_S3RS_RAY_COMPLETE").get_completions(
+            [*front.split(), option], incomplete
+        )
+        return [(item.type, item.value) for item in found]
+
+    assert offered("-o", "j") == [("plain", "json")]
+    assert offered("--progress", "n") == [("plain", "none")]
+    assert offered("--config-file", "s") == [("file", "s")]
