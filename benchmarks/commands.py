@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -43,21 +43,38 @@ class Events:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """A command that ended well.
+    """A command on one table that ended well.
 
     Attributes:
-        result: the table's part of the ``-o json`` document.
+        document: what it said with ``-o json``.
         started: when it was started, on the clock of ``events``.
-        seconds: from the first statement of the extraction, or of the load where there was none, to the end of the
-            table: without the interpreter's, the connections' and Ray's start and end.
     """
 
-    result: Mapping[str, Any]
+    table: str
+    document: Mapping[str, Any]
     started: float
-    seconds: float
     whole_seconds: float
     seen: Seen
     events: Events
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """The table's part of the document of a backup or a sync."""
+        result: Mapping[str, Any] = self.document["table_results"][self.table]
+        return result
+
+    @property
+    def seconds(self) -> float:
+        """From the first statement of the extraction, or of the load where there was none, to the end of the table.
+
+        The interpreter's, the connections' and Ray's start and end are not in it. The end of the extraction was seen
+        and its length is in the result, and so its beginning is known.
+        """
+        ended = self.events.last.get(EventKind.TABLE_DONE, 0.0)
+        extracted = self.events.last.get(EventKind.BACKUP_DONE)
+        if extracted is None:
+            return float(self.result["load_seconds"])
+        return float(self.result["extract_seconds"]) + ended - extracted
 
 
 def backup(case: Case) -> Sample:
@@ -103,11 +120,14 @@ def warm_up(case: Case) -> None:
         run(case, place, "sync", "-t", case.kind.full_name, "--limit", "1000")
 
 
-def run(case: Case, place: Place, *arguments: str) -> Finished:
+def run(case: Case, place: Place, *arguments: str, codes: Collection[int] = (0,)) -> Finished:
     """A command of the product on the case's only table, watched.
 
+    Args:
+        codes: the exit codes of a good end.
+
     Raises:
-        WrongResult: it failed.
+        WrongResult: it ended with another one.
     """
     events = Events()
     started = time.perf_counter()
@@ -129,26 +149,16 @@ def run(case: Case, place: Place, *arguments: str) -> Finished:
     follower.join(timeout=5)
     process.stdout.close()
     process.stderr.close()
-    if code:
+    if code not in codes:
         raise WrongResult(f"s3rs-ray {' '.join(arguments)} exited with {code}:\n{''.join(events.said)}")
-    result = json.loads(document)["table_results"][case.kind.full_name]
     return Finished(
-        result=result,
+        table=case.kind.full_name,
+        document=json.loads(document),
         started=started,
-        seconds=_own_seconds(events, result),
         whole_seconds=whole,
         seen=seen,
         events=events,
     )
-
-
-def _own_seconds(events: Events, result: Mapping[str, Any]) -> float:
-    """The end of the extraction was seen and its length is in the result, and so its beginning is known."""
-    ended = events.last.get(EventKind.TABLE_DONE, 0.0)
-    extracted = events.last.get(EventKind.BACKUP_DONE)
-    if extracted is None:
-        return float(result["load_seconds"])
-    return float(result["extract_seconds"]) + ended - extracted
 
 
 def _check_lake(case: Case, place: Place, finished: Finished) -> list[LakeFile]:

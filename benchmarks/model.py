@@ -42,16 +42,21 @@ LOAD = "load into an empty table"
 
 def most_rows(stages: Sequence[Mapping[str, Any]], cores: float) -> dict[str, float]:
     """The rows a second of ``backup``, ``load`` and ``sync`` if shared cores did nothing but the stages of a chunk."""
-    own = [next((_every_cpu(s) for s in stages if str(s["title"]).startswith(name)), None) for name in EXTRACTION]
-    load = next((_every_cpu(s) for s in stages if s["title"] == LOAD), None)
+    own = [stage for name in EXTRACTION if (stage := _stage(stages, name))]
+    load = _stage(stages, LOAD)
     found = {}
-    if None not in own:
-        found["backup"] = sum(cost for cost in own if cost)
-    if load:
-        found["load"] = load
+    if len(own) == len(EXTRACTION):
+        found["backup"] = sum(map(_every_cpu, own))
+    if load and (cost := _every_cpu(load)):  # a short one may have taken less than a tick
+        found["load"] = cost
     if len(found) == 2:
         found["sync"] = sum(found.values())
     return {line: cores / cost for line, cost in found.items()}
+
+
+def _stage(stages: Sequence[Mapping[str, Any]], name: str) -> Mapping[str, Any] | None:
+    """The stage whose title begins so."""
+    return next((stage for stage in stages if str(stage["title"]).startswith(name)), None)
 
 
 def _every_cpu(stage: Mapping[str, Any]) -> float:
@@ -116,10 +121,10 @@ def calibrate(document: Mapping[str, Any]) -> Costs:
     stages: Sequence[Mapping[str, Any]] = document["stages"]
     own = []
     for name in EXTRACTION:
-        found = [s for s in stages if str(s["title"]).startswith(name)]
-        if not found:
+        stage = _stage(stages, name)
+        if stage is None:
             raise ValueError(f"the result has no stage {name!r}: measure it with --stages")
-        own.append(found[0])
+        own.append(stage)
     read, upload = own[0], own[-1]
     return Costs(
         source_cpu=_cpu(own, "source"),

@@ -7,21 +7,16 @@ is PostgreSQL behind the stand-in; the source's side is real.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import time
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
 from s3rs_ray.local.comparison import connect_warehouse
 
 from .case import Case, Place, open_case
-from .commands import PROGRAM
+from .commands import Finished, run
 from .sample import WrongResult
-from .watch import watching
 
 DAMAGED = 10
 
@@ -33,7 +28,7 @@ def main(rows: int, rounds: int) -> None:
     """Measure verify against the time of the sync, untouched and with ten damaged rows."""
     click.echo(f"filling a table of {rows:,} rows; load average {os.getloadavg()[0]:.2f}", err=True)
     with open_case(rows, {}) as case, case.place() as place:
-        sync, _ = _run(case, place, "sync", "-t", case.kind.full_name)
+        sync = _spent(run(case, place, "sync", "-t", case.kind.full_name))
         lines = {"sync": sync}
         lines["verify --quick"] = _median(case, place, rounds, 0, "--quick")
         lines["verify"] = _median(case, place, rounds, 0)
@@ -75,38 +70,23 @@ def _median(case: Case, place: Place, rounds: int, damaged: int, *options: str) 
     """
     taken = []
     for _ in range(rounds):
-        spent, document = _run(case, place, "verify", "-t", case.kind.full_name, *options)
-        found = document["tables"][case.kind.full_name]
+        finished = run(case, place, "verify", "-t", case.kind.full_name, *options, codes=(0, 4))
+        found = finished.document["tables"][case.kind.full_name]
         if found["rows_source"] != case.rows or sum(found["differences"].values()) != damaged:
             raise WrongResult(f"verify found {found['differences']} in {found['rows_source']} rows")
-        taken.append(spent)
+        taken.append(_spent(finished))
     return sorted(taken, key=lambda spent: spent.seconds)[(rounds - 1) // 2]
 
 
-def _run(case: Case, place: Place, *arguments: str) -> tuple[Spent, dict[str, Any]]:
-    """What a command took, and its document."""
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [str(PROGRAM), "-o", "json", "--progress", "none", *arguments],
-        env={**case.program_environment, **place.environment},
-        cwd=case.directory,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with watching([process.pid], case.servers) as seen:
-        out, said = process.communicate()
-    seconds = time.perf_counter() - began
-    if process.returncode not in (0, 4):
-        raise WrongResult(f"s3rs-ray {' '.join(arguments)} exited with {process.returncode}:\n{said}")
-    cpu = seen.cpu_seconds
+def _spent(finished: Finished) -> Spent:
+    cpu = finished.seen.cpu_seconds
     return Spent(
-        seconds=seconds,
+        seconds=finished.whole_seconds,
         cpu=sum(of for party, of in cpu.items() if party != "others"),
         source=cpu["source"],
         warehouse=cpu["warehouse"],
-        largest=seen.largest_bytes or 0,
-    ), json.loads(out)
+        largest=finished.seen.largest_bytes or 0,
+    )
 
 
 def _damage(case: Case, place: Place) -> None:
