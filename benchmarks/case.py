@@ -32,6 +32,8 @@ from s3rs_ray.source.extract import session_sql
 from .link import open_link
 from .tables import DELIVERY, Kind
 
+ROOT = Path(__file__).parent.parent
+
 LEAST_POOL_MB = 256
 
 
@@ -112,8 +114,9 @@ class Case:
 
     @property
     def program_environment(self) -> dict[str, str]:
-        """This process's environment without the product's own variables."""
-        return {k: v for k, v in os.environ.items() if k.lower() not in Settings.model_fields}
+        """This process's environment without the product's own variables, and with the tree that is measured."""
+        kept = {k: v for k, v in os.environ.items() if k.lower() not in Settings.model_fields}
+        return {**kept, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))}
 
     def open_place(self) -> Place:
         name = f"bench-{secrets.token_hex(4)}"

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
 
 from s3rs_ray.engine.events import EventKind
@@ -18,7 +17,7 @@ from .case import Case, LakeFile, Place, lake_files, warehouse_rows
 from .sample import Sample, WrongResult, require_rows
 from .watch import Seen, watching
 
-PROGRAM = Path(sys.executable).with_name("s3rs-ray")
+PROGRAM = (sys.executable, "-m", "s3rs_ray")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -132,7 +131,7 @@ def run(case: Case, place: Place, *arguments: str, codes: Collection[int] = (0,)
     events = Events()
     started = time.perf_counter()
     process = subprocess.Popen(
-        [str(PROGRAM), "-o", "json", "--progress", "json", *arguments],
+        [*PROGRAM, "-o", "json", "--progress", "json", *arguments],
         env={**case.program_environment, **place.environment},
         cwd=case.directory,
         stdout=subprocess.PIPE,

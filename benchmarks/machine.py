@@ -7,14 +7,10 @@ import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
-from .case import Case
+from .case import ROOT, Case
 
 PACKAGES = ("s3rs-ray", "connectorx", "pyarrow", "ray", "boto3", "moto", "polars", "dlt", "pandas", "pymysql")
-
-
-ROOT = Path(__file__).parent.parent
 
 
 def facts(case: Case) -> dict[str, str | int]:

@@ -29,7 +29,6 @@ from .case import Case
 from .sample import Sample, WrongResult, require_rows
 from .watch import watching
 
-ROOT = Path(__file__).parent.parent
 BATCH_ROWS = 100_000
 
 
@@ -198,7 +197,7 @@ def measure_peer(case: Case, peer: Peer) -> Sample:
         started = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, peer.name, directory],
-            env={**case.program_environment, "PYTHONPATH": str(ROOT), "RUNTIME__DLTHUB_TELEMETRY": "false"},
+            env={**case.program_environment, "RUNTIME__DLTHUB_TELEMETRY": "false"},
             cwd=directory,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .machine import ROOT
+from .case import ROOT
 from .marks import Mark
 from .output import RESULTS, mark_rows, table
 

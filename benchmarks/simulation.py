@@ -34,7 +34,7 @@ from s3rs_ray.policies import RangeOrder
 from s3rs_ray.source.cutting import cut_chunks
 from s3rs_ray.source.types import SourceColumn, contract, fingerprint
 
-from .machine import ROOT
+from .case import ROOT
 from .model import GIGABIT, Costs, Site, bounds, calibrate
 from .options import name_option, results_option, say
 from .output import RESULTS, table, write

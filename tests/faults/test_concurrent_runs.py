@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 
 from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.model import Watermark
+from tests.support.program import program_environment
 
 from .crashing import Point
 from .ends import Ends
@@ -61,7 +61,7 @@ def test_a_table_whose_holder_died_goes_to_one_of_two(ends: Ends, runs: Runs) ->
 def test_a_holder_that_nobody_waited_for_is_dead(ends: Ends, runs: Runs, tmp_path: Path) -> None:
     """A killed process stays in the process table until its parent has asked for its exit code."""
     words = ["AddFiles.after:2", "sync", "-t", runs.table, "--inline", "--batch-size", "50"]
-    environment = {**runs.environment, "PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd())}
+    environment = {**program_environment(), **runs.environment}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.faults.crashing", *words],
         env=environment | {"BACKUP_SETTLE_SECONDS": "0"},

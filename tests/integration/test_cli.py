@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import shlex
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from s3rs_ray.engine.tasks import open_store
+from tests.support.program import PROGRAM, program_environment
 
 if TYPE_CHECKING:
     from .conftest import World
@@ -25,10 +26,10 @@ TABLE = "(id INT PRIMARY KEY, note VARCHAR(20), update_at DATETIME NOT NULL, KEY
 def s3rs(
     world: World, *arguments: str, change: dict[str, str] | None = None, directory: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Runs one command in a process of its own, with nothing of this process's environment but PATH."""
-    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "BACKUP_SETTLE_SECONDS": "0"}
+    """Runs one command in a process of its own, with hardly anything of this process's environment."""
+    environment = program_environment(os.environ.get("HOME", "/")) | {"BACKUP_SETTLE_SECONDS": "0"}
     return subprocess.run(
-        [sys.executable, "-m", "s3rs_ray", *arguments],
+        [*PROGRAM, *arguments],
         env=environment | world.environment | (change or {}),
         capture_output=True,
         text=True,
@@ -216,8 +217,8 @@ def test_unreachable_hosts_are_told_within_ten_seconds(world: World) -> None:
 
 def test_the_demo_ends_well(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "s3rs_ray", "demo", "--rows", "20000"],
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        [*PROGRAM, "demo", "--rows", "20000"],
+        env=program_environment(tmp_path),
         capture_output=True,
         text=True,
         timeout=170,
@@ -230,19 +231,16 @@ def test_the_demo_ends_well(tmp_path: Path) -> None:
 
 def test_a_newcomer_tries_the_commands_on_a_stack_that_is_held(tmp_path: Path) -> None:
     """The README's lines for whoever has no MySQL and no Redshift at hand."""
-    outside = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ} | {
-        "HOME": str(tmp_path)
-    }
-    program = f"{sys.executable} -m s3rs_ray"
+    outside = program_environment(tmp_path)
     held = subprocess.Popen(
-        [*program.split(), "local", "up", "--env-file", "demo.env", "--rows", "2000"],
+        [*PROGRAM, "local", "up", "--env-file", "demo.env", "--rows", "2000"],
         env=outside, cwd=tmp_path, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert held.stdout is not None
         ready = held.stdout.readline()
         assert ready == "ready: set -a; . ./demo.env; set +a\n"
-        script = f"{ready.removeprefix('ready: ')} {program} sync -t 'settlement.*' --inline -o json"
+        script = f"{ready.removeprefix('ready: ')} {shlex.join(PROGRAM)} sync -t 'settlement.*' --inline -o json"
         done = subprocess.run(
             ["sh", "-ec", script], env=outside, cwd=tmp_path, capture_output=True, text=True, timeout=120
         )

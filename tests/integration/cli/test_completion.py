@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 from s3rs_ray.engine.tasks import open_ledger
 from s3rs_ray.ledger.store import Holder
+from tests.support.program import PROGRAM, program_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +19,9 @@ if TYPE_CHECKING:
 def pressed(words: str, folder: Path, environment: dict[str, str]) -> list[str]:
     """What is offered for the last of the words; nothing may be said beside it."""
     asked = {"_S3RS_RAY_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split(" ")) - 1)}
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     done = subprocess.run(
-        [sys.executable, "-m", "s3rs_ray"],
-        env=kept | {"HOME": str(folder)} | environment | asked,
+        PROGRAM,
+        env=program_environment(folder) | environment | asked,
         cwd=folder, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.stderr == ""

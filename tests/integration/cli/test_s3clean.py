@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import pty
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +18,7 @@ from s3rs_ray.engine.standing import Selection
 from s3rs_ray.engine.tasks import data_key, open_store
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.storage.layout import format_state_key
+from tests.support.program import PROGRAM, program_environment
 from tests.support.s3_policy import no_deletion
 
 if TYPE_CHECKING:
@@ -230,10 +230,10 @@ def test_an_age_that_is_none_is_refused(command: Command, age: str) -> None:
 def answered(world: World, answers: str, *arguments: str) -> tuple[int, str]:
     """Runs a command at a terminal of its own."""
     ours, theirs = pty.openpty()
-    environment = {"PATH": os.environ["PATH"], "HOME": "/", "TERM": "xterm"} | world.environment
+    environment = program_environment() | {"TERM": "xterm"} | world.environment
     os.write(ours, answers.encode())
     done = subprocess.run(
-        [sys.executable, "-m", "s3rs_ray", *arguments],
+        [*PROGRAM, *arguments],
         env=environment, stdin=theirs, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     os.close(ours)

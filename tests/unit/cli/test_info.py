@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import orjson
 import pytest
 
 from s3rs_ray.cli.app import run
+from tests.support.program import PROGRAM, program_environment
 
 
 def test_info_is_the_same_in_both_forms(capfd: pytest.CaptureFixture[str]) -> None:
@@ -36,13 +35,12 @@ def test_another_shell_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_the_script_asks_the_program_and_is_answered(tmp_path: Path) -> None:
     """What bash's function sends when TAB is pressed behind ``s3rs-ray watermark re``."""
-    environment = {
-        "PATH": os.environ["PATH"], "_S3RS_RAY_COMPLETE": "bash_complete",
-        "COMP_WORDS": "s3rs-ray watermark re", "COMP_CWORD": "2",
-    }  # fmt: skip
-    if "PYTHONPATH" in os.environ:
-        environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
+    asked = {
+        "_S3RS_RAY_COMPLETE": "bash_complete",
+        "COMP_WORDS": "s3rs-ray watermark re",
+        "COMP_CWORD": "2",
+    }
     answered = subprocess.run(
-        [sys.executable, "-m", "s3rs_ray"], env=environment, capture_output=True, text=True, timeout=60, cwd=tmp_path
+        PROGRAM, env=program_environment() | asked, capture_output=True, text=True, timeout=60, cwd=tmp_path
     )
     assert sorted(answered.stdout.split()) == ["plain,rebuild", "plain,reset"]
