@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -55,7 +56,7 @@ def _connect(settings: Settings, tunnel: str) -> redshift_connector.Connection:
     keepalive = {"tcp_keepalive_idle": 30, "tcp_keepalive_interval": 10, "tcp_keepalive_count": 3}
     route = {"unix_sock": tunnel, "tcp_keepalive": False} if tunnel else {"tcp_keepalive": True, **keepalive}
     try:
-        connection = redshift_connector.connect(
+        connection = _log_in(
             host=settings.redshift_host,
             port=settings.redshift_port,
             database=settings.redshift_database,
@@ -78,6 +79,25 @@ def _connect(settings: Settings, tunnel: str) -> redshift_connector.Connection:
     connection._usock.settimeout(None)
     connection.autocommit = True
     return connection
+
+
+def _log_in(**arguments: object) -> redshift_connector.Connection:
+    """The driver's own connect, without the socket that it leaves open where a login fails (2.2).
+
+    It raises out of a constructor, so nobody is given what has to be closed; the object is in the frames of the error,
+    in a cycle that only the garbage collector would end, and with it a connection of the cluster's.
+    """
+    try:
+        return redshift_connector.connect(**arguments)
+    except BaseException as exc:
+        for frame, _ in traceback.walk_tb(exc.__traceback__):
+            begun = frame.f_locals.get("self")
+            if isinstance(begun, redshift_connector.Connection):
+                for end in (vars(begun).get("_sock"), vars(begun).get("_usock")):  # the buffered file holds the socket
+                    with suppress(OSError, ValueError):
+                        if end is not None:
+                            end.close()
+        raise
 
 
 def _refusal(settings: Settings, exc: driver_errors.Error) -> WarehouseUnavailable:

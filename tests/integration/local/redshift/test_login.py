@@ -9,7 +9,6 @@ import secrets
 import socket
 import time
 import traceback
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,20 +88,20 @@ def who(made: Settings) -> str:
 
 def refused(made: Settings) -> WarehouseUnavailable:
     """The refusal; no secret of the settings is in it, in its traceback or in the settings as they are shown."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # the driver leaves its socket open
-        try:
-            who(made)
-        except WarehouseUnavailable as exc:
-            shown = "".join(traceback.format_exception(exc)) + repr(made) + exc.hint + str(exc.context)
-            error = WarehouseUnavailable(exc.message, hint=exc.hint)  # without the frames that hold the socket
-        else:
-            raise AssertionError("it was let in")
-        gc.collect()
+    with pytest.raises(WarehouseUnavailable) as refusal:
+        who(made)
+    error = refusal.value
+    shown = "".join(traceback.format_exception(error)) + repr(made) + error.hint + str(error.context)
     for secret in (made.redshift_password, made.redshift_secret_key, made.redshift_session_token):
         assert not secret.get_secret_value() or secret.get_secret_value() not in shown
     assert error.exit_code == 1
     return error
+
+
+def open_sockets() -> set[int]:
+    """The descriptors of this process's sockets, collected or not."""
+    sockets = [thing for thing in gc.get_objects() if issubclass(type(thing), socket.socket)]
+    return {each.fileno() for each in sockets} - {-1}
 
 
 def test_a_password_over_verified_tls(standin: StandIn) -> None:
@@ -154,6 +153,25 @@ def test_a_host_that_does_not_answer_is_said_in_time(standin: StandIn) -> None:
     error = refused(settings(standin, REDSHIFT_PORT="1"))
     assert "cannot reach Redshift at localhost:1: " in error.message
     assert "REDSHIFT_HOST" in error.hint
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"REDSHIFT_PASSWORD": "wrongSecret1"},
+        {"REDSHIFT_PASSWORD": "wrongSecret1", "REDSHIFT_SSL_MODE": "disable"},
+        {"REDSHIFT_DATABASE": "nowhere"},
+        {"REDSHIFT_PORT": "silent", "REDSHIFT_SSL_MODE": "disable", "REDSHIFT_CONNECT_TIMEOUT_SECONDS": "1"},
+    ],
+    ids=["password", "password-without-tls", "database", "time-limit"],
+)
+def test_a_login_that_fails_leaves_no_socket_open(standin: StandIn, wrong: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = {"REDSHIFT_PORT": str(silent.getsockname()[1])} if wrong.get("REDSHIFT_PORT") == "silent" else {}
+        gc.collect()
+        before = open_sockets()
+        error = refused(settings(standin, **wrong | port))
+        assert open_sockets() == before, error  # while the error and its frames live
 
 
 def test_a_cluster_grants_a_password_for_every_connection(standin: StandIn, aws: AwsApi) -> None:
