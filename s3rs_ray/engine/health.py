@@ -6,10 +6,12 @@ import datetime as dt
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 from ..config import DB_NAMES, Settings
-from ..errors import PreconditionFailed, S3rsError, StorageError, TableNotFound
+from ..errors import PreconditionFailed, S3rsError, SourceError, StorageError, TableNotFound
 from ..ledger.state import Page, TableState
 from ..ledger.store import Ledger, is_over, utc_now
 from ..model import Table, TableName
@@ -130,8 +132,10 @@ def _ask_source(settings: Settings, patterns: Sequence[str], known: Sequence[Tab
                     hint=f"GRANT {privilege} ON *.* TO {settings.db_user}",
                 )
             )
-        for name in _named(catalog, patterns, check) if patterns else known:
-            check.findings += _look_at_table(catalog, name, asked=bool(patterns))
+        names = _named(catalog, patterns, check) if patterns else known
+        with _some_catalogs(settings, Endpoint(host, port), catalog, len(names)) as catalogs:
+            for findings in side_by_side(_looking(catalogs, asked=bool(patterns)), names):
+                check.findings += findings
         return version
 
 
@@ -150,6 +154,37 @@ UNSEEN = {
     "PROCESS": "open transactions cannot be seen, so BACKUP_SETTLE_SECONDS alone guards against late commits",
     "REPLICATION CLIENT": "whether this is a replica, and how far behind, cannot be seen",
 }
+
+
+LOOKERS = 4
+"""Connections over which tables are looked at: a far source takes a round trip for each question."""
+
+
+@contextmanager
+def _some_catalogs(
+    settings: Settings, endpoint: Endpoint, first: Catalog, tables: int
+) -> Iterator[SimpleQueue[Catalog]]:
+    """Connections to be taken and put back: the first one, and more beside it if the source grants them."""
+    free = SimpleQueue[Catalog]()
+    free.put(first)
+    with ExitStack() as opened:
+        with suppress(SourceError):  # the user may have no more connections, and one will do
+            for _ in range(1, min(LOOKERS, tables)):
+                free.put(opened.enter_context(open_catalog(settings, endpoint)))
+        yield free
+
+
+def _looking(catalogs: SimpleQueue[Catalog], *, asked: bool) -> Callable[[TableName], list[Finding]]:
+    """Looks at a table over a connection that nobody else uses meanwhile."""
+
+    def look(name: TableName) -> list[Finding]:
+        catalog = catalogs.get()
+        try:
+            return list(_look_at_table(catalog, name, asked=asked))
+        finally:
+            catalogs.put(catalog)
+
+    return look
 
 
 def _look_at_table(catalog: Catalog, name: TableName, *, asked: bool) -> Iterator[Finding]:

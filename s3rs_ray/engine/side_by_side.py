@@ -1,4 +1,4 @@
-"""Many small requests to S3 at once: what would take a round trip each, one after the other."""
+"""Many small requests to S3 or MySQL at once: what would take a round trip each, one after the other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def side_by_side(ask: Callable[[Asked], Answer], things: Iterable[Asked]) -> Ite
         yield from map(ask, things)
         return
     rest = iter(things)
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="s3", initializer=_enter) as pool:
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="beside", initializer=_enter) as pool:
         under_way = [pool.submit(ask, thing) for thing in islice(rest, AHEAD)]
         try:
             while under_way:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import secrets
+import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 
+from s3rs_ray.engine import health
+from s3rs_ray.engine.health import LOOKERS, examine
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.model import TableName
+from s3rs_ray.source.catalog import Catalog
 
 if TYPE_CHECKING:
     from ..conftest import World
@@ -97,3 +103,29 @@ def test_rights_that_a_load_would_miss_are_named(
     said = [f["message"] for f in done.json["findings"] if f["about"] == "redshift" and schema in f["message"]]
     assert said == [f"no CREATE on schema {schema}", f'no INSERT on "{schema}"."t"', f'no DELETE on "{schema}"."t"']
     assert table in done.json["tables"]
+
+
+@pytest.mark.parametrize(("granted", "at_once"), [(0, LOOKERS), (2, 2)], ids=["unlimited", "two-connections"])
+def test_tables_are_looked_at_side_by_side_over_as_many_connections_as_the_source_grants(
+    world: World, monkeypatch: pytest.MonkeyPatch, granted: int, at_once: int
+) -> None:
+    tables = [f"t{number}" for number in range(2 * LOOKERS)]
+    for table in tables:
+        world.execute(f"CREATE TABLE {table} (id INT PRIMARY KEY, update_at DATETIME NOT NULL)")
+    together, look = threading.Barrier(at_once, timeout=30), health._look_at_table
+
+    def look_together(catalog: Catalog, name: TableName, *, asked: bool) -> Iterator[health.Finding]:
+        together.wait()  # broken unless so many are here at once
+        return look(catalog, name, asked=asked)
+
+    monkeypatch.setattr(health, "_look_at_table", look_together)
+    user = f"u{secrets.token_hex(4)}"
+    world.execute(f"CREATE USER {user}@'%' IDENTIFIED BY 'Secret1234' WITH MAX_USER_CONNECTIONS {granted}")
+    try:
+        world.execute(f"GRANT SELECT ON `{world.schema}`.* TO {user}@'%'")
+        login = {"db_user": user, "db_password": SecretStr("Secret1234")}
+        found = examine(world.settings.model_copy(update=login), [f"{world.schema}.*"])
+    finally:
+        world.execute(f"DROP USER {user}@'%'")
+    told = [(f.about, f.message.partition(":")[0]) for f in found.findings if f.about.startswith(f"{world.schema}.")]
+    assert told == [(f"{world.schema}.{table}", "no index serves (update_at, id)") for table in tables]
