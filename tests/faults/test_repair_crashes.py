@@ -7,16 +7,20 @@ import signal
 
 import pytest
 
+from s3rs_ray.config import Settings
 from s3rs_ray.engine.repair import RepairAsked, repair
 from s3rs_ray.ledger.changes import SetWatermark, Unseal
 from s3rs_ray.policies import Deletes
 
 from .crashing import Point
 from .ends import PAST, Ends
-from .runs import Runs
+from .runs import Run, Runs
 
 REPAIR = ("repair", "--delete", "--max-workers", "2")
-SMALL = {"BACKUP_BATCH_SIZE": "50"}
+FOLLOW = ("sync", "--deletes", "hard")
+SMALL = 50
+"""Rows of a segment and of a chunk."""
+FROZEN = Point("lock.before", 1, "pause")
 POINTS = (
     "contract.after", "Begin.after", "AddChunks.after", "data.after", "AddFiles.after", "Finish.after", "Seal.after",
     "delete.after", "record.after", "commit.before", "commit.after", "Advance.before", "insert.after:2",
@@ -39,15 +43,36 @@ def spoil(ends: Ends) -> None:
 
 def carry(ends: Ends) -> None:
     """A sync in this process."""
-    ends.world.sync_one("t", ends.world.settings.model_copy(update={"backup_batch_size": 50}))
+    ends.world.sync_one("t", small(ends))
 
 
 def mend(ends: Ends) -> None:
     """A repair in this process, which leaves nothing."""
-    settings = ends.world.settings.model_copy(update={"backup_batch_size": 50})
     asked = RepairAsked(tables=(f"{ends.world.schema}.t",), deletes=Deletes.HARD, inline=True)
-    (done,) = repair(settings, asked)
+    (done,) = repair(small(ends), asked)
     assert done.mended, done
+
+
+def small(ends: Ends) -> Settings:
+    return ends.world.settings.model_copy(update={"backup_batch_size": SMALL})
+
+
+def start(runs: Runs, command: tuple[str, ...], point: Point | str | None = None) -> Run:
+    return runs.sync(command=command, change={"BACKUP_BATCH_SIZE": str(SMALL)}, point=point)
+
+
+def kill(runs: Runs, command: tuple[str, ...], point: str) -> None:
+    """A run that is killed there."""
+    killed = start(runs, command, point)
+    assert killed.wait() == -signal.SIGKILL, killed.stderr
+
+
+def freeze(ends: Ends, runs: Runs, command: tuple[str, ...]) -> Run:
+    """A run that stands still before the transaction that counts, until its lease is over."""
+    frozen = start(runs, command, FROZEN)
+    frozen.wait_paused()
+    ends.age_lease()
+    return frozen
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -55,8 +80,7 @@ def test_a_repair_killed_at_any_step_is_finished_by_the_next(ends: Ends, runs: R
     carry(ends)
     spoil(ends)
     reached = ends.state.loaded
-    killed = runs.sync(command=REPAIR, change=SMALL, point=point)
-    assert killed.wait() == -signal.SIGKILL, killed.stderr
+    kill(runs, REPAIR, point)
     assert ends.state.loaded == ends.state.extracted == reached
     mend(ends)
     assert ends.state.loaded == reached
@@ -67,8 +91,7 @@ def test_a_repair_killed_at_any_step_is_finished_by_the_next(ends: Ends, runs: R
 def test_a_sync_goes_on_with_a_repair_while_the_source_changes(ends: Ends, runs: Runs, point: str) -> None:
     carry(ends)
     spoil(ends)
-    killed = runs.sync(command=REPAIR, change=SMALL, point=point)
-    assert killed.wait() == -signal.SIGKILL, killed.stderr
+    kill(runs, REPAIR, point)
     ends.change(1)
     runs.settle()
     ends.change(2)
@@ -87,15 +110,14 @@ def test_a_sync_goes_on_with_a_repair_while_the_source_changes(ends: Ends, runs:
     ],
 )  # fmt: skip
 def test_rows_gone_from_the_source_go_once_however_a_run_dies(ends: Ends, runs: Runs, how: str, point: str) -> None:
-    follow = ("sync", "--batch-size", "50", "--deletes", how)
+    follow = ("sync", "--deletes", how)
     carry(ends)
     ends.world.execute("DELETE FROM t WHERE MOD(id, 40) = 7")
-    killed = runs.sync(command=follow, point=point)
-    assert killed.wait() == -signal.SIGKILL, killed.stderr
+    kill(runs, follow, point)
     done = point == "commit.after"
     live = "" if how == "hard" else " WHERE _s3rs_deleted_at IS NULL"
     assert ends.world.target_rows("t", "count(*)", live) == [(390 if done else 400,)]
-    again = runs.sync(command=follow)
+    again = start(runs, follow)
     assert again.wait() == 0, again.stderr
     assert runs.result(again)["rows_deleted"] == (0 if done else 10)
     assert ends.world.target_rows("t", "count(*)", live) == [(390,)]
@@ -107,9 +129,7 @@ def test_rows_gone_from_the_source_go_once_however_a_run_dies(ends: Ends, runs: 
 def test_a_frozen_repair_that_was_taken_over_does_no_harm(ends: Ends, runs: Runs) -> None:
     carry(ends)
     spoil(ends)
-    frozen = runs.sync(command=REPAIR, change=SMALL, point=Point("lock.before", 1, "pause"))
-    frozen.wait_paused()
-    ends.age_lease()
+    frozen = freeze(ends, runs, REPAIR)
     carry(ends)
     ends.change(1)
     carry(ends)
@@ -123,9 +143,7 @@ def test_a_frozen_repair_takes_no_row_back_in_time_when_its_load_was_given_up(en
     """As by ``watermark set``, which found that it had not happened; then rows change, and it happens all the same."""
     carry(ends)
     spoil(ends)
-    frozen = runs.sync(command=REPAIR, change=SMALL, point=Point("lock.before", 1, "pause"))
-    frozen.wait_paused()
-    ends.age_lease()
+    frozen = freeze(ends, runs, REPAIR)
     state = ends.state
     assert state.sealed is not None
     given_up, anew = Unseal(load_id=state.sealed.load_id), SetWatermark(watermark=state.loaded, generation="anew")
@@ -142,10 +160,7 @@ def test_a_frozen_repair_takes_no_row_back_in_time_when_its_load_was_given_up(en
 def test_a_frozen_delete_that_was_overtaken_deletes_nothing(ends: Ends, runs: Runs) -> None:
     carry(ends)
     ends.world.execute("DELETE FROM t WHERE MOD(id, 40) = 7")
-    follow = ("sync", "--batch-size", "50", "--deletes", "hard")
-    frozen = runs.sync(command=follow, point=Point("lock.before", 1, "pause"))
-    frozen.wait_paused()
-    ends.age_lease()
+    frozen = freeze(ends, runs, FOLLOW)
     ends.insert(range(7, 400, 40), PAST + dt.timedelta(days=1))
     carry(ends)  # they are back, and loaded
     frozen.go_on()

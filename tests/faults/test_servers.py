@@ -14,13 +14,15 @@ from typing import Protocol
 
 import pytest
 
-from s3rs_ray.config import Settings
 from s3rs_ray.local.settlement import Connection
 from s3rs_ray.local.stack import LocalStack
+from tests.support.own_stack import settings, stack
 
 from .crashing import Point
 from .ends import Ends
 from .runs import Runs
+
+__all__ = ["settings", "stack"]
 
 EXTRACTING = Point("read.before", 4, "pause")
 PLANNING = Point("step.before", 3, "pause")
@@ -33,18 +35,6 @@ class Part(Protocol):
     def kill(self) -> None: ...
 
     def start(self) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    """A stack whose servers may be killed."""
-    with LocalStack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def settings(stack: LocalStack) -> Settings:
-    return stack.settings
 
 
 @pytest.fixture
@@ -79,32 +69,24 @@ def test_a_server_dies_and_comes_back(stack: LocalStack, ends: Ends, runs: Runs,
     ends.assert_each_row_merged_once()
 
 
-def test_a_source_that_stalls_is_given_up_in_time_and_read_again(stack: LocalStack, ends: Ends, runs: Runs) -> None:
-    """Frozen, it acknowledges every packet and answers none: no keep-alive notices, no signal interrupts ConnectorX."""
-    change = {"BACKUP_TIMEOUT_SECONDS": "1", "BACKUP_MAX_WORKERS": "5"}  # so many plan all chunks before the first read
-    run = runs.sync(point=EXTRACTING, change=change)
-    run.wait_paused()
-    os.kill(stack.mariadb.pid, signal.SIGSTOP)
-    try:
-        run.go_on()
-        run.wait_said("MySQL has not answered a read for 6 s")
-    finally:
-        os.kill(stack.mariadb.pid, signal.SIGCONT)
-    assert run.wait() == 0, run.stderr
-    runs.settle()
-    ends.assert_settled()
-    ends.assert_each_row_merged_once()
-
-
-def test_a_source_that_stalls_while_chunks_are_planned_is_asked_again(
-    stack: LocalStack, ends: Ends, runs: Runs
+@pytest.mark.parametrize(
+    ("point", "readers", "said"),
+    [
+        (EXTRACTING, "5", "MySQL has not answered a read for 6 s"),  # so many plan all chunks before the first read
+        (PLANNING, "2", "planning the next chunk of"),
+    ],
+    ids=["reading", "planning"],
+)
+def test_a_source_that_stalls_is_given_up_in_time_and_asked_again(
+    stack: LocalStack, ends: Ends, runs: Runs, point: Point, readers: str, said: str
 ) -> None:
-    run = runs.sync(point=PLANNING, change={"BACKUP_TIMEOUT_SECONDS": "1"})
+    """Frozen, it acknowledges every packet and answers none: no keep-alive notices, no signal interrupts ConnectorX."""
+    run = runs.sync(point=point, change={"BACKUP_TIMEOUT_SECONDS": "1", "BACKUP_MAX_WORKERS": readers})
     run.wait_paused()
     os.kill(stack.mariadb.pid, signal.SIGSTOP)
     try:
         run.go_on()
-        run.wait_said("planning the next chunk of")
+        run.wait_said(said)
     finally:
         os.kill(stack.mariadb.pid, signal.SIGCONT)
     assert run.wait() == 0, run.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +17,7 @@ from s3rs_ray.engine.verify import verify
 from s3rs_ray.policies import Deletes, Mode
 from s3rs_ray.table_settings import TableSettings
 from s3rs_ray.warehouse import removal
+from tests.support.writer import writing
 
 from .test_repair import assert_equal
 from .test_verify import ROWS, START, damage, make
@@ -213,26 +213,17 @@ def test_writers_may_run_meanwhile(world: World) -> None:
     make(world, 400)
     world.execute("ALTER TABLE t MODIFY update_at DATETIME(6) NOT NULL DEFAULT NOW(6) ON UPDATE NOW(6)")
     world.sync_one("t")
-    ended = threading.Event()
 
-    def write() -> None:
-        number = 0
-        while not ended.wait(0.01):
-            number += 1
-            gone, back = number * 7 % 400, number * 11 % 400
-            world.execute(f"DELETE FROM t WHERE id IN ({2**63 + gone}, {number - 20})")
-            world.execute(f"INSERT INTO t (id, part, note) VALUES ({number}, 'x', 'new')")
-            if number % 3:
-                world.execute(f"REPLACE INTO t (id, part, note) VALUES ({2**63 + back}, CHAR({back % 256}, 0), 'z')")
+    def write(number: int) -> None:
+        gone, back = number * 7 % 400, number * 11 % 400
+        world.execute(f"DELETE FROM t WHERE id IN ({2**63 + gone}, {number - 20})")
+        world.execute(f"INSERT INTO t (id, part, note) VALUES ({number}, 'x', 'new')")
+        if number % 3:
+            world.execute(f"REPLACE INTO t (id, part, note) VALUES ({2**63 + back}, CHAR({back % 256}, 0), 'z')")
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with writing(write):
         for _ in range(5):
             sync(world, backup_max_delete_percent=60)
-    finally:
-        ended.set()
-        writer.join()
     sync(world, backup_max_delete_percent=60)
     assert_equal(world)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +22,7 @@ from s3rs_ray.ledger.store import Holder
 from s3rs_ray.model import Watermark
 from s3rs_ray.policies import Deletes, Mode
 from s3rs_ray.warehouse.sql import LEDGER_TABLE
+from tests.support.writer import writing
 
 from .test_verify import ROWS, START, damage, make
 
@@ -277,21 +277,15 @@ def test_writers_may_run_meanwhile(world: World) -> None:
     make(world, 800)
     world.execute("ALTER TABLE t MODIFY update_at DATETIME(6) NOT NULL DEFAULT NOW(6) ON UPDATE NOW(6)")
     world.sync_one("t")
-    ended = threading.Event()
 
-    def write() -> None:
-        number = 0
-        while not ended.wait(0.01):
-            number += 1
-            world.execute(f"UPDATE t SET note = 'w{number}' WHERE id = {2**63 + number * 7 % 800}")
-            world.execute(f"INSERT INTO t (id, part, note) VALUES ({number}, 'x', 'new')")
-            back = number * 11 % 800
-            world.execute(f"DELETE FROM t WHERE id = {2**63 + back}")
-            world.execute(f"INSERT INTO t (id, part, note) VALUES ({2**63 + back}, CHAR({back % 256}, 0), 'back')")
+    def write(number: int) -> None:
+        world.execute(f"UPDATE t SET note = 'w{number}' WHERE id = {2**63 + number * 7 % 800}")
+        world.execute(f"INSERT INTO t (id, part, note) VALUES ({number}, 'x', 'new')")
+        back = number * 11 % 800
+        world.execute(f"DELETE FROM t WHERE id = {2**63 + back}")
+        world.execute(f"INSERT INTO t (id, part, note) VALUES ({2**63 + back}, CHAR({back % 256}, 0), 'back')")
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with writing(write):
         for round_ in range(4):
             damage(
                 world,
@@ -300,9 +294,6 @@ def test_writers_may_run_meanwhile(world: World) -> None:
             )
             mend(world, deletes=Deletes.HARD)
             world.sync_one("t")
-    finally:
-        ended.set()
-        writer.join()
     mend(world, deletes=Deletes.HARD)
     world.sync_one("t")
     mend(world, deletes=Deletes.HARD)

@@ -27,6 +27,7 @@ from s3rs_ray.policies import Mode, NullCursors
 from s3rs_ray.source import checksums as here_sql
 from s3rs_ray.table_settings import TableSettings
 from s3rs_ray.warehouse import checksums as there_sql
+from tests.support.writer import writing
 
 if TYPE_CHECKING:
     from s3rs_ray.config import Settings
@@ -312,18 +313,12 @@ def test_no_row_is_accused_while_writers_run_and_damage_is_found_all_the_same(wo
     make(world, 800)
     world.execute("ALTER TABLE t MODIFY update_at DATETIME(6) NOT NULL DEFAULT NOW(6) ON UPDATE NOW(6)")
     world.sync_one("t")
-    ended = threading.Event()
 
-    def write() -> None:
-        number = 0
-        while not ended.is_set():
-            number += 1
-            world.execute(f"UPDATE t SET note = 'w{number}' WHERE id = {2**63 + number * 7 % 700}")
-            world.execute(f"INSERT INTO t (id, part, note) VALUES ({number}, 'x', 'new')")
+    def write(number: int) -> None:
+        world.execute(f"UPDATE t SET note = 'w{number}' WHERE id = {2**63 + number * 7 % 700}")
+        world.execute(f"INSERT INTO t (id, part, note) VALUES ({number}, 'x', 'new')")
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
+    with writing(write, pause=0):
         for _ in range(3):
             found = compare(world)
             assert found.equal, found.first
@@ -332,9 +327,6 @@ def test_no_row_is_accused_while_writers_run_and_damage_is_found_all_the_same(wo
         found = compare(world)
         wanted = {f for f in named(found) if f[0] != "not_yet_synced"}
         assert wanted == {("missing", key(799), ()), ("changed", key(720), ("amount",))}
-    finally:
-        ended.set()
-        writer.join()
     world.sync_one("t")
     assert compare(world).counts[Difference.NOT_YET_SYNCED] == 0
 

@@ -18,8 +18,8 @@ import pytest
 
 from s3rs_ray.cli.app import cli
 from s3rs_ray.config import Settings
-from s3rs_ray.local.stack import LocalStack
 from tests.support.golden import assert_golden
+from tests.support.own_stack import settings, stack
 from tests.test_docs import commands
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from ..conftest import World
     from .conftest import Command, Outcome
+
+__all__ = ["settings", "stack"]
 
 GOLDEN = Path(__file__).parent / "golden"
 SCHEMA = "shop"
@@ -69,17 +71,6 @@ def normalised(value: Any, name: str = "") -> Any:
     for pattern, word in PATTERNS:
         value = pattern.sub(word, value)
     return value
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[LocalStack]:
-    with LocalStack() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def settings(stack: LocalStack) -> Settings:
-    return stack.settings
 
 
 @pytest.fixture
