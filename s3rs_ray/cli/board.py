@@ -13,6 +13,7 @@ WIDE = 120
 """Columns from which numbers are written out and a bar is drawn."""
 BAR = 16
 SPARED = "the source is spared"
+WAITING = "waiting for nodes"
 _LEAST = {"stage": 8, "chunks": 5, "rows": 6, "rows/s": 6, "MB": 5, "loaded": 6, "ETA": 7}
 """Widths of columns before there is anything in them, so that the lines do not jump as the numbers grow."""
 
@@ -113,11 +114,13 @@ class Board:
     Attributes:
         wanted: how many tables there will be; 0 while unknown.
         spared: why the source is given fewer readers, and how many; empty while it is well.
+        waiting: why no node takes tasks; empty while one does.
     """
 
     wanted: int = 0
     tables: dict[str, TableLine] = field(default_factory=dict)
     spared: str = ""
+    waiting: str = ""
 
     def take(self, event: Event, now: float) -> None:
         """Counts an event; ``now`` is in seconds of any steady clock."""
@@ -125,6 +128,8 @@ class Board:
             self.wanted = int(event.facts["tables"])
         if event.kind is EventKind.PACED:
             self.spared = _spared(event.facts) if event.facts["spared"] else ""
+        if event.kind is EventKind.WAITING:
+            self.waiting = f"{WAITING}: {event.facts['reason']}" if event.facts["waits"] else ""
         if event.table is not None:
             self.tables.setdefault(str(event.table), TableLine(str(event.table))).take(event, now)
 
@@ -134,7 +139,7 @@ class Board:
             return []
         wide = width >= WIDE
         retries = any(t.retries for t in self.tables.values())
-        notes = [self.spared[:width]] if self.spared else []
+        notes = [note[:width] for note in (self.spared, self.waiting) if note]
         shown = self._chosen(max(1, height - 3 - len(notes)))
         rows = self._rows(shown, now, wide=wide, bar=wide, retries=retries)
         if wide and _natural_width(rows) > width:  # a name is worth more than a bar

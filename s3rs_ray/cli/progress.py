@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from ..engine.events import Event
-from .board import SPARED, Board
+from .board import SPARED, WAITING, Board
 from .logs import log_event
 
 STYLES = ("auto", "rich", "log", "json", "none")
@@ -81,6 +81,6 @@ class Lines:
         with self.lock:
             lines = self.board.lines(time.monotonic(), width=options.max_width, height=console.height)
         for number, line in enumerate(lines):
-            bad, waits = "  failed" in line, line.startswith(SPARED)
+            bad, waits = "  failed" in line, line.startswith((SPARED, WAITING))
             style = "bold" if number == 0 else "red" if bad else "yellow" if waits else ""
             yield Text(line, style=style, no_wrap=True, overflow="crop")

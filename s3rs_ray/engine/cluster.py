@@ -23,6 +23,7 @@ from ..model import DataFile
 from .coordinator import NAMESPACE, RemoteLedger
 from .executor import CHECK_SECONDS, ChunkTask, Item, Result, Ticket, always, own_cpus, reader_count
 from .head import HeadWatch, patience
+from .nodes import Shortage
 from .scratch import open_scratch
 from .sizing import FILE_BYTES, SLICE_BYTES
 from .tasks import StageSeconds, extract_chunk
@@ -40,8 +41,12 @@ CONNECT_SECONDS = 8.0
 
 
 @contextmanager
-def open_cluster(settings: Settings) -> Iterator[Cluster]:
-    """A running cluster (``RAY_ADDRESS``), or one on this machine that ends with the block."""
+def open_cluster(settings: Settings, tell: Callable[[str], None]) -> Iterator[Cluster]:
+    """A running cluster (``RAY_ADDRESS``), or one on this machine that ends with the block.
+
+    Args:
+        tell: called with the reason why tasks wait for a node, and with an empty text once one has come.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)  # it says at each start how its tokens may be turned off
@@ -53,7 +58,7 @@ def open_cluster(settings: Settings) -> Iterator[Cluster]:
             _init(settings, directory, local=local)
         head = HeadWatch(patience())
         try:
-            yield Cluster(settings, head)
+            yield Cluster(settings, head, tell)
         finally:
             head.close()
             ray.shutdown()
@@ -138,8 +143,9 @@ class Cluster:
     When the cluster is lost, every task that has no result yet ends with :class:`~s3rs_ray.errors.ClusterLost`.
     """
 
-    def __init__(self, settings: Settings, head: HeadWatch) -> None:
+    def __init__(self, settings: Settings, head: HeadWatch, tell: Callable[[str], None]) -> None:
         self.head = head
+        self._tell = tell
         # The settings hold secrets: as an object of the store they stay out of task and actor metadata.
         self._settings = ray.put(settings)
         has = ray.cluster_resources()
@@ -148,10 +154,13 @@ class Cluster:
         self._places = threading.BoundedSemaphore(self.places)
         self._held: set[Ticket] = set()
         source = source_resource(settings)
+        own = {source: 1.0} if source in has else {}
+        self._shortage = Shortage(needs={"CPU": TASK_CPUS, "memory": TASK_BYTES, **own})
+        self._looking = threading.Lock()
         remote = ray.remote(
             num_cpus=TASK_CPUS,
             memory=TASK_BYTES,
-            resources={source: 1} if source in has else None,
+            resources=own or None,
             scheduling_strategy="SPREAD",
             max_retries=LOST_NODES,
         )
@@ -174,6 +183,8 @@ class Cluster:
             done, _ = ray.wait(list(handles), num_returns=len(handles), timeout=0) if done else (done, None)
         ended = list(tickets) if self.head.lost else [handles[handle] for handle in done]
         self._free(ended)
+        if not ended:
+            self._look_for_nodes()
         return ended
 
     def result(self, ticket: Ticket) -> DataFile:
@@ -208,11 +219,24 @@ class Cluster:
                     time.sleep(CHECK_SECONDS / 10)
                 check()
                 self.head.check()
+                if running and not done:
+                    self._look_for_nodes()
                 for handle in done:
                     yield _get(handle)
         finally:
             for handle in running:
                 ray.cancel(handle, force=True)
+
+    def _look_for_nodes(self) -> None:
+        if self.head.nodes is None:
+            return
+        with self._looking:
+            reason = self._shortage.look(self.head.nodes, time.monotonic())
+        if reason is None:
+            return
+        if reason:
+            log.warning("%s; the run goes on when one comes", reason)
+        self._tell(reason)
 
     def _free(self, tickets: Sequence[Ticket]) -> None:
         """Gives the places of tickets back, each once, however often they are waited for or cancelled."""

@@ -8,7 +8,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -214,7 +214,9 @@ def open_run(
     store = open_store(settings)
     with ExitStack() as stack:
         stack.callback(close_idle_tunnels)
-        place = _LazyWorkplace(settings, request, stack, lambda *paced: _say_pace(run, *paced))
+        place = _LazyWorkplace(
+            settings, request, stack, lambda *paced: _say_pace(run, *paced), lambda reason: _say_nodes(run, reason)
+        )
         run = Run(
             settings=settings,
             request=request,
@@ -246,6 +248,11 @@ def _say_pace(run: Run, readers: int, reason: str) -> None:
     run.say(EventKind.PACED, None, readers=readers, reason=reason or "the source has recovered", spared=bool(reason))
 
 
+def _say_nodes(run: Run, reason: str) -> None:
+    said = reason or "a node that can take tasks has come"
+    run.say(EventKind.WAITING, None, reason=said, waits=bool(reason))
+
+
 @dataclass(slots=True)
 class _LazyWorkplace:
     """Opens the executor when the first table has work: a run with nothing to do does not start Ray."""
@@ -254,6 +261,7 @@ class _LazyWorkplace:
     request: Request
     stack: ExitStack
     tell: Tell
+    tell_nodes: Callable[[str], None]
     lock: threading.Lock = field(default_factory=threading.Lock)
     opened: Workplace | None = None
     threads: Workers | None = None
@@ -278,7 +286,7 @@ class _LazyWorkplace:
         prepare_driver()
         from .cluster import open_cluster  # imports Ray, half a second that a run with nothing to do need not pay
 
-        cluster = self.stack.enter_context(open_cluster(self.settings))
+        cluster = self.stack.enter_context(open_cluster(self.settings, self.tell_nodes))
         return Workplace(executor=self._paced(cluster), ledger=cluster.ledger)
 
     def _open_inline(self) -> Workers:

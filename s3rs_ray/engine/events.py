@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     CHUNK_DONE = "chunk extracted"
     CHUNK_RETRIED = "chunk tried again"
     PACED = "readers adjusted"
+    WAITING = "waiting for nodes"
     BACKUP_DONE = "backup operation completed"
     LOAD_STARTED = "load started"
     LOAD_DONE = "load completed"

@@ -1,8 +1,9 @@
-"""Whether the head of the cluster is still there, and still the one that the driver joined."""
+"""Whether the head of the cluster is still there, and still the one that the driver joined; the nodes it knows."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
@@ -10,12 +11,15 @@ import time
 import ray
 import ray.exceptions
 from ray._private.worker import global_worker
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
 from ..errors import ClusterLost
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
+NODES_SECONDS = 5.0
+"""How often it is asked for its nodes."""
 ANSWER_SECONDS = 2
 """How long the head may take to answer one look."""
 RAY_SECONDS = "RAY_gcs_rpc_server_reconnect_timeout_s"
@@ -37,10 +41,12 @@ class HeadWatch:
 
     Attributes:
         lost: why the cluster is lost; None while it is there.
+        nodes: what each node that is alive has in all; None while that is not known.
     """
 
     def __init__(self, seconds: float) -> None:
         self.lost: ClusterLost | None = None
+        self.nodes: list[dict[str, float]] | None = None
         self._seconds = seconds
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="head", daemon=True)
@@ -56,12 +62,14 @@ class HeadWatch:
         self._thread.join(ANSWER_SECONDS)
 
     def _watch(self) -> None:
-        answered = time.monotonic()
+        answered, looked = time.monotonic(), -math.inf
         while not self._ended.wait(LOOK_SECONDS):
             try:
                 # Any question does; this one is answered from the head's memory, and bounded in time.
                 global_worker.gcs_client.internal_kv_get(b"s3rs-ray", b"s3rs-ray", timeout=ANSWER_SECONDS)
                 answered = time.monotonic()
+                if answered - looked >= NODES_SECONDS:
+                    self.nodes, looked = _living_nodes(), answered
             except ray.exceptions.AuthenticationError as exc:  # a head knows its own cluster's drivers only
                 self._lose(f"the head of the Ray cluster was started again and does not know this run: {exc}")
                 return
@@ -75,3 +83,8 @@ class HeadWatch:
     def _lose(self, message: str) -> None:
         if not self._ended.is_set():
             self.lost = ClusterLost(message, hint=HINT)
+
+
+def _living_nodes() -> list[dict[str, float]]:
+    known = global_worker.gcs_client.get_all_node_info(timeout=ANSWER_SECONDS).values()
+    return [dict(node.resources_total) for node in known if node.state == GcsNodeInfo.ALIVE]

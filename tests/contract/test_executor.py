@@ -48,7 +48,7 @@ def inline(place: Settings) -> Iterator[Workers]:
 
 @pytest.fixture(scope="module")
 def over_ray(place: Settings) -> Iterator[Cluster]:
-    with open_cluster(place) as cluster:
+    with open_cluster(place, lambda reason: None) as cluster:
         yield cluster
 
 

@@ -8,16 +8,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from ray.cluster_utils import Cluster
 
 from s3rs_ray.engine.cluster import source_resource
+from s3rs_ray.engine.events import EventKind
 from s3rs_ray.local.stack import LocalStack
 from tests.support.ray_nodes import DRIVER, ray_variables
 from tests.support.s3_proxy import S3Fault, S3Proxy
 
 from .ends import Ends
-from .runs import Runs, wait_for
+from .runs import Run, Runs, wait_for
 
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", **DRIVER}
 """Ray replaces 127.0.0.1 by the address that leads to the network, but on systems where it makes no clusters."""
@@ -120,6 +122,44 @@ def test_two_drivers_share_the_coordinator_and_the_cap_on_readers(
     runs.settle()
     ends.assert_settled()
     cluster.remove_node(node)
+
+
+def test_a_run_says_that_it_waits_for_a_node_when_none_came_and_when_the_last_is_lost(
+    ends: Ends, runs: Runs, proxy: S3Proxy, cluster: Cluster, source: str
+) -> None:
+    """It goes on by itself when one comes, as an autoscaler may bring it."""
+    held = S3Fault(key=r"_batch_0003\.parquet", hold=threading.Event())
+    proxy.set(held)
+    run = runs.sync_with_ray("--progress", "json", change={"RAY_ADDRESS": cluster.address, **LOOPBACK})
+
+    def waits(times: int) -> None:
+        wait_for(lambda: len(told(run, waits=True)) == times or run.exit_code is not None, "it is said", run=run)
+        assert run.exit_code is None, run.stderr
+        reason = str(told(run, waits=True)[-1]["reason"])
+        assert "a task needs 0.5 CPU, " in reason
+        assert f", 1 {source}; its only node has 0 CPU, " in reason
+
+    waits(1)
+    first = cluster.add_node(num_cpus=1, resources={source: 1})
+    wait_for(lambda: bool(held.struck) or run.exit_code is not None, "a worker writes its file", run=run)
+    wait_for(lambda: bool(told(run, waits=False)) or run.exit_code is not None, "it says that one came", run=run)
+    assert run.exit_code is None, run.stderr
+    cluster.remove_node(first, allow_graceful=False)
+    waits(2)
+    second = cluster.add_node(num_cpus=1, resources={source: 1})
+    proxy.set()
+    assert run.wait() == 0, run.stderr
+    assert "the run goes on when one comes" in run.stderr
+    runs.settle()
+    ends.assert_settled()
+    ends.assert_each_row_merged_once()
+    cluster.remove_node(second)
+
+
+def told(run: Run, *, waits: bool) -> list[dict[str, object]]:
+    """What was said of waiting for nodes, or of its end."""
+    events = [orjson.loads(line) for line in run.stderr.splitlines() if line.startswith("{") and line.endswith("}")]
+    return [event for event in events if event["event"] == EventKind.WAITING.value and event["waits"] == waits]
 
 
 def test_a_cluster_that_is_not_there_is_said_at_once(runs: Runs, cluster: Cluster) -> None:

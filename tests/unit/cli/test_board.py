@@ -121,5 +121,14 @@ def test_the_board_says_why_the_source_is_spared_until_it_has_recovered() -> Non
     assert board.lines(6, width=80)[-1].startswith("total")
 
 
+def test_the_board_says_why_tasks_wait_until_a_node_has_come() -> None:
+    board = taken((0, plan(4, 400, 0)), (0, STARTED))
+    reason = "a task needs 0.5 CPU; its only node has 0 CPU"
+    board.take(event(EventKind.WAITING, None, reason=reason, waits=True), 1)
+    assert board.lines(2, width=80)[-1] == f"waiting for nodes: {reason}"
+    board.take(event(EventKind.WAITING, None, reason="a node has come", waits=False), 3)
+    assert board.lines(4, width=80)[-1].startswith("total")
+
+
 def test_a_board_without_events_shows_nothing() -> None:
     assert Board().lines(0, width=80) == []
