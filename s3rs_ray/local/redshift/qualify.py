@@ -44,11 +44,16 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One relation of a FROM clause: its quoted name there, whether that is an alias, whether USING joined it."""
+    """One relation of a FROM clause: its quoted name there, whether that is an alias, whether USING joined it.
+
+    Attributes:
+        hashes: the quoted names of its columns that are MD5s.
+    """
 
     name: str
     aliased: bool = False
     merged: bool = False
+    hashes: frozenset[str] = frozenset()
 
 
 def qualified(items: Sequence[Item], sources: Sequence[Source], tail: str, condition: str) -> str:

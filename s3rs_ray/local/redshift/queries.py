@@ -6,6 +6,7 @@ functions and no row locks; SELECT INTO, PIVOT, GROUPING SETS and CONNECT BY exi
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
 from s3rs_ray.local.redshift.expressions import Expressions
@@ -22,6 +23,10 @@ _SET_OPERATORS = {"union": "UNION", "intersect": "INTERSECT", "except": "EXCEPT"
 
 
 _HASH = f"{INTERNAL_SCHEMA}.md5("
+_HASH_DIGITS = 32
+_OF_DIGITS = re.compile(
+    rf"{INTERNAL_SCHEMA}\.strtol\(({INTERNAL_SCHEMA}\.(?:left|substring)\((\"\w+\"),(?: (\d+),)? (\d+)\)), 16\)"
+)
 
 
 def _computed_once(query: str) -> str:
@@ -29,11 +34,40 @@ def _computed_once(query: str) -> str:
     return f"{query} OFFSET 0" if _HASH in query and " OFFSET " not in query else query
 
 
+def _known_digits(expression: str, hashes: frozenset[str]) -> str:
+    """An expression in which STRTOL does not look whether digits of an MD5 are hexadecimal, which costs most of it.
+
+    Args:
+        hashes: the columns that are MD5s.
+    """
+
+    def quick(found: re.Match[str]) -> str:
+        part, name, start, size = found[1], found[2], int(found[3] or 1), int(found[4])
+        fits = 1 <= start <= _HASH_DIGITS - size + 1 and 1 <= size <= 15
+        return f"('0x' || {part})::bigint" if name in hashes and fits else found[0]
+
+    return expression if "SELECT " in expression else _OF_DIGITS.sub(quick, expression)
+
+
 @dataclass
 class Queries(Expressions):
-    """SELECT statements and everything that may hold one."""
+    """SELECT statements and everything that may hold one.
+
+    Attributes:
+        sources: of the FROM clause that is read.
+        digests: what MD5s are translated to.
+        hashes: the quoted names of the columns of the last SELECT that are MD5s.
+    """
 
     sources: list[Source] = field(default_factory=list)
+    digests: set[str] = field(default_factory=set)
+    hashes: frozenset[str] = frozenset()
+
+    def _call(self, name: str) -> str:
+        text = super()._call(name)
+        if name == "md5":
+            self.digests.add(text)
+        return text
 
     def subquery(self) -> str:
         """Consumes a query inside parentheses that are already open."""
@@ -81,6 +115,7 @@ class Queries(Expressions):
             else:
                 self.accept("distinct")
             text = f"{text} {_SET_OPERATORS[word]}{every} {self._set_operand()}"
+            self.hashes = frozenset()
         return text
 
     def _set_operand(self) -> str:
@@ -108,6 +143,9 @@ class Queries(Expressions):
         outer, self.sources = self.sources, []
         tail = self._select_tail()
         sources, self.sources = self.sources, outer
+        if len(sources) == 1 and sources[0].hashes:
+            items = [replace(item, expression=_known_digits(item.expression, sources[0].hashes)) for item in items]
+        self.hashes = frozenset(item.alias for item in items if item.alias and item.expression in self.digests)
         if not self.accept("qualify"):
             return f"SELECT {distinct}{', '.join(item.text for item in items)}{tail}"
         if distinct:
@@ -203,6 +241,7 @@ class Queries(Expressions):
             if not self.peek_word("select", "with"):
                 raise not_supported("parentheses around joins and VALUES lists are not supported in FROM")
             inner = f"({_computed_once(self.query())})"
+            hashes = self.hashes
             self.expect_operator(")")
             alias = self._alias()
             if alias is None:
@@ -210,17 +249,17 @@ class Queries(Expressions):
         else:
             if self.peek_word("lateral", "only", "unnest"):
                 raise not_supported(f"{self.token.value.upper()} is not supported in FROM")
-            inner = self.relation()
+            inner, hashes = self.relation(), frozenset[str]()
             if self.peek_operator("("):
                 raise not_supported("table functions are not supported in FROM")
             alias = self._alias()
         if alias is None:
             self.sources.append(Source(inner.rpartition(".")[2]))
             return inner
-        self.sources.append(Source(quote_name(alias), aliased=True))
         columns = ""
         if self.peek_operator("("):
-            columns = f" ({', '.join(quote_name(c) for c in self.names())})"
+            columns, hashes = f" ({', '.join(quote_name(c) for c in self.names())})", frozenset()
+        self.sources.append(Source(quote_name(alias), aliased=True, hashes=hashes))
         return f"{inner} AS {quote_name(alias)}{columns}"
 
     def _limits(self) -> str:

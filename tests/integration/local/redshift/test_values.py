@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -233,3 +234,27 @@ def test_the_newest_version_of_each_key(run: Run, schema: str) -> None:
         f"ORDER BY v DESC) AS rn FROM {schema}.s AS x) y WHERE rn = 1"
     )
     assert run(f"SELECT k, v FROM {schema}.t ORDER BY k") == [[1, 1], [2, 3], [3, 1]]
+
+
+def test_digits_of_an_md5_are_read_as_any_others(run: Run, schema: str) -> None:
+    """A column that is an MD5 is read without a look at its digits; one that need not be is looked at."""
+    run(f"CREATE TABLE {schema}.t (v VARCHAR(9))")
+    run(f"INSERT INTO {schema}.t VALUES ('y'), ('z'), (NULL)")
+    digests = [hashlib.md5(v).hexdigest() for v in (b"y", b"z")]
+    parts = "strtol(left(m, 15), 16)", "strtol(substring(m, 16, 15), 16)"
+    sums = ", ".join(f"sum(CAST({part} AS DECIMAL(38,0)))" for part in parts)
+    hashed = f"(SELECT md5(v) AS m FROM {schema}.t) AS x"
+    assert run(f"SELECT {sums}, count(*) FROM {hashed}") == [
+        [sum(int(d[:15], 16) for d in digests), sum(int(d[15:30], 16) for d in digests), 3]
+    ]
+    beyond = run(f"SELECT strtol(substring(m, 30, 15), 16), strtol(substring(m, 40, 5), 16) FROM {hashed} WHERE m > ''")
+    assert sorted(beyond) == sorted([int(d[29:], 16), 0] for d in digests)
+    for other in (
+        f"(SELECT v AS m FROM {schema}.t) AS x",
+        f"(SELECT md5(v)||'z' AS n, v AS m FROM {schema}.t) AS x",
+        f"(SELECT md5(v) AS m FROM {schema}.t UNION ALL SELECT v AS m FROM {schema}.t) AS x",
+        f"(SELECT md5(v) AS n, v AS o FROM {schema}.t) AS x (n, m)",
+        f"(SELECT m FROM (SELECT md5(v) AS m FROM {schema}.t UNION SELECT v FROM {schema}.t) AS y) AS x",
+    ):
+        told = error_of(run, f"SELECT strtol(left(m, 15), 16) FROM {other}")
+        assert "is not valid to be converted to base 16" in told["M"]
