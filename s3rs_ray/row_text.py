@@ -6,7 +6,7 @@ comma. A text stands behind its length in bytes, or only its MD5 does, so no val
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +28,11 @@ NUMBER_SIZE = 48
 CENTRE = 62
 """Binary numbers below 2^62 and of no digit behind 2^-62 are the most common."""
 
+CELL = 200
+"""Keys of one whole number share a bucket with those beside them: all between two multiples of this."""
+MOST_CELLS, MOST_PLACES = 50_000, 1_000
+"""In more cells the buckets are not looked for one by one, and no more ranges of them are named in a query."""
+
 
 class Held(StrEnum):
     """What of a text column's value a row's text holds.
@@ -47,7 +52,8 @@ def held(column: Column) -> Held:
     """How a text column is written."""
     if column.size <= INLINE_TEXT:
         return Held.ALL
-    computed = column.treatment is not Treatment.EXACT or column.long_text is LongText.TRUNCATE
+    expression = column.treatment is not Treatment.EXACT and "(" in column.compared
+    computed = expression or column.long_text is LongText.TRUNCATE
     return Held.DIGEST if computed else Held.SHORT
 
 
@@ -65,6 +71,11 @@ def digest_groups(columns: Sequence[Column]) -> list[tuple[Column, ...]]:
     return groups
 
 
+def row_size(columns: Sequence[Column]) -> int:
+    """Most bytes that the columns' parts of a row's text have together."""
+    return sum(map(_field_size, columns))
+
+
 def _field_size(column: Column) -> int:
     match column.text_form:
         case TextForm.TEXT if held(column) is not Held.DIGEST:
@@ -79,6 +90,41 @@ def is_whole(column: Column) -> bool:
     return column.text_form is TextForm.NUMBER and (
         column.arrow_type.startswith("int") or column.arrow_type.endswith(", 0)")
     )
+
+
+def has_cells(key: Sequence[Column]) -> bool:
+    """Whether rows fall into buckets by the cell that their key is in; keys of other kinds do by themselves."""
+    return len(key) == 1 and is_whole(key[0])
+
+
+def cell_ranges(first: int, last: int, buckets: int, chosen: Collection[int]) -> list[tuple[int, int]] | None:
+    """The keys from ``first`` to ``last`` that are in some buckets, as ranges in order, both ends included.
+
+    A key's cell is the key without its remainder by :data:`CELL`, which has its sign; its bucket is the cell's
+    remainder by ``buckets``, without sign.
+
+    Returns:
+        None where they would be too many.
+    """
+    begin, end = _cell(first), _cell(last)
+    if end - begin > CELL * MOST_CELLS:
+        return None
+    wanted, found = frozenset(chosen), list[tuple[int, int]]()
+    for cell in range(begin, end + 1, CELL):
+        if abs(cell) % buckets not in wanted:
+            continue
+        low = max(first, cell if cell > 0 else cell - CELL + 1)
+        high = min(last, cell if cell < 0 else cell + CELL - 1)
+        if found and found[-1][1] + 1 == low:
+            found[-1] = found[-1][0], high
+        else:
+            found.append((low, high))
+    return found if len(found) <= MOST_PLACES else None
+
+
+def _cell(key: int) -> int:
+    size = abs(key) - abs(key) % CELL
+    return size if key >= 0 else -size
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from ..ledger.state import TableState
 from ..model import Column, KeyRange, Table, TableName, Watermark, Window
 from ..policies import Mode, NullCursors, RangeOrder, TextForm
 from ..positions import KeyValue, Position
+from ..row_text import has_cells
 from ..source.catalog import Catalog
-from ..source.checksums import SourceRows, behind_sql
+from ..source.checksums import SourceRows, behind_sql, ends_sql
 from ..source.chunks import filter_check_sql
 from ..source.cutting import cut_chunks, fixed
 from ..source.queries import end_queries
@@ -334,7 +335,18 @@ def _cut(run: Run, catalog: Catalog, compared: Compared) -> tuple[Compared, tupl
     # The first column may be the same in most rows, as a tenant's number is.
     if 2 * len(ranges) < len(chunks) and not compared.by_cursor:
         return _buckets(compared, tuple(chunk.range for chunk in chunks), sum(chunk.rows for chunk in chunks), size)
-    return replace(compared, buckets=bucket_count(size)), ranges
+    return replace(
+        compared, source=replace(source, ends=_ends(catalog, source.table)), buckets=bucket_count(size)
+    ), ranges
+
+
+def _ends(catalog: Catalog, table: Table) -> tuple[int, int] | None:
+    """The least and the greatest key, where an index leads from them to the rows of a bucket."""
+    by_name = {c.name: c for c in table.columns}
+    if not has_cells([by_name[name] for name in table.key]):
+        return None
+    [(least, greatest)] = catalog.query(ends_sql(table))
+    return None if least is None else (int(str(least)), int(str(greatest)))
 
 
 def _buckets(

@@ -26,7 +26,7 @@ from .context import Hold, Run
 from .differences import Difference, Finding, SegmentResult
 from .events import EventKind
 from .loading import open_session, target_identity
-from .mending import Gone, whole_key
+from .mending import Gone
 from .planning import open_source, wants_refresh
 from .segments import find_within, plain_key
 
@@ -141,14 +141,19 @@ class _Removing:
 
     def carry_out(self, results: Sequence[SegmentResult]) -> int:
         """Removes what is still gone; returns the rows."""
-        run, removed = self.hold.run, 0
+        run, removed, unkeyed = self.hold.run, 0, False
         with open_source(run) as catalog, open_session(run.settings) as warehouse:
             candidates = self._candidates(catalog, warehouse, results)
             while batch := tuple(islice(candidates, BATCH_KEYS)):
                 self.hold.check()
-                absent = self._absent(catalog, batch)
+                keyed = [(f, f.position) for f in batch if f.position is not None]
+                unkeyed = unkeyed or len(keyed) < len(batch)
+                absent = self._absent(catalog, keyed)
                 if absent:
                     removed += self._remove(tuple(absent))
+        if unkeyed:
+            self.hold.check()
+            removed += self._remove((), unkeyed=True)
         return removed
 
     def _candidates(
@@ -161,11 +166,11 @@ class _Removing:
                 if finding.kind in CANDIDATES:
                     yield finding
 
-    def _absent(self, catalog: Catalog, batch: Sequence[Finding]) -> list[Position]:
+    def _absent(self, catalog: Catalog, batch: Sequence[tuple[Finding, Position]]) -> list[Position]:
         """The keys of a batch that the source does not hold now."""
         of, absent = self.opened.compared, []
         for start in range(0, len(batch), LOOKED_UP):
-            some = [(f, whole_key(f)) for f in batch[start : start + LOOKED_UP]]
+            some = batch[start : start + LOOKED_UP]
             found = catalog.cursors(self.opened.table, [key for _, key in some])
             present = {plain_key(of, cast(Position, row[1:])) for row in found}
             for finding, key in some:
@@ -175,7 +180,7 @@ class _Removing:
                     self.back += 1
         return absent
 
-    def _remove(self, keys: tuple[Position, ...]) -> int:
+    def _remove(self, keys: tuple[Position, ...], *, unkeyed: bool = False) -> int:
         settings, table = self.hold.run.settings, self.opened.table
         removal = Removal(
             table=table.name,
@@ -184,6 +189,7 @@ class _Removing:
             generation=self.state.generation,
             run_id=self.hold.run.execution_id,
             keys=keys,
+            unkeyed=unkeyed,
             soft=self.how is Deletes.SOFT,
             known=self.known,
         )

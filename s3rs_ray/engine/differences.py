@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ..model import KeyRange, TableName
-from ..positions import KeyValue
+from ..positions import KeyValue, Position
 
 SHOWN = 20
 """How many rows are named; all are counted."""
@@ -47,6 +47,14 @@ class Finding:
     kind: Difference
     key: tuple[KeyValue | None, ...]
     columns: tuple[str, ...] = ()
+
+    @property
+    def position(self) -> Position | None:
+        """The key by which both sides may be asked for the row; None where a part of it is NULL.
+
+        At the source no part of a key is, so nothing there is asked for such a row of the warehouse.
+        """
+        return None if None in self.key else cast(Position, self.key)
 
     @property
     def shown(self) -> tuple[str, ...]:

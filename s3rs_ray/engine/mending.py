@@ -61,7 +61,7 @@ def plan_mending(results: Iterable[SegmentResult]) -> Mending:
         if result.buckets is not None:
             places.append((result.within, result.buckets))
         wanted = sum(result.counts.get(kind, 0) for kind in MENDED)
-        named = [whole_key(f) for f in result.rows if f.kind in MENDED]
+        named = [f.position for f in result.rows if f.kind in MENDED and f.position is not None]
         dense = result.within is not None and wanted > FEW and wanted * SHARE > result.source_rows
         if len(named) < wanted or dense or len(keys) + wanted > MOST_KEYS:
             ranges.append(result.within)
@@ -77,11 +77,6 @@ def plan_mending(results: Iterable[SegmentResult]) -> Mending:
         counts=dict(counts),
         first=tuple(first),
     )
-
-
-def whole_key(finding: Finding) -> Position:
-    """The key of a row of a table that has one: no part of it is NULL."""
-    return tuple(value for value in finding.key if value is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

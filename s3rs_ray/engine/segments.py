@@ -20,6 +20,7 @@ from ..errors import Interrupted
 from ..model import KeyRange
 from ..policies import Mode, TextForm
 from ..positions import KeyValue
+from ..row_text import row_size
 from ..source import checksums as here_sql
 from ..source.catalog import Catalog
 from ..source.checksums import SourceRows
@@ -29,8 +30,8 @@ from ..warehouse.checksums import TargetRows
 from ..warehouse.redshift import Warehouse
 from .differences import SHOWN, Buckets, Difference, Finding, SegmentResult
 
-READ_ROWS = 100_000
-"""About how many rows of buckets that differ are read at a time."""
+READ_ROWS, TEXT_BYTES = 100_000, 32 * 2**20
+"""About how many rows of buckets that differ are read at a time, and in how many bytes at most with all their texts."""
 LOOKED_UP = 200
 """How many rows are looked up by one query."""
 
@@ -207,62 +208,78 @@ def find_within(
 def find_rows(sides: Sides, buckets: int, suspects: Sequence[Suspect]) -> Iterator[tuple[int, Finding]]:
     """The differences in segments, which are in the order of the key, each with the number of its segment.
 
-    The warehouse is asked once for all of them, since no index leads it to a range, as far as memory allows.
+    The warehouse is asked once for all of them, since no index leads it to a range, as far as memory allows. Where
+    few rows are read, the texts of their columns come along, so that it need not be asked again which of them differ.
     """
     of = sides.of
     examined: Counter[int] = Counter()
-    for chosen in _batches(suspects):
+    for chosen, rows in _batches(suspects):
         some = [(suspects[number].within, numbers) for number, numbers in chosen.items()]
         segments = list(chosen)
-        right = _there(sides, there_sql.bucket_rows_sql(of.target, some, buckets), segments)
+        texts = of.keyed and rows * row_size(of.source.columns) <= TEXT_BYTES
+        right = _there(sides, there_sql.bucket_rows_sql(of.target, some, buckets, texts=texts), segments)
         left: list[_Row] = []
         for number, numbers in chosen.items():
             for part in of.source_ranges(suspects[number].within):
-                left += _here(sides, here_sql.bucket_rows_sql(of.source, part, buckets, numbers), number)
+                left += _here(sides, here_sql.bucket_rows_sql(of.source, part, buckets, numbers, texts=texts), number)
         if not of.keyed:
             yield from _compare_bags(of, left, right)
             continue
-        found = list(_classify(of, left, right))
-        again: list[_Row] = []
-        for kind, row in found:
-            changed = kind is Difference.CHANGED and examined[row.segment] < SHOWN
-            examined[row.segment] += changed
-            moved = kind in (Difference.MISSING, Difference.EXTRA) and _may_move(of)
-            if (changed or moved) and None not in row.key:
-                again.append(row)
-        known = {plain_key(of, row.key): row.segment for row in again}
-        for kind, row in found:
-            if plain_key(of, row.key) not in known:
-                yield row.segment, Finding(kind=kind, key=row.key)
-        for finding in _look_up(sides, [row.key for row in again]):
+        known: dict[Plain, int] = {}
+        again: list[Key] = []
+        for segment, finding in _classify(of, left, right):
+            told = texts or examined[segment] >= SHOWN
+            changed = finding.kind is Difference.CHANGED and not told
+            examined[segment] += changed
+            moved = finding.kind in (Difference.MISSING, Difference.EXTRA) and _may_move(of)
+            if (changed or moved) and finding.position is not None:
+                known[plain_key(of, finding.key)] = segment
+                again.append(finding.position)
+            else:
+                yield segment, finding
+        for _, finding in _look_up(sides, again):
             yield known[plain_key(of, finding.key)], finding
 
 
-def _batches(suspects: Sequence[Suspect]) -> Iterator[dict[int, list[int]]]:
-    """Buckets by the number of their segment, in groups of so many rows as may be held."""
+def _batches(suspects: Sequence[Suspect]) -> Iterator[tuple[dict[int, list[int]], int]]:
+    """Buckets by the number of their segment, in groups of so many rows as may be held, with the number of those."""
     group: dict[int, list[int]] = {}
     size = 0
     for number, suspect in enumerate(suspects):
         for bucket, count in sorted(suspect.buckets.items()):
             if group and size + count > READ_ROWS:
-                yield group
+                yield group, size
                 group, size = {}, 0
             group.setdefault(number, []).append(bucket)
             size += count
     if group:
-        yield group
+        yield group, size
 
 
-def _classify(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> Iterator[tuple[Difference, _Row]]:
-    """Each key that differs, with a row of it."""
+def _classify(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> Iterator[tuple[int, Finding]]:
+    """Each key that differs, with the number of its segment, and the columns that differ where rows have texts."""
     here = {plain_key(of, row.key): row for row in left}
     there: defaultdict[Plain, list[_Row]] = defaultdict(list)
     for row in right:
         there[plain_key(of, row.key)].append(row)
     for key in here | there:
-        kind = _kind(here.get(key), there.get(key, []))
+        ours, theirs = here.get(key), there.get(key, [])
+        row = ours or theirs[0]
+        if None in row.key:  # no row of the source: each is one too many
+            for extra in theirs:
+                if extra.asked:
+                    yield extra.segment, Finding(kind=Difference.EXTRA, key=extra.key)
+            continue
+        kind = _kind(ours, theirs)
         if kind is not None:
-            yield kind, here.get(key) or there[key][0]
+            changed = _changed(of, row, theirs[0]) if kind is Difference.CHANGED else ()
+            yield row.segment, Finding(kind=kind, key=row.key, columns=changed)
+
+
+def _changed(of: Compared, ours: _Row, theirs: _Row) -> tuple[str, ...]:
+    """The columns that differ; empty where rows have no texts."""
+    texts = zip(ours.texts, theirs.texts, strict=True)
+    return tuple(c.name for c, (one, other) in zip(of.source.columns, texts, strict=False) if one != other)
 
 
 def _kind(here: _Row | None, there: Sequence[_Row]) -> Difference | None:
@@ -285,10 +302,9 @@ def _may_move(of: Compared) -> bool:
     return of.by_cursor or bool(of.target.target.folded or of.target.target.padded)
 
 
-def _look_up(sides: Sides, keys: Sequence[Key]) -> Iterator[Finding]:
+def _look_up(sides: Sides, keys: Sequence[Key]) -> Iterator[tuple[int, Finding]]:
     """The differences of single keys, with the columns that differ."""
     of = sides.of
-    names = [c.name for c in of.source.columns]
     wanted = list({plain_key(of, key): key for key in keys}.values())
     for start in range(0, len(wanted), LOOKED_UP):
         some = wanted[start : start + LOOKED_UP]
@@ -297,11 +313,7 @@ def _look_up(sides: Sides, keys: Sequence[Key]) -> Iterator[Finding]:
         chosen = {plain_key(of, key) for key in some}
         left = [row for row in left if plain_key(of, row.key) in chosen]
         right = [row for row in right if plain_key(of, row.key) in chosen]
-        texts = {plain_key(of, row.key): row.texts for row in right}
-        for kind, row in _classify(of, left, right):
-            pairs = zip(names, row.texts, texts.get(plain_key(of, row.key), row.texts), strict=True)
-            columns = tuple(name for name, ours, theirs in pairs if ours != theirs)
-            yield Finding(kind=kind, key=row.key, columns=columns if kind is Difference.CHANGED else ())
+        yield from _classify(of, left, right)
 
 
 def _compare_bags(of: Compared, left: Sequence[_Row], right: Sequence[_Row]) -> Iterator[tuple[int, Finding]]:

@@ -12,25 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from ..model import Column, KeyRange, Table, Watermark
 from ..policies import LongText, NulBytes, TextForm
-from ..positions import KeyValue
+from ..positions import KeyValue, Position
 from ..row_text import (
+    CELL,
     CENTRE,
     HEX_PIECE,
     INLINE_BINARY,
     INLINE_TEXT,
     MAX_TEXT,
     Held,
+    cell_ranges,
     central_bin,
     digest_groups,
     float_bins,
+    has_cells,
     held,
     is_whole,
 )
 from .chunks import after_sql, filtered_sql, from_sql, literal_sql, range_sql, upto_sql
-from .types import quote_name
+from .types import of_valid_sql, quote_name
 
 DAY_ZERO, MOMENT_ZERO = "DATE'2000-01-01'", "TIMESTAMP'2000-01-01 00:00:00'"
 NO_LIMIT = 2**64 - 1
@@ -47,6 +51,7 @@ class SourceRows:
         nulls: rows whose cursor is NULL were loaded as well, as they were then.
         where: a condition in SQL that both sides know; empty for all rows.
         since: the least cursor; None for all.
+        ends: about the least and the greatest key, where buckets are cells of it; None elsewhere.
     """
 
     table: Table
@@ -55,6 +60,7 @@ class SourceRows:
     nulls: bool = False
     where: str = ""
     since: KeyValue | None = None
+    ends: tuple[int, int] | None = None
 
 
 def sums_sql(rows: SourceRows, within: KeyRange | None, buckets: int, only: Sequence[tuple[int, int]] = ()) -> str:
@@ -80,33 +86,75 @@ def _between(bucket: str, only: Sequence[tuple[int, int]]) -> str:
     return f"({' OR '.join(f'{bucket} BETWEEN {first} AND {last}' for first, last in only)})"
 
 
-def bucket_rows_sql(rows: SourceRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
-    """Every row of some buckets: whether it was loaded, whether it is asked for, its checksum, cursor and key."""
-    named = [quote_name(c) for c in shown_columns(rows.table)]
+def bucket_rows_sql(
+    rows: SourceRows, within: KeyRange | None, buckets: int, chosen: Sequence[int], *, texts: bool = False
+) -> str:
+    """Every row of some buckets: whether it was loaded, whether it is asked for, its checksum, cursor and key.
+
+    Args:
+        texts: each compared column's text follows.
+    """
     where = filtered_sql(rows.table, chosen_sql(rows, within, buckets, chosen))
-    return f"SELECT {', '.join([*_flags(rows), row_sql(rows), *named])} FROM {_from(rows, within)} WHERE {where}"
+    return f"SELECT {_described(rows, texts=texts)} FROM {_from(rows, within)} WHERE {where}"
 
 
 def chosen_sql(rows: SourceRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
-    """True of the rows of some buckets of a segment, and of no others."""
+    """True of the rows of some buckets of a segment, and of no others; an index leads to them where it can."""
     inside = f"{bucket_sql(rows, buckets)} IN ({', '.join(map(str, chosen))})"
-    return inside if within is None else f"{range_sql(within)} AND {inside}"
+    if within is None:
+        return inside
+    return " AND ".join([range_sql(within), *_places(rows, within, buckets, chosen), inside])
+
+
+def _places(rows: SourceRows, within: KeyRange, buckets: int, chosen: Sequence[int]) -> list[str]:
+    """True of all rows of some buckets and of few others, as ranges of the key; empty where they are too many.
+
+    Rows that came beyond the ends of the table meanwhile are among them.
+    """
+    if rows.ends is None or within.columns != rows.table.key:
+        return []
+    least, greatest = rows.ends
+    first = least if within.after is None else _whole(within.after) + 1
+    last = greatest if within.upto is None else _whole(within.upto)
+    found = cell_ranges(first, last, buckets, chosen)
+    if found is None:
+        return []
+    name = quote_name(rows.table.key[0])
+    places = [f"{name} BETWEEN {low} AND {high}" for low, high in found]
+    places += [f"{name} < {first}"] if within.after is None else []
+    places += [f"{name} > {last}"] if within.upto is None else []
+    return [f"({' OR '.join(places)})"] if places else ["FALSE"]
+
+
+def _whole(position: Position) -> int:
+    """The key of a position in a table whose key is one whole number, which may come as a DECIMAL."""
+    (value,) = position
+    assert isinstance(value, int | Decimal)
+    return int(value)
+
+
+def ends_sql(table: Table) -> str:
+    """The least and the greatest key, which the index has at its ends; NULL where there is no row."""
+    name = quote_name(table.key[0])
+    return f"SELECT MIN({name}), MAX({name}) FROM {from_sql(table, table.key)}"
 
 
 def key_rows_sql(rows: SourceRows, keys: Sequence[Sequence[KeyValue]]) -> str:
-    """The rows of some keys as :func:`bucket_rows_sql`, then each compared column's text."""
-    fields = [field_sql(c) for c in rows.columns]
-    named = [quote_name(c) for c in shown_columns(rows.table)]
+    """The rows of some keys as :func:`bucket_rows_sql` tells them, with texts."""
     same = " OR ".join(
         "("
         + " AND ".join(f"{quote_name(c)} = {literal_sql(v)}" for c, v in zip(rows.table.key, key, strict=True))
         + ")"
         for key in keys
     )
-    selected = ", ".join([*_flags(rows), row_sql(rows), *named, *fields])
-    return (
-        f"SELECT {selected} FROM {from_sql(rows.table, rows.table.key)} WHERE {filtered_sql(rows.table, f'({same})')}"
-    )
+    where = filtered_sql(rows.table, f"({same})")
+    return f"SELECT {_described(rows, texts=True)} FROM {from_sql(rows.table, rows.table.key)} WHERE {where}"
+
+
+def _described(rows: SourceRows, *, texts: bool) -> str:
+    named = [quote_name(c) for c in shown_columns(rows.table)]
+    fields = [field_sql(c) for c in rows.columns] if texts else []
+    return ", ".join([*_flags(rows), row_sql(rows), *named, *fields])
 
 
 def behind_sql(rows: SourceRows) -> str:
@@ -126,7 +174,10 @@ def bucket_sql(rows: SourceRows, buckets: int) -> str:
     """A number below ``buckets`` that a row has on both sides: by its key, or by all of it where it has none."""
     keys = [next(c for c in rows.table.columns if c.name == name) for name in rows.table.key]
     if keys and all(map(is_whole, keys)):
-        return f"ABS({_remainder([c.compared for c in keys], buckets)})"
+        values = [c.compared for c in keys]
+        if has_cells(keys):
+            values = [f"{value}-MOD({value},{CELL})" for value in values]
+        return f"ABS({_remainder(values, buckets)})"
     return f"CAST(CONV(LEFT({digest_sql(keys or rows.columns)},8),16,10) AS UNSIGNED)%{buckets}"
 
 
@@ -166,9 +217,9 @@ def _fields(column: Column) -> list[str]:
         case TextForm.SINGLE | TextForm.DOUBLE:
             return [_binary_number(value, column.text_form)]
         case TextForm.DATE:
-            return [_filled(f"DATEDIFF({value},{DAY_ZERO})")]
+            return [of_valid_sql(column, lambda day: f"DATEDIFF({day},{DAY_ZERO})")]
         case TextForm.MOMENT:
-            return [_filled(f"TIMESTAMPDIFF(MICROSECOND,{MOMENT_ZERO},{value})")]
+            return [of_valid_sql(column, lambda moment: f"TIMESTAMPDIFF(MICROSECOND,{MOMENT_ZERO},{moment})")]
         case TextForm.TEXT:
             return _characters(column)
         case TextForm.BINARY:

@@ -220,6 +220,15 @@ def _valid_sql(value: str, day: str) -> str:
     return f"IF(FROM_DAYS(TO_DAYS({value}))={day},{value},NULL)"
 
 
+def of_valid_sql(column: Column, expression: Callable[[str], str]) -> str:
+    """An expression of the column's value, or an empty text where that is NULL or a date no calendar has."""
+    value = quote_name(column.name)
+    condition, rest, _ = column.compared.partition(f",{value},NULL)")
+    if condition.startswith("IF(") and rest:
+        return f"{condition},{expression(value)},'')"
+    return f"IFNULL({expression(column.compared)},'')"
+
+
 def _timestamp(column: SourceColumn, policy: Policy) -> Column:
     """UTC, because the session's time zone is; the one value no calendar has is ``0000-00-00 00:00:00``."""
     made = _column(column, "timestamp[us]", "TIMESTAMP", select=f"NULLIF({quote_name(column.name)},0)")

@@ -15,6 +15,7 @@ from ..model import Column, KeyRange
 from ..policies import Mode, TextForm
 from ..positions import KeyValue, Position
 from ..row_text import (
+    CELL,
     CENTRE,
     HEX_PIECE,
     INLINE_BINARY,
@@ -23,6 +24,7 @@ from ..row_text import (
     central_bin,
     digest_groups,
     float_bins,
+    has_cells,
     held,
     is_whole,
 )
@@ -74,27 +76,35 @@ def sums_sql(
     )
 
 
-def bucket_rows_sql(rows: TargetRows, chosen: Sequence[tuple[KeyRange | None, Sequence[int]]], buckets: int) -> str:
+def bucket_rows_sql(
+    rows: TargetRows, chosen: Sequence[tuple[KeyRange | None, Sequence[int]]], buckets: int, *, texts: bool = False
+) -> str:
     """Every row of some buckets of some ranges, by one scan.
 
     The number of the range, whether the row is asked for, its checksum, and its key, binary values as digits.
+
+    Args:
+        texts: each compared column's text follows.
     """
     ranges = [within for within, _ in chosen]
-    inside = " OR ".join(f"({chosen_sql(rows, within, buckets, some)})" for within, some in chosen)
-    source = _from(rows, _within(ranges), f"({inside})")
-    return f"SELECT {', '.join([_number(ranges), *_described(rows)])} FROM {source}"
+    inside = _in_buckets(rows, buckets, sorted({bucket for _, some in chosen for bucket in some}))
+    if len(chosen) > 1:  # which of them a row's own range has is asked of the few rows that are left
+        inside += f" AND ({' OR '.join(f'({chosen_sql(rows, within, buckets, some)})' for within, some in chosen)})"
+    return f"SELECT {_number(ranges)}, {_described(rows, texts=texts)} FROM {_from(rows, _within(ranges), inside)}"
 
 
 def chosen_sql(rows: TargetRows, within: KeyRange | None, buckets: int, chosen: Sequence[int]) -> str:
     """True of the rows of some buckets of a segment, and of no others: all versions of them, in a history."""
-    inside = f"{_bucket(rows, buckets)} IN ({', '.join(map(str, chosen))})"
-    return " AND ".join(filter(None, (_within([within]), inside)))
+    return " AND ".join(filter(None, (_within([within]), _in_buckets(rows, buckets, chosen))))
+
+
+def _in_buckets(rows: TargetRows, buckets: int, chosen: Sequence[int]) -> str:
+    return f"{_bucket(rows, buckets)} IN ({', '.join(map(str, chosen))})"
 
 
 def key_rows_sql(rows: TargetRows, keys: Sequence[Sequence[KeyValue]]) -> str:
-    """The rows of some keys as :func:`bucket_rows_sql`, then each compared column's text."""
-    selected = ", ".join([*_described(rows), *(field_sql(c) for c in rows.columns)])
-    return f"SELECT 0, {selected} FROM {_from(rows, _same_keys(rows.target, keys), '')}"
+    """The rows of some keys as :func:`bucket_rows_sql` tells them, with texts."""
+    return f"SELECT 0, {_described(rows, texts=True)} FROM {_from(rows, _same_keys(rows.target, keys), '')}"
 
 
 def is_ordered(column: Column) -> bool:
@@ -197,7 +207,10 @@ def _row(rows: TargetRows) -> str:
 def _bucket(rows: TargetRows, buckets: int) -> str:
     keys = [next(c for c in rows.target.columns if c.name == name) for name in rows.target.key]
     if keys and all(map(is_whole, keys)):
-        return f"COALESCE(ABS({_remainder([quote_name(c.name) for c in keys], buckets)}),0)"
+        values = [quote_name(c.name) for c in keys]
+        if has_cells(keys):
+            values = [f"{value}-MOD({value},{CELL})" for value in values]
+        return f"COALESCE(ABS({_remainder(values, buckets)}),0)"
     return f"MOD(STRTOL(LEFT({digest_sql(keys or rows.columns)},8),16),{buckets})"
 
 
@@ -207,12 +220,13 @@ def _remainder(values: Sequence[str], buckets: int) -> str:
     return f"MOD({_remainder(before, buckets)}*31+{rest},{buckets})" if before else rest
 
 
-def _described(rows: TargetRows) -> list[str]:
+def _described(rows: TargetRows, *, texts: bool) -> str:
     target = rows.target
     binary = {c.name for c in target.columns if c.text_form is TextForm.BINARY}
     named = target.key or ((target.cursor,) if target.cursor else ())
     shown = (f"LOWER(TO_HEX({quote_name(c)}))" if c in binary else quote_name(c) for c in named)
-    return [f"CASE WHEN {_asked(rows)} THEN 1 ELSE 0 END", _row(rows), *shown]
+    fields = [field_sql(c) for c in rows.columns] if texts else []
+    return ", ".join([f"CASE WHEN {_asked(rows)} THEN 1 ELSE 0 END", _row(rows), *shown, *fields])
 
 
 def _within(ranges: Sequence[KeyRange | None]) -> str:

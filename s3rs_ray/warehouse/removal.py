@@ -32,6 +32,7 @@ class Removal:
     Attributes:
         identity: the target as the load ledger names it.
         run_id: of the command.
+        unkeyed: the rows that have NULL in their key go, which no row of the source has; there are no keys then.
         soft: rows are marked, not deleted.
         known: how many rows the load ledger had of the table when the keys were compared, and since by this run.
     """
@@ -42,13 +43,14 @@ class Removal:
     generation: str
     run_id: str
     keys: tuple[Position, ...]
+    unkeyed: bool = False
     soft: bool
     known: int
 
     @property
     def removal_id(self) -> str:
         """What the load ledger calls it."""
-        parts = ("gone", self.run_id, self.generation, str(self.table), self.identity, self.keys)
+        parts = ("gone", self.run_id, self.generation, str(self.table), self.identity, self.keys, self.unkeyed)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -69,6 +71,8 @@ def remove(open_session: Session, removal: Removal) -> int:
 
 def _remove_in(warehouse: Warehouse, removal: Removal) -> int:
     target = removal.target
+    if removal.unkeyed:
+        return _remove_and_record(warehouse, removal)
     warehouse.execute(sql.drop_sql(target.gone))
     warehouse.execute(mode_sql.gone_table_sql(target))
     for start in range(0, len(removal.keys), INSERTED):
@@ -102,7 +106,10 @@ def _remove_and_record(warehouse: Warehouse, removal: Removal) -> int:
                 f"{target.qualified} was loaded by another run since its rows were compared; none was removed",
                 hint="run the command again",
             )
-        statement = mode_sql.mark_gone_sql(target) if removal.soft else mode_sql.delete_gone_sql(target)
+        if removal.unkeyed:
+            statement = mode_sql.mark_unkeyed_sql(target) if removal.soft else mode_sql.delete_unkeyed_sql(target)
+        else:
+            statement = mode_sql.mark_gone_sql(target) if removal.soft else mode_sql.delete_gone_sql(target)
         removed = warehouse.execute(statement)
         warehouse.execute(
             sql.record_load_sql(target.schema),

@@ -244,3 +244,21 @@ def test_the_command_tells_what_went(world: World, monkeypatch: pytest.MonkeyPat
     assert CliRunner().invoke(cli, [*words, "soft", "--backup-only"]).exit_code == 2
     text = CliRunner().invoke(cli, [*words[2:], "soft"])
     assert "marked 0 rows" in text.stdout
+
+
+@pytest.mark.parametrize("how", [Deletes.HARD, Deletes.SOFT])
+def test_rows_whose_key_is_null_go_with_the_others(world: World, how: Deletes) -> None:
+    """No row of the source has such a key, and nothing equals it: they go by a statement of their own."""
+    make(world)
+    sync(world, how)
+    copied = (
+        f'INSERT INTO T SELECT {{}} FROM "{world.schema}"."t" WHERE amount = 1 AND id IS NOT NULL AND part IS NOT NULL'
+    )
+    names = "{}, {}, amount, note, update_at" + (", _s3rs_deleted_at" if how is Deletes.SOFT else "")
+    nulls = (names.format("NULL", "part"), names.format("NULL", "part"), names.format("id", "NULL"))
+    damage(world, *(copied.format(one) for one in nulls))
+    world.execute("DELETE FROM t WHERE amount = 1")
+    assert sync(world, how).gone == Gone(how=how, found=4, removed=4)
+    assert sync(world, how).gone in (None, Gone(how=how))
+    marked = " WHERE _s3rs_deleted_at IS NULL" if how is Deletes.SOFT else ""
+    assert world.target_rows("t", "count(*), count(id), count(part)", marked) == [(ROWS - 1,) * 3]

@@ -133,6 +133,19 @@ def test_rows_gone_from_the_source_are_left_deleted_or_marked_as_asked(world: Wo
     assert world.target_rows("t", "count(*)", "WHERE amount = 42") == [(0,)]
 
 
+def test_rows_whose_key_is_null_are_removed_as_asked(world: World) -> None:
+    make(world)
+    spoil(world)
+    unkeyed = f'INSERT INTO T SELECT NULL, part, 2, note, update_at FROM "{world.schema}"."t" WHERE amount = 2'
+    damage(world, *[f"{unkeyed} AND id IS NOT NULL"] * 2)
+    kept = mend(world)
+    assert (counts(kept.found), counts(kept.left)) == ({**FOUND, "extra": 2}, {"extra": 2})
+    assert mend(world, dry_run=True, deletes=Deletes.HARD).gone == Gone(how=Deletes.HARD, found=2)
+    done = mend(world, deletes=Deletes.HARD)
+    assert (done.status, done.gone) == ("repaired", Gone(how=Deletes.HARD, found=2, removed=2))
+    assert_equal(world)
+
+
 def test_segments_may_end_in_any_order(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     make(world)
     world.execute("DELETE FROM t WHERE MOD(amount * 8, 50) = 3")

@@ -358,6 +358,8 @@ def test_rows_whose_key_is_null_in_the_warehouse_are_found_once(world: World, mo
     missing = {("missing", key(8), ()), ("missing", key(240), ())}
     assert named(found) == missing | {("extra", "None", ()), ("extra", key(240), ())}
     assert (counts(found), found.target_rows) == ({"missing": 2, "extra": 2}, ROWS)
+    damage(world, f'INSERT INTO T SELECT * FROM "{world.schema}"."t" WHERE id IS NULL OR part IS NULL')
+    assert counts(compare(world)) == {"missing": 2, "extra": 4}  # each is one too many, none is there twice
 
 
 def test_what_was_compared_before_a_signal_is_told_and_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

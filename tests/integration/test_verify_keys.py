@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from s3rs_ray.engine import segment_tasks
+from s3rs_ray.engine import segment_tasks, segments
 from s3rs_ray.engine.compare import Asked, Span, open_comparison
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.differences import TableComparison
@@ -117,3 +117,62 @@ def test_whole_numbers_of_any_sign_and_width_share_buckets_on_both_sides(world: 
     found = compare(world)
     assert {f.key for f in found.first} == {rows[5][:3], rows[300][:3]}
     assert all(len(result.rows) < 3 for result in found.results)
+
+
+SPARSE = {
+    "whole numbers": ("INT", [*range(-700, 700), *range(900_000, 900_400)]),
+    "numbers with gaps": ("BIGINT", [3 * i + i // 100 * 50_021 - 2**62 for i in range(1500)]),
+    "large numbers": ("BIGINT UNSIGNED", [2**64 - 1 - 7 * i for i in range(1500)]),
+    "numbers far apart": ("BIGINT", [i * 2**40 - 2**50 for i in range(1500)]),
+    "numbers of many digits": ("DECIMAL(38,0)", [(-1) ** i * (10**37 + 3 * i) for i in range(1500)]),
+    "numbers with zeros in front": ("BIGINT UNSIGNED ZEROFILL", [5 * i for i in range(1500)]),
+}
+
+
+@pytest.mark.parametrize("kind", SPARSE)
+def test_rows_beside_each_other_share_buckets_that_the_index_finds(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Damage inside, before and behind the keys of the source, NULL among it, is found, and few rows are read."""
+    definition, keys = SPARSE[kind]
+    keys = sorted(keys)
+    world.execute(
+        f"CREATE TABLE t (k {definition} PRIMARY KEY, note VARCHAR(9), update_at DATETIME NOT NULL, KEY (update_at))"
+    )
+    world.execute("INSERT INTO t VALUES (%s, 'x', '2026-01-01')", [(k,) for k in keys])
+    world.sync_one("t")
+    read: list[int] = []
+    ask = segments.Sides.here
+
+    def counted(sides: segments.Sides, sql: str) -> list[tuple[Any, ...]]:
+        rows = ask(sides, sql)
+        read.append(0 if "s3rs_md5" in sql else len(rows))
+        return rows
+
+    monkeypatch.setattr(segments.Sides, "here", counted)
+    asked, settings = Asked(tables=(f"{world.schema}.t",), inline=True), world.settings
+    settings = settings.model_copy(update={"backup_batch_size": 500})
+    monkeypatch.setattr(segment_tasks, "BUCKET_ROWS", 40)
+    (untouched,) = verify(settings, asked)
+    assert (untouched.equal, untouched.source_rows, sum(read)) == (True, len(keys), 0)
+    changed, missing, twice, gone = (keys[i] for i in (0, 333, 750, len(keys) - 1))
+    target = f'"{world.schema}"."t"'
+    beyond = (
+        [keys[0] - 1, keys[-1] + 1] if kind not in ("large numbers", "numbers with zeros in front") else [keys[0] + 1]
+    )
+    values = ", ".join(f"({k}, 'x', TIMESTAMP '2026-01-01')" for k in ("NULL", "NULL", *beyond))
+    for statement in (
+        f"UPDATE {target} SET note = 'y' WHERE k = {changed}",
+        f"DELETE FROM {target} WHERE k = {missing}",
+        f"INSERT INTO {target} SELECT * FROM {target} WHERE k = {twice}",
+        f"INSERT INTO {target} VALUES {values}",
+    ):
+        world.warehouse.execute(statement.encode())
+    world.execute(f"DELETE FROM t WHERE k = {gone}")
+    (found,) = verify(settings, asked)
+    expected = [("changed", changed), ("missing", missing), ("twice", twice), ("extra", gone), ("extra", None)]
+    expected += [("extra", None), *(("extra", k) for k in beyond)]
+    rows = [(f.kind.value, None if f.key[0] is None else int(str(f.key[0]))) for r in found.results for f in r.rows]
+    assert sorted(rows, key=str) == sorted(expected, key=str)
+    assert [f.columns for f in found.first if f.kind.value == "changed"] == [("note",)]
+    assert sum(read) < len(keys) / 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import math
 import re
 from dataclasses import replace
@@ -14,7 +15,18 @@ from hypothesis import strategies as st
 
 from s3rs_ray.model import Column, KeyRange, Watermark
 from s3rs_ray.policies import JsonForm, LongText, Mode, NulBytes, Policy, TextForm
-from s3rs_ray.row_text import CENTRE, MAX_TEXT, NUMBER_SIZE, Bin, central_bin, digest_groups, float_bins
+from s3rs_ray.row_text import (
+    CELL,
+    CENTRE,
+    MAX_TEXT,
+    MOST_CELLS,
+    NUMBER_SIZE,
+    Bin,
+    cell_ranges,
+    central_bin,
+    digest_groups,
+    float_bins,
+)
 from s3rs_ray.source import checksums as here
 from s3rs_ray.source.checksums import SourceRows
 from s3rs_ray.source.types import contract
@@ -33,6 +45,7 @@ TARGET = TargetRows(
     columns=TABLE.columns,
     mode=Mode.MERGE,
 )
+ENDED = replace(SOURCE, ends=(-300, 900))
 RANGE = KeyRange(columns=("ID",), after=(100,), upto=(200,))
 RANGES = [
     KeyRange(columns=("ID",), upto=(100,)),
@@ -98,8 +111,12 @@ def statements() -> dict[str, str]:
         "buckets of two columns": (here.bucket_sql(two, 8), there.chosen_sql(two_there, None, 8, [1])),
         "buckets of a text": (here.bucket_sql(text, 8), there.chosen_sql(text_there, None, 8, [1])),
         "rows of buckets": (
-            here.bucket_rows_sql(SOURCE, RANGE, 8, [1, 5]),
-            there.bucket_rows_sql(TARGET, [(RANGE, [1, 5])], 8),
+            here.bucket_rows_sql(SOURCE, RANGE, 11, [1, 5]),
+            there.bucket_rows_sql(TARGET, [(RANGE, [1, 5])], 11),
+        ),
+        "rows of buckets, with texts, where the source knows their places": (
+            here.bucket_rows_sql(ENDED, replace(RANGE, upto=(700,)), 11, [0, 7], texts=True),
+            there.bucket_rows_sql(TARGET, [(replace(RANGE, upto=(700,)), [0, 7])], 11, texts=True),
         ),
         "rows of keys": (here.key_rows_sql(SOURCE, [(7,), (8,)]), there.key_rows_sql(TARGET, [(7,), (8,)])),
     }
@@ -108,6 +125,9 @@ def statements() -> dict[str, str]:
         for name, both in pairs.items()
         for side, sql in zip(("here", "there"), both, strict=True)
     }
+    for name, within in {"from the start": KeyRange(columns=("ID",), upto=(700,)), "that hold no row": RANGE}.items():
+        sides[f"places of buckets {name}: here"] = here.chosen_sql(ENDED, within, 11, [7, 8])
+    sides["both ends of the key: here"] = here.ends_sql(TABLE)
     sides["rows behind the watermark: here"] = here.behind_sql(SOURCE)
     sides["sums of a history: there"] = there.sums_sql(history, [RANGE], 8)
     sides["counts of ranges, some of which touch: there"] = there.sums_sql(replace(TARGET, columns=()), RANGES, 8)
@@ -138,6 +158,36 @@ def test_texts_are_gathered_in_groups_that_fit_a_varchar() -> None:
     totals = [sum(sizes[int(c.name[1:]) % 6] for c in group) for group in groups]
     assert all(MAX_TEXT - max(sizes) < total <= MAX_TEXT for total in totals[:-1])
     assert here.digest_sql(made).count("MD5(CONCAT_WS(") == len(groups) > 1
+
+
+@given(
+    st.integers(-(10**6), 10**6) | st.integers(-(2**63), 2**64 - 1),
+    st.integers(0, 5_000),
+    st.sampled_from([11, 13, 503]),
+    st.sets(st.integers(0, 502), min_size=1, max_size=5),
+)
+def test_the_places_of_buckets_hold_their_keys_and_no_others(
+    first: int, size: int, buckets: int, some: set[int]
+) -> None:
+    last, chosen = first + size, {number % buckets for number in some}
+
+    def bucket(key: int) -> int:
+        """As the SQL of both sides computes it: their remainder has the number's sign, Python's the divisor's."""
+        rest = key % CELL if key >= 0 else -(-key % CELL)
+        return abs(key - rest) % buckets
+
+    found = cell_ranges(first, last, buckets, chosen)
+    assert found is not None
+    named = [key for low, high in found for key in range(low, high + 1)]
+    assert named == [key for key in range(first, last + 1) if bucket(key) in chosen]
+    assert all(one[1] + 1 < other[0] for one, other in itertools.pairwise(found))
+
+
+def test_places_are_not_named_where_they_are_too_many() -> None:
+    assert cell_ranges(0, CELL * (MOST_CELLS + 1), 503, [7]) is None
+    assert cell_ranges(0, CELL * MOST_CELLS, 11, [7]) is None
+    assert len(cell_ranges(0, CELL * MOST_CELLS, 503, [7]) or ()) == 100
+    assert cell_ranges(10, 5, 11, [7]) == []
 
 
 def test_a_super_has_no_text() -> None:

@@ -91,6 +91,8 @@ def statements() -> dict[str, str]:
         "keys that are gone": mode_sql.gone_table_sql(WIDE_KEY),
         "delete what is gone": mode_sql.delete_gone_sql(WIDE_KEY),
         "mark what is gone": mode_sql.mark_gone_sql(replace(TARGET, marks=True)),
+        "delete what has NULL in its key": mode_sql.delete_unkeyed_sql(WIDE_KEY),
+        "mark what has NULL in its key": mode_sql.mark_unkeyed_sql(replace(TARGET, marks=True)),
         "count live": sql.count_live_sql(replace(TARGET, marks=True)),
         "loads": sql.loads_sql("public"),
         "live positions without a cursor": sql.null_positions_sql(replace(TARGET, marks=True), ("update_at", "ID")),

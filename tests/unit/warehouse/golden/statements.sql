@@ -172,6 +172,12 @@ DELETE FROM "public"."parcels" USING "s3rs_gone_parcels" WHERE "public"."parcels
 -- mark what is gone
 UPDATE "public"."parcels" SET "_s3rs_deleted_at" = GETDATE() FROM "s3rs_gone_parcels" WHERE "public"."parcels"."id" = "s3rs_gone_parcels"."id" AND "public"."parcels"."_s3rs_deleted_at" IS NULL
 
+-- delete what has NULL in its key
+DELETE FROM "public"."parcels" WHERE "id" IS NULL OR "note" IS NULL
+
+-- mark what has NULL in its key
+UPDATE "public"."parcels" SET "_s3rs_deleted_at" = GETDATE() WHERE ("id" IS NULL) AND "_s3rs_deleted_at" IS NULL
+
 -- count live
 SELECT count(*) FROM "public"."parcels" WHERE "_s3rs_deleted_at" IS NULL
 
