@@ -243,14 +243,36 @@ def explain_mistake(error: Mapping[str, object], layered: Mapping[str, tuple[obj
     field = Settings.model_fields.get(name)
     origin = layered.get(name, ("", "settings"))[1]
     inside = "".join(f"{part}: " for part in location[1:]) if isinstance(location, tuple) else ""
-    reason = str(error["msg"]).removeprefix("Value error, ")
+    reason = _reason(error)
     if error["type"] == "extra_forbidden":
         return f"{name.upper()} ({origin}): {inside}no such setting"
     if reference := reference_of(layered.get(name, ("", ""))[0]):
         return f"{name.upper()} = {reference} ({origin}): the value kept there is refused: {reason}"
     secret = field is not None and field.annotation is SecretStr
-    value = "" if secret else f" = {error['input']!r}"
+    given = layered[name][0] if inside == "" and name in layered else error["input"]
+    value = "" if secret else f" = {given!r}"
     return f"{name.upper()}{value} ({origin}): {inside}{reason}"
+
+
+def _reason(error: Mapping[str, object]) -> str:
+    """What has to be given instead, as pydantic's kind of error tells it."""
+    context = error.get("ctx")
+    bounds = context if isinstance(context, dict) else {}
+    match error["type"]:
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "give a whole number"
+        case "bool_parsing" | "bool_type":
+            return "give true or false"
+        case "literal_error" | "enum":
+            return f"give {bounds['expected']}"
+        case "greater_than_equal":
+            return f"give {bounds['ge']} or more"
+        case "less_than_equal":
+            return f"give {bounds['le']} or less"
+        case "string_type":
+            return "give a text"
+        case _:
+            return str(error["msg"]).removeprefix("Value error, ")
 
 
 def secret_fields() -> frozenset[str]:

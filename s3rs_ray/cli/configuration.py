@@ -51,14 +51,14 @@ def _rows(found: Effective, *, changed: bool) -> dict[str, tuple[object, str]]:
 
 def _show(output: Output, found: Effective, *, changed: bool) -> None:
     rows = [(name, _text(value), origin) for name, (value, origin) in _rows(found, changed=changed).items()]
-    output.table("settings", ("setting", "value", "from"), rows)
+    output.table("settings", ("setting", "value", "from"), rows, fold=1)
     tables = [
         (pattern, key, _text(value))
         for pattern, table in found.settings.tables.items()
         for key, value in table.model_dump(mode="json", exclude_unset=True).items()
     ]
     if tables:
-        output.table("settings of single tables", ("table", "setting", "value"), tables)
+        output.table("settings of single tables", ("table", "setting", "value"), tables, fold=2)
 
 
 def _text(value: object) -> str:

@@ -24,7 +24,7 @@ from ..engine.standing import Amount
 from ..engine.tasks import open_store
 from ..ledger.document import cursor_text
 from ..wording import size_text
-from .output import Output, amount_json, amount_text, complain
+from .output import Output, amount_json, amount_text, complain, status_text
 from .session import Session
 from .tables import EXCLUDE_STORED, STORED_TABLES, select_names
 
@@ -143,7 +143,13 @@ def _show_dashboard(
     checks = [(c.name, "up" if c.up else "DOWN", round(c.seconds * 1000, 1), c.detail) for c in health.checks]
     output.table("health", ("what", "state", "ms", "detail"), checks)
     done = [
-        (r["execution_id"], r["status"], r["summary"]["total_rows"], r["summary"]["total_files"], r["duration_seconds"])
+        (
+            r["execution_id"],
+            status_text(r["status"]),
+            r["summary"]["total_rows"],
+            r["summary"]["total_files"],
+            r["duration_seconds"],
+        )
         for r in map(_run_json, runs)
     ]
     output.table("recent runs", ("run", "status", "rows", "files", "seconds"), done)

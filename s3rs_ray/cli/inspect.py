@@ -15,6 +15,7 @@ from .session import Session
 from .tables import STORED_TABLE
 
 CUT = 24
+"""Characters of a text that are shown; numbers and times are never cut."""
 
 
 @click.command(
@@ -76,7 +77,8 @@ def _show(output: Output, found: Inspection) -> None:
 
 def _cut(value: object) -> str:
     text = "NULL" if value is None else shown(value) or "''"
-    return text if len(text) <= CUT else text[: CUT - 1] + "…"
+    whole = len(text) <= CUT or not isinstance(value, (str, bytes))
+    return text if whole else text[: CUT - 1] + "…"
 
 
 def _json(found: Inspection) -> dict[str, Any]:

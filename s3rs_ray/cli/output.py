@@ -55,7 +55,9 @@ class Output:
         """Prose: on a terminal broken between words, behind its own indent."""
         self.line(wrapped(text, sys.stdout))
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str = "none") -> None:
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], empty: str = "none", fold: int = 0
+    ) -> None:
         """A table, as wide as the terminal and as its content in a pipe.
 
         On a terminal too narrow for it, long texts break between words, names and short cells never; where even that
@@ -63,6 +65,7 @@ class Output:
 
         Args:
             empty: what is said behind the title where there is no row.
+            fold: the column behind the first whose long values may be broken anywhere; 0 for none.
         """
         if not rows:
             self.sentence(f"{title}: {empty}")
@@ -75,6 +78,8 @@ class Output:
             all(isinstance(value, (int, float, type(None))) for value in column) for column in zip(*rows, strict=True)
         ]
         least = _least_widths(columns, cells)
+        if fold:
+            least[fold] = min(least[fold], PROSE)
         if not sys.stdout.isatty():
             console = Console(file=io.StringIO(), width=10_000, color_system=None)
             console.print(title, _grid(columns, cells, numeric, least), sep="\n", markup=False, highlight=False)
@@ -85,7 +90,8 @@ class Output:
         if sum(least) + len(GAP) * (len(columns) - 1) > console.width:
             for name, *rest in cells:
                 console.print(Text(name, style="bold", overflow="fold"))
-                self.line(_paragraph(columns[1:], rest, console.width))
+                if any(rest):
+                    self.line(_paragraph(columns[1:], rest, console.width))
         else:
             console.print(_grid(columns, cells, numeric, least))
 
@@ -154,6 +160,11 @@ def _paragraph(names: Sequence[str], cells: Sequence[str], width: int) -> str:
         else:
             lines.append(INDENT + part)
     return "\n".join(_folded(line, width) for line in lines)
+
+
+def status_text(status: str) -> str:
+    """The word for a status in a table."""
+    return status.removesuffix("_to_do").replace("_", " ")
 
 
 def amount_text(amount: Amount) -> str:

@@ -15,7 +15,7 @@ from ..engine.tasks import open_store
 from ..errors import UsageError
 from ..wording import counted
 from .files import NewFile
-from .output import Output
+from .output import Output, status_text
 from .session import Session
 
 SHOWN = 30
@@ -69,13 +69,14 @@ def command(session: Session, /, run: str, html: Path | None, listed: bool) -> N
 
 def _show(output: Output, document: dict[str, Any]) -> None:
     results = document["table_results"]
-    title = f"run {document['execution_id']}: {document['status']}, {document['duration_seconds']:,.1f} s"
+    title = f"run {document['execution_id']}: {status_text(document['status'])}, {document['duration_seconds']:,.1f} s"
     heads = ("table", "status", "extracted", "loaded", "files", "MB", "seconds", "rows/s")
     rows = []
     for name, r in results.items():
         moved, seconds = r["rows_extracted"] or r["rows_loaded"], max(r["duration_seconds"], 0.001)
         sizes = (r["rows_extracted"], r["rows_loaded"], r["files_created"], r["bytes"] / 1e6)
-        rows.append((name, r["status"], *sizes, r["duration_seconds"], round(moved / seconds)))
+        speed = round(moved / seconds) if moved else None
+        rows.append((name, status_text(r["status"]), *sizes, r["duration_seconds"], speed))
     output.table(title, heads, rows, empty="no table")
     if document["error"]:
         output.sentence(f"error: {document['error']['message']}")

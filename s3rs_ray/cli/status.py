@@ -9,6 +9,8 @@ import click
 
 from ..engine.health import Health, examine
 from ..ledger.document import cursor_text
+from ..ledger.state import TableState
+from ..storage.layout import parse_run_time
 from .completion import complete_tables
 from .output import Output
 from .session import Session
@@ -40,10 +42,18 @@ def _show(output: Output, health: Health) -> None:
     output.table("connections", ("what", "state", "ms", "detail"), rows)
     if health.states:
         tables = [
-            (str(s.table), cursor_text(s.loaded) or "", s.waiting_files, s.mysql_status, s.redshift_status)
+            (
+                str(s.table),
+                cursor_text(s.loaded) or "",
+                s.waiting_files,
+                _last_run(s),
+                s.mysql_status,
+                s.redshift_status,
+            )
             for s in health.states
         ]
-        output.table("tables", ("table", "loaded up to", "waiting", "mysql", "redshift"), tables)
+        columns = ("table", "loaded up to", "waiting", "last run (UTC)", "mysql", "redshift")
+        output.table("tables", columns, tables)
     for check in health.checks:
         if not check.up and check.hint:
             output.sentence(f"error: {check.name}: {check.hint}")
@@ -53,6 +63,10 @@ def _show(output: Output, health: Health) -> None:
             output.sentence(f"  hint: {finding.hint}")
     if health.well and not health.findings:
         output.sentence("everything is there")
+
+
+def _last_run(state: TableState) -> str:
+    return f"{parse_run_time(state.last_run_id):%Y-%m-%d %H:%M}" if state.last_run_id else ""
 
 
 def _json(health: Health) -> dict[str, Any]:

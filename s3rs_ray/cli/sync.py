@@ -27,7 +27,7 @@ from ..errors import ConfigError, S3rsError, StorageError
 from ..policies import Deletes, Mode, Strategy
 from ..wording import counted, size_text
 from .files import NewFile
-from .output import Output, complain
+from .output import Output, complain, status_text
 from .plans import preview_exit_code, show_previews
 from .quiet import guarded_stdout
 from .report import write_html
@@ -306,10 +306,10 @@ def show_result(output: Output, result: RunResult) -> None:
 def _show_summary(output: Output, result: RunResult) -> None:
     """One row for each table, those that failed last, where they are in sight; and a total of several."""
     seconds = (result.end_time - result.start_time).total_seconds()
-    title = f"run {result.execution_id}: {result.status.value}"
+    title = f"run {result.execution_id}: {status_text(result.status.value)}"
     tables = sorted(result.tables, key=lambda t: t in result.failures)
     rows: list[tuple[object, ...]] = [
-        (str(t.table), t.status.value.removesuffix("_to_do"), t.rows_extracted, t.rows_loaded, t.files_created,
+        (str(t.table), status_text(t.status.value), t.rows_extracted, t.rows_loaded, t.files_created,
          t.bytes / 1e6, t.duration_seconds, t.watermark or "")
         for t in tables
     ]  # fmt: skip

@@ -51,7 +51,7 @@ STRATEGIES: Mapping[StrEnum, str] = {
 MODES: Mapping[StrEnum, str] = {
     Mode.MERGE: "tables whose rows change: the target is a copy of the source (the default; needs a key)",
     Mode.APPEND: "histories: every status a parcel had; and tables without a key, of which rows are only inserted",
-    Mode.REPLACE: "small tables, tables without a cursor, and tables of which rows are deleted",
+    Mode.REPLACE: "small tables, and tables without a cursor; rows deleted at the source disappear",
 }
 ORDERS: Mapping[StrEnum, str] = {
     RangeOrder.CURSOR: "every catch-up, and whatever is bounded by --limit (the default for them)",

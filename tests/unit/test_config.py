@@ -231,3 +231,21 @@ def test_every_setting_is_described() -> None:
 def test_the_process_environment_is_read_when_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_HOST", "from here")
     assert Settings.load().db_host == "from here"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("DB_PORT", "many", "give a whole number"),
+        ("DB_PORT", "0", "give 1 or more"),
+        ("DB_PORT", "70000", "give 65535 or less"),
+        ("DEBUG", "perhaps", "give true or false"),
+        ("LOG_LEVEL", "loud", "give 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("BACKUP_MODE", "upsert", "give 'merge', 'append' or 'replace'"),
+        ("S3_BUCKET_NAME", "s3://lake", "give the bucket's name alone, without s3:// and without a path"),
+    ],
+)
+def test_a_wrong_value_is_told_as_it_was_given_with_what_to_give_instead(variable: str, value: str, says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        Settings.load(environment={variable: value})
+    assert str(refused.value).partition("\n")[0] == f"{variable} = {value!r} (environment): {says}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from s3rs_ray.cli.inspect import _cut
 from s3rs_ray.engine.inspection import inspect_table
 from s3rs_ray.engine.tasks import data_key, open_store
 from s3rs_ray.storage.s3 import S3Store
@@ -136,3 +139,10 @@ def test_a_table_without_files_and_a_file_that_is_none_are_refused(world: World,
     open_store(world.settings).put_new(data_key(world.settings, world.name("t"), last, 99), b"no Parquet at all")
     broken = command("inspect", "-t", "t")
     assert (broken.code, "0099.parquet is no Parquet file" in broken.err) == (4, True)
+
+
+def test_numbers_and_times_are_never_cut() -> None:
+    assert _cut(dt.datetime(2026, 1, 31, 23, 59, 59, 123456)) == "2026-01-31 23:59:59.123456"
+    assert _cut(Decimal("-" + "9" * 38)) == "-" + "9" * 38
+    assert _cut("x" * 60) == "x" * 23 + "…"
+    assert (_cut(""), _cut(None)) == ("''", "NULL")

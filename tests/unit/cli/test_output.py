@@ -19,14 +19,16 @@ ROWS = [(NAME, 1234567, 12.5, "2026-01-31 23:59:59", None, "a[1] [red]x")]
 COLUMNS = ("table", "rows", "MB", "loaded up to", "error", "note")
 
 
-def drawn(width: int, columns: Sequence[str] = COLUMNS, rows: Sequence[Sequence[object]] = ROWS) -> list[str]:
+def drawn(
+    width: int, columns: Sequence[str] = COLUMNS, rows: Sequence[Sequence[object]] = ROWS, fold: int = 0
+) -> list[str]:
     """The lines a terminal of that width is sent."""
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "w") as terminal, pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", terminal)
         patch.setenv("COLUMNS", str(width))
         patch.setenv("TERM", "xterm")
-        Output("text").table("t [x]", columns, rows)
+        Output("text").table("t [x]", columns, rows, fold=fold)
     text = b""
     with contextlib.suppress(OSError):  # the end of a terminal nobody writes to any more
         while part := os.read(ours, 65_536):
@@ -60,6 +62,19 @@ def test_short_cells_are_never_broken_and_prose_is_not_squeezed() -> None:
         assert max(map(len, lines)) <= width
         assert any("2026-01-31 23:59:59" in line for line in lines)
         assert len(lines) <= 5
+
+
+def test_a_column_that_may_be_folded_keeps_a_table_a_table() -> None:
+    host = "warehouse.abc.eu-central-1.redshift.amazonaws.com"
+    rows = [("REDSHIFT_STATEMENT_TIMEOUT_SECONDS", 7200, "default"), ("REDSHIFT_HOST", host, "environment")]
+    lines = drawn(80, ("setting", "value", "from"), rows, fold=1)
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines[3:5]] == ["REDSHIFT_STATEMENT_TIMEOUT_SECONDS", "REDSHIFT_HOST"]
+    assert "".join(line[36:].partition("  ")[0] for line in lines[4:]) == host
+
+
+def test_a_name_alone_is_one_line() -> None:
+    assert drawn(30, ("key",), [("k" * 28,), ("k" * 40,)]) == ["t [x]", "k" * 28, "k" * 30, "k" * 10]
 
 
 def test_no_rows_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
