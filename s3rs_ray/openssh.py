@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from .bastion import KEEPALIVE_SECONDS, Bastion, Refused, check_host, choose_keys
 from .errors import ConfigError
+from .scratch import open_scratch
 
 log = logging.getLogger(__name__)
 
@@ -179,8 +179,7 @@ class OpenSsh:
         self.late = 0.0
         self.exit_code: int | None = None
         self._invocation = invocation
-        self._directory = TemporaryDirectory(prefix="s3rs-")  # its mode lets nobody else in
-        self._path = str(Path(self._directory.name) / "ssh")
+        self._path = ""
         self._said: list[str] = []
         self._closing = False
         self._settled = threading.Event()
@@ -223,17 +222,18 @@ class OpenSsh:
     def _keep(self) -> None:
         """Starts the process and stays until it has ended."""
         try:
-            self._run()
+            with open_scratch() as directory:
+                self._run(Path(directory))
         except OSError as exc:
             self._said.append(f"{self._invocation.program} cannot be started: {exc}")
         finally:
             self.alive = False
-            self._directory.cleanup()
             self._settled.set()
 
-    def _run(self) -> None:
+    def _run(self, directory: Path) -> None:
         invocation, ready = self._invocation, secrets.token_hex(8)
-        askpass = Path(self._directory.name) / "askpass"
+        local, askpass = directory / "ssh", directory / "askpass"
+        self._path = str(local)
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment["SHELL"] = "/bin/sh"  # runs LocalCommand
         if invocation.asks:
@@ -242,7 +242,7 @@ class OpenSsh:
             # DISPLAY: before OpenSSH 8.4 nothing is asked without one.
             environment |= {"SSH_ASKPASS": str(askpass), "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": "none"}
         with subprocess.Popen(
-            _dying_with_us(invocation.command(Path(self._path), ready)),
+            _dying_with_us(invocation.command(local, ready)),
             stdin=subprocess.PIPE if invocation.asks else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

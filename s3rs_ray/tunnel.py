@@ -12,13 +12,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from .bastion import Bastion, Refused, log_in
 from .config import Settings
 from .errors import ConfigError, SourceUnavailable, WarehouseUnavailable
 from .openssh import start_ssh
+from .scratch import open_scratch
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ def open_warehouse_tunnel(settings: Settings) -> Iterator[str]:
     if not bastion.host:
         yield ""
         return
-    with TemporaryDirectory(prefix="s3rs-") as directory:  # its mode lets nobody else use the tunnel
+    with open_scratch() as directory:  # where nobody else can use the tunnel
         path = str(Path(directory) / "redshift")
         port = settings.redshift_ssh_local_port
         ends: tuple[End, ...] = (path, ("127.0.0.1", port)) if port else (path,)

@@ -20,11 +20,11 @@ import ray.exceptions
 from ..config import Settings
 from ..errors import ConfigError, S3rsError, SourceError
 from ..model import DataFile
+from ..scratch import open_scratch
 from .coordinator import NAMESPACE, RemoteLedger
 from .executor import CHECK_SECONDS, ChunkTask, Item, Result, Ticket, always, own_cpus, reader_count
 from .head import HeadWatch, patience
 from .nodes import Shortage
-from .scratch import open_scratch
 from .sizing import FILE_BYTES, SLICE_BYTES
 from .tasks import StageSeconds, extract_chunk
 from .worker_metrics import measure

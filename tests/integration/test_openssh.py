@@ -16,6 +16,7 @@ import pytest
 from s3rs_ray.errors import ConfigError, SourceUnavailable
 from s3rs_ray.local.process import is_alive, wait_until
 from s3rs_ray.local.stack import LocalStack
+from s3rs_ray.scratch import OWNER, remove_leftovers
 from s3rs_ray.tunnel import close_idle_tunnels
 from tests.support.bastion import SSH, BastionServer, open_bastion
 from tests.support.ray_nodes import session_processes
@@ -69,7 +70,7 @@ def test_no_secret_is_on_the_command_line_in_the_environment_or_in_a_file(
     assert "password of" not in ssh
     directory = directory_of(ssh)
     assert directory.stat().st_mode & 0o777 == 0o700
-    assert {path.name for path in directory.iterdir()} == {"ssh", "askpass"}
+    assert {path.name for path in directory.iterdir()} == {"ssh", "askpass", OWNER}
     assert "sesame" not in (directory / "askpass").read_text()
 
 
@@ -118,10 +119,12 @@ def test_it_outlives_the_thread_that_asked_first_and_ends_with_the_process(
             assert owner.stdout is not None
             assert owner.stdout.readline() == "open\n"
             assert bastion.logins == 1
-            ssh, _ = ssh_of(owner.pid, bastion)
+            ssh, words = ssh_of(owner.pid, bastion)
         finally:
             owner.send_signal(end)
     wait_until(lambda: not is_alive(ssh), timeout_s=10, what="ssh has ended")
+    remove_leftovers(directory_of(words).parent)
+    assert not directory_of(words).exists()
 
 
 def test_a_key_that_others_can_read_is_refused_with_the_remedy(stack: LocalStack, bastion: BastionServer) -> None:

@@ -1,4 +1,4 @@
-"""Ray's directory: removed at the end of the run, or by the next run where this one was killed.
+"""Directories for sockets and the like: removed at the end, or by the next process where this one was killed.
 
 Whoever works in a directory holds a lock on a file in it, which the kernel frees when the process is gone.
 """
@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = "s3r-"
-"""Short, because the paths of Ray's sockets may have 107 bytes."""
-OWNER = "driver"
+"""Short, because the path of a socket may have 107 bytes, and those of Ray are long."""
+OWNER = "owner"
 
 
 @contextmanager
 def open_scratch() -> Iterator[str]:
-    """A directory of this process's own; those of dead ones are removed first."""
+    """A directory of this process's own, which no other user can enter; those of dead ones are removed first."""
     remove_leftovers(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as directory:
         new = Path(directory) / f"{OWNER}.new"

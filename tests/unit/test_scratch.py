@@ -1,4 +1,4 @@
-"""Ray's directory goes with its process, or with the next one."""
+"""A directory goes with its process, or with the next one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from s3rs_ray.engine.scratch import OWNER, PREFIX, open_scratch, remove_leftovers
+from s3rs_ray.scratch import OWNER, PREFIX, open_scratch, remove_leftovers
 
-OPENED = "import time, s3rs_ray.engine.scratch as s\nwith s.open_scratch() as d:\n print(d, flush=True); time.sleep(60)"
+OPENED = "import time, s3rs_ray.scratch as s\nwith s.open_scratch() as d:\n print(d, flush=True); time.sleep(60)"
 
 
 @pytest.fixture
