@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 
@@ -10,6 +11,16 @@ import pytest
 from s3rs_ray.config import Settings
 from s3rs_ray.local.settlement import Connection
 from s3rs_ray.local.stack import LocalStack
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait for servers, locks and nodes rather than compute."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that in the end no worker has to wait for another's."""
+    items.sort(key=lambda item: not {"faults", "integration", "contract"} & set(item.path.parts))
 
 
 @pytest.fixture(scope="session")
