@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from benchmarks import __main__, full, memory, order, scaling
+from benchmarks import __main__, full, memory, order, scaling, verify
 from benchmarks.output import RESULTS
 from benchmarks.readme import BEGIN, END, README, committed, put_in, rows, section
 
@@ -17,6 +17,7 @@ COMMANDS: dict[str, click.Command] = {
     "benchmarks.memory": memory.main,
     "benchmarks.order": order.main,
     "benchmarks.scaling": scaling.main,
+    "benchmarks.verify": verify.main,
 }
 
 
@@ -27,9 +28,9 @@ def test_every_step_is_a_command_that_takes_its_options(step: full.Step) -> None
 
 def test_the_large_ones_are_asked_for_and_names_differ() -> None:
     suffixes = [step.suffix for step in full.steps(twenty=False, hundred=False)]
-    assert "20m" not in suffixes and "100m" not in suffixes
+    assert not any("20m" in suffix or "100m" in suffix for suffix in suffixes)
     every = [step.suffix for step in full.steps(twenty=True, hundred=True)]
-    assert every == [*suffixes, "20m", "100m"]
+    assert every == [*suffixes, "20m-rows", "20m-verify", "20m", "100m"]
     assert len(set(every)) == len(every)
 
 
@@ -38,7 +39,7 @@ def test_a_failed_step_does_not_keep_the_others_and_is_told() -> None:
 
     def run(words: list[str]) -> int:
         called.append(words)
-        return 1 if "2m" in words[-1] else 0
+        return 1 if words[-1] == "n-2m" else 0
 
     todo = full.steps(twenty=False, hundred=False)
     assert full.carry_out(todo, "n", run) == 1
