@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from s3rs_ray.local.stack import LocalStack
-from tests.integration.conftest import World, world
+from tests.integration.conftest import World, bucket, world
 from tests.support.s3_proxy import S3Proxy, s3_proxy
 
 from .ends import Ends
 from .runs import Runs
 
-__all__ = ["World", "ends", "proxy", "runs", "world"]
+__all__ = ["World", "bucket", "ends", "proxy", "runs", "world"]
 
 ROWS = 400
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
 
 from s3rs_ray.config import Settings
 from s3rs_ray.engine import driver
@@ -79,15 +83,43 @@ class World:
         return Ledger(open_store(self.settings))
 
 
+@lru_cache(maxsize=1)
+def s3_client(settings: Settings) -> Any:
+    """A client of a stack's S3 that is not the product's."""
+    return boto3.client(
+        "s3",
+        endpoint_url=settings.s3_endpoint_url,
+        region_name=settings.s3_region,
+        aws_access_key_id=settings.s3_access_key,
+        aws_secret_access_key=settings.s3_secret_key.get_secret_value(),
+    )
+
+
 @pytest.fixture
-def world(stack: LocalStack, settings: Settings, connection: Connection, source_schema: str) -> Iterator[World]:
+def bucket(settings: Settings, source_schema: str) -> Iterator[str]:
+    """A bucket of the test's own: commands list all that is in one, so that of all tests would grow long."""
+    client, name = s3_client(settings), source_schema.replace("_", "-")
+    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": settings.s3_region})
+    yield name
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+        if found := [{"Key": entry["Key"]} for entry in page.get("Contents", ())]:
+            client.delete_objects(Bucket=name, Delete={"Objects": found, "Quiet": True})
+    with suppress(ClientError):  # a process that a test killed may have written last
+        client.delete_bucket(Bucket=name)
+
+
+@pytest.fixture
+def world(
+    stack: LocalStack, settings: Settings, connection: Connection, source_schema: str, bucket: str
+) -> Iterator[World]:
     """A world whose rows settle at once: tests write and sync in the same second."""
-    environment = stack.environment() | {"DB_DATABASE": source_schema, "REDSHIFT_SCHEMA": source_schema}
+    names = {"DB_DATABASE": source_schema, "REDSHIFT_SCHEMA": source_schema, "S3_BUCKET_NAME": bucket}
+    environment = stack.environment() | names
     with comparison.connect_warehouse(environment) as warehouse:
         yield World(
             schema=source_schema,
             settings=settings.model_copy(
-                update={"redshift_schema": source_schema, "db_database": source_schema, "backup_settle_seconds": 0}
+                update={**{name.lower(): value for name, value in names.items()}, "backup_settle_seconds": 0}
             ),
             source=connection,
             warehouse=warehouse,

@@ -124,16 +124,17 @@ def test_a_bad_value_for_every_option_is_told_clearly_and_writes_nothing(
     assert command("sync", "-t", "t", "--inline").code == 0
     store = open_store(world.settings)
     wrong = []
+    found = {o.key for o in store.list("")}
     for name, option, value, code in cases():
-        before = {o.key for o in store.list("")}
         line = words(name, option, value)
         done = command(*line)
         errors = [each for each in done.err.splitlines() if each.startswith("error: ")]
         hints = [each for each in done.err.splitlines() if each.startswith("hint: ")]
-        written = [key for key in {o.key for o in store.list("")} ^ before if not key.startswith("runs/")]
+        before, found = found, {o.key for o in store.list("")}
+        written = [key for key in found ^ before if not key.startswith("runs/")]
         faults = [
             fault
-            for fault, found in {
+            for fault, so in {
                 f"exit {done.code}, not {code}": done.code != code,
                 f"{len(errors)} errors": len(errors) != bool(code),
                 "it is not named": bool(code) and (option if value == FLAG_VALUE else value) not in "".join(errors),
@@ -143,7 +144,7 @@ def test_a_bad_value_for_every_option_is_told_clearly_and_writes_nothing(
                 f"wrote {written}": bool(written),
                 f"left {list(tmp_path.iterdir())}": bool(list(tmp_path.iterdir())),
             }.items()
-            if found
+            if so
         ]
         if faults:
             wrong.append(f"s3rs-ray {' '.join(line)}: {'; '.join(faults)}\n    {done.err.strip()}")

@@ -101,9 +101,9 @@ def owner() -> Iterator[subprocess.Popen[str]]:
 def servers_of(owner: subprocess.Popen[str]) -> tuple[Path, list[int]]:
     assert owner.stdout is not None
     directory, *pids = owner.stdout.readline().split()
-    assert len(pids) > 6
-    assert all(is_alive(int(pid)) for pid in pids)
-    return Path(directory), [int(pid) for pid in pids]
+    alive = [int(pid) for pid in pids if is_alive(int(pid))]  # a child that served one connection may have ended
+    assert len(alive) > 6
+    return Path(directory), alive
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
