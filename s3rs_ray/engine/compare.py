@@ -8,13 +8,12 @@ from __future__ import annotations
 import logging
 import random
 import secrets
-import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeAlias
 
-from ..errors import PlanError, S3rsError, SchemaDrift, SourceError, SourceUnavailable, UsageError
+from ..errors import PlanError, SchemaDrift, SourceError, SourceUnavailable, UsageError
 from ..ledger.apply import apply
 from ..ledger.state import TableState
 from ..model import Column, KeyRange, Table, TableName, Watermark, Window
@@ -25,7 +24,6 @@ from ..source.catalog import Catalog
 from ..source.checksums import SourceRows, behind_sql, ends_sql
 from ..source.chunks import filter_check_sql
 from ..source.cutting import cut_chunks, fixed
-from ..source.queries import end_queries
 from ..warehouse.checksums import TargetRows, is_ordered
 from ..warehouse.modes import target_columns, with_marks
 from ..warehouse.sql import Target
@@ -33,6 +31,7 @@ from .by_hand import place_by_hand
 from .context import Run
 from .differences import SHOWN, Place, SegmentResult
 from .executor import Workers
+from .giving_up import end_comparison
 from .loading import open_session, target_of
 from .planning import name_pair, open_source
 from .segment_tasks import (
@@ -48,7 +47,7 @@ from .segment_tasks import (
     examine_buckets,
     sum_part,
 )
-from .segments import Compared, Suspect, give_up, is_at_work
+from .segments import Compared, Suspect
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +55,6 @@ SEGMENT_ROWS = 100_000
 """Rows of a segment, where BACKUP_BATCH_SIZE does not say."""
 MOST_SEGMENTS = 16
 """Segments that one task compares: the warehouse scans its table once for each task."""
-GIVE_UP_SECONDS, MOMENT_SECONDS = 30, 0.1
-"""How long the queries of a comparison that was given up are ended, and between two looks at them."""
 THREAD_SEGMENTS = 40
 """Tables of no more segments are compared from threads: the work is the databases', and Ray takes seconds to start."""
 
@@ -167,7 +164,7 @@ def compare_table(run: Run, comparison: Comparison, *, listed: int = SHOWN) -> I
         ended = True
     finally:
         if not ended:
-            _give_up(run, of)
+            end_comparison(run, of)
 
 
 def narrowed(comparison: Comparison, places: Sequence[Place]) -> Comparison:
@@ -209,20 +206,6 @@ def _compare_spans(run: Run, executor: Workers, comparison: Comparison, listed: 
 
 def _count_rows(sums: Sums, buckets: Iterable[int]) -> int:
     return count_rows(sums[bucket] for bucket in buckets if bucket in sums)
-
-
-def _give_up(run: Run, compared: Compared) -> None:
-    """Ends what is under way: tasks of this process go no further, and queries at the source are killed."""
-    give_up(compared.token)
-    try:
-        with open_source(run) as catalog:
-            end_queries(catalog, compared.run_id, compared.label, kept=True)
-            deadline = time.monotonic() + GIVE_UP_SECONDS
-            while is_at_work(compared.token) and time.monotonic() < deadline:
-                time.sleep(MOMENT_SECONDS)  # a task may just have been about to ask
-                end_queries(catalog, compared.run_id, compared.label, kept=True)
-    except S3rsError as exc:  # what ended the comparison is what has to be told
-        log.warning("the queries of %s at the source could not be ended: %s", compared.source.table.name, exc)
 
 
 def _require_loaded(table: Table, state: TableState, mode: Mode) -> None:

@@ -23,6 +23,7 @@ from ..source import checksums as here_sql
 from ..source.catalog import Endpoint, open_catalog
 from ..tunnel import open_source_tunnel
 from ..warehouse import checksums as there_sql
+from ..warehouse.queries import label_queries
 from .differences import SHOWN, Buckets, Difference, Finding, SegmentResult
 from .loading import open_session
 from .segments import Compared, Sides, Suspect, at_work, find_rows
@@ -150,6 +151,7 @@ def _open_sides(compared: Compared, settings: Settings) -> Iterator[Sides]:
         open_session(settings) as warehouse,
         at_work(compared.token),
     ):
+        label_queries(warehouse, compared.label)
         yield Sides(compared, catalog, warehouse)
 
 

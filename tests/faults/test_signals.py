@@ -113,4 +113,28 @@ def test_a_verification_ends_its_queries_and_tells_what_it_did(
     assert runs.sync(command=("verify",)).wait() == 0
 
 
+@pytest.mark.parametrize(("rows", "segments"), [("20", 20), ("8", 50)], ids=["threads", "Ray"])
+def test_a_verification_that_is_stopped_leaves_no_statement_in_the_warehouse(
+    ends: Ends, runs: Runs, stack: LocalStack, rows: str, segments: int
+) -> None:
+    """Redshift does not notice that a client is gone before it has an answer for it."""
+    runs.settle()
+    postgres = stack.postgres
+    with (
+        psycopg.connect(
+            host=postgres.socket_dir, port=postgres.port, user=postgres.user, dbname=postgres.database, autocommit=True
+        ) as behind,
+        connect_warehouse(ends.world.environment) as warehouse,
+        warehouse.transaction(),
+    ):
+        warehouse.execute(f'LOCK "{ends.world.schema}"."t"')
+        run = runs.sync(command=("verify", "--max-workers", "2"), change={"BACKUP_BATCH_SIZE": rows})
+        wait_for(lambda: len(behind.execute(VERIFYING).fetchall()) == 2, "two tasks ask the warehouse", run=run)
+        run.signal(signal.SIGINT)
+        assert run.wait() == 130
+        wait_for(lambda: not behind.execute(VERIFYING).fetchall(), "none of them is left", run=run)
+    assert run.document["tables"][runs.table]["segments"] == segments
+
+
 BLOCKED = "SELECT 1 FROM pg_locks WHERE NOT granted"
+VERIFYING = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'verify=%' AND state = 'active'"

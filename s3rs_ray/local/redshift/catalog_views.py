@@ -1,7 +1,8 @@
 """SQL of the system views of Redshift that the stand-in answers for, and of the load history behind two of them.
 
 Source: AWS documentation, "System tables and views reference": SYS_LOAD_HISTORY, SYS_LOAD_ERROR_DETAIL,
-SVV_TABLE_INFO, SVV_COLUMNS, SVV_TABLES, PG_TABLE_DEF, STV_SESSIONS. ``{s}`` is the internal schema.
+SVV_TABLE_INFO, SVV_COLUMNS, SVV_TABLES, PG_TABLE_DEF, STV_SESSIONS, SYS_QUERY_HISTORY (of queries under way only).
+``{s}`` is the internal schema.
 """
 
 from __future__ import annotations
@@ -130,13 +131,18 @@ CREATE VIEW {s}.stv_sessions AS
     SELECT backend_start::timestamp AS starttime, pid AS process, usename::text AS user_name,
         datname::text AS db_name, 0 AS timeout_sec FROM pg_stat_activity
     WHERE backend_type = 'client backend' AND ({s}.is_superuser() OR usename = session_user);
+CREATE VIEW {s}.sys_query_history AS
+    SELECT usesysid::int AS user_id, application_name::char(320) AS query_label, pid AS session_id,
+        datname::char(128) AS database_name, 'running'::char(10) AS status, query_start::timestamp AS start_time
+    FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND state = 'active' AND ({s}.is_superuser() OR usename = session_user);
 CREATE VIEW {s}.pg_user AS SELECT usename::text AS usename, usesysid, usecreatedb, usesuper
     FROM pg_catalog.pg_user;
 CREATE VIEW {s}.pg_group AS SELECT groname::text AS groname, grosysid FROM pg_catalog.pg_group;
 GRANT SELECT ON {s}.svv_columns, {s}.information_schema_columns, {s}.svv_tables, {s}.information_schema_tables,
     {s}.pg_namespace, {s}.information_schema_schemata, {s}.pg_tables, {s}.pg_views, {s}.information_schema_views,
     {s}.information_schema_table_constraints, {s}.pg_table_def, {s}.stv_sessions, {s}.pg_user, {s}.pg_group TO PUBLIC;
-GRANT SELECT ON {s}.late_views, {s}.tables, {s}.encodings TO PUBLIC;
+GRANT SELECT ON {s}.late_views, {s}.tables, {s}.encodings, {s}.sys_query_history TO PUBLIC;
 GRANT USAGE ON SEQUENCE {s}.late_view_ids TO PUBLIC;
 """
 

@@ -26,12 +26,12 @@ SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ"
 _PARAMETERS: dict[str, str] = {
     "statement_timeout": "statement_timeout",
     "search_path": "search_path",
-    "application_name": "application_name",
+    "application_name": "redshift.application_name",
     "timezone": "timezone",
     "datestyle": "datestyle",
     "client_encoding": "client_encoding",
     "extra_float_digits": "extra_float_digits",
-    "query_group": "redshift.query_group",
+    "query_group": "application_name",  # pg_stat_activity shows it, so SYS_QUERY_HISTORY can
     "enable_result_cache_for_session": "redshift.enable_result_cache_for_session",
     "enable_case_sensitive_identifier": "redshift.enable_case_sensitive_identifier",
     "wlm_query_slot_count": "redshift.wlm_query_slot_count",

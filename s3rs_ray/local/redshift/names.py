@@ -37,6 +37,7 @@ SYSTEM_RELATIONS: dict[str, str] = {
     "sys_load_history": "sys_load_history",
     "sys_load_error_detail": "sys_load_error_detail",
     "stv_sessions": "stv_sessions",
+    "sys_query_history": "sys_query_history",
     "pg_table_def": "pg_table_def",
     "pg_catalog.pg_table_def": "pg_table_def",
     "pg_user": "pg_user",

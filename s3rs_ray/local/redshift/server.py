@@ -181,7 +181,7 @@ class RedshiftServer:
         address = self._settings.backend
         if database != address.database:
             raise SqlError("3D000", f'database "{database}" does not exist', severity="FATAL")
-        settings = {**_SESSION_SETTINGS, "application_name": wishes.get("application_name", "")}
+        settings = {**_SESSION_SETTINGS, "redshift.application_name": wishes.get("application_name", "")}
         backend = Backend.open(address, _TEMPORARY.sub("", user), settings)
         channel.write(b"R", (0).to_bytes(4, "big"))
         for name, value in {**_PARAMETERS, "session_authorization": user}.items():

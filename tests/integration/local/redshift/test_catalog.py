@@ -96,6 +96,17 @@ def test_the_other_catalogs(run: Run, schema: str) -> None:
     assert run("SELECT count(*) > 0 FROM stv_sessions") == [[True]]
 
 
+def test_queries_under_way_are_told_with_their_label(run: Run) -> None:
+    """AWS documentation, SYS_QUERY_HISTORY and query_group; finished queries are not modelled."""
+    run("SET query_group TO 'mine'")
+    session = run("SELECT pg_backend_pid()")[0][0]
+    told = "SELECT session_id FROM sys_query_history WHERE query_label = 'mine' AND status IN ('running', 'queued')"
+    assert run(told) == [[session]]
+    run("RESET query_group")
+    assert run(told) == []
+    assert run("SELECT query_label = '' FROM sys_query_history WHERE session_id = pg_backend_pid()") == [[True]]
+
+
 def test_like_inherits_columns_and_layout_but_no_key(run: Run, schema: str) -> None:
     """AWS documentation, CREATE TABLE, LIKE."""
     run(f"CREATE TABLE {schema}.t (a INT PRIMARY KEY, b VARCHAR(9) DEFAULT 'x') DISTKEY (a) SORTKEY (b)")
