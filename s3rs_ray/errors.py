@@ -13,7 +13,8 @@ Third-party exceptions are translated at the one seam where their driver lives, 
     ├── SourceError              MySQL refused, failed or went away
     │   ├── SourceUnavailable    it could not be reached or did not let us in
     │   ├── SourceStalled        it took a query and did not answer in time
-    │   └── SourceTimeout        it ended a read at the statement time limit
+    │   ├── SourceTimeout        it ended a read at the statement time limit
+    │   └── WorkerLost           a worker that read it is gone, with its process or its node
     ├── StorageError             S3 refused, failed or went away
     │   ├── StorageUnavailable   it could not be reached, or the bucket is not there
     │   ├── ObjectNotFound       no object under that key
@@ -75,6 +76,7 @@ __all__ = [
     "UsageError",
     "WarehouseError",
     "WarehouseUnavailable",
+    "WorkerLost",
 ]
 
 
@@ -157,6 +159,10 @@ class SourceStalled(SourceError):
 
 class SourceTimeout(SourceError):
     """The server ended a read at the statement time limit: fewer rows at a time may be read in it."""
+
+
+class WorkerLost(SourceError):
+    """A worker that read the source is gone: its process or node died, memory ran out, its result cannot be fetched."""
 
 
 class StorageError(S3rsError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,13 +10,12 @@ import click
 
 from ..config import Settings
 from ..engine.by_hand import place_by_hand
-from ..engine.doubt import settle_doubt
+from ..engine.doubt import move_watermark
 from ..engine.rebuild import rebuild
 from ..engine.records import waiting_files
 from ..engine.side_by_side import side_by_side
 from ..engine.tasks import open_ledger, open_store
 from ..errors import TableNotFound
-from ..ledger.changes import SetWatermark
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
@@ -119,13 +117,7 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
     before = ledger.load(name)
     if watermark == Watermark.START:
         _require_kept(before)
-    holder = Holder.here()
-    held = ledger.acquire(name, holder)
-    try:
-        settle_doubt(settings, ledger, holder, held, watermark)
-        ledger.commit(name, [SetWatermark(watermark=watermark, generation=uuid.uuid4().hex[:12])], holder=holder.token)
-    finally:
-        ledger.release(name, holder)
+    move_watermark(settings, ledger, Holder.here(), name, watermark)
     after = ledger.load(name)
     if session.output.json:
         session.output.document({"before": _json(before), "after": _json(after)})

@@ -18,7 +18,7 @@ import ray
 import ray.exceptions
 
 from ..config import Settings
-from ..errors import ConfigError, S3rsError, SourceError
+from ..errors import ConfigError, S3rsError, WorkerLost
 from ..model import DataFile
 from ..scratch import open_scratch
 from .coordinator import NAMESPACE, RemoteLedger
@@ -36,7 +36,7 @@ TASK_CPUS = 0.5
 TASK_BYTES = 3 * SLICE_BYTES + FILE_BYTES + 192 * 2**20
 """Memory of a chunk's task: three slices, the file, and the process with its libraries."""
 LOST_NODES = 3
-"""How often Ray starts a task again whose process or node died; an error of the task itself is ours to try again."""
+"""How often Ray starts a task again whose process or node died, where nobody else does."""
 CONNECT_SECONDS = 8.0
 
 
@@ -162,9 +162,10 @@ class Cluster:
             memory=TASK_BYTES,
             resources=own or None,
             scheduling_strategy="SPREAD",
-            max_retries=LOST_NODES,
         )
-        self._extract, self._apply = remote(_extract), remote(_apply)
+        # A chunk that is lost with its worker is tried again by whoever waits for it, who tells and counts it.
+        self._extract = remote(_extract).options(max_retries=0)
+        self._apply = remote(_apply).options(max_retries=LOST_NODES)
         self.ledger = RemoteLedger(settings, self._settings, head)
 
     def submit(self, task: ChunkTask, attempt: int = 1) -> Ticket | None:
@@ -265,17 +266,20 @@ def _get(handle: Any) -> Any:
     """What is behind a handle; a task's own error comes out as it was raised.
 
     Raises:
-        SourceError: for everything that Ray says of a task it could not end: its process or node died, its result is
-            gone, memory or disk ran out (Ray manual, "Exceptions").
+        WorkerLost: for everything that Ray says of a task it could not end: its process or node died, its result or its
+            arguments are gone, memory or disk ran out (Ray manual, "Exceptions").
     """
     try:
         return ray.get(handle)
     except ray.exceptions.RayTaskError as exc:
         if isinstance(exc.cause, S3rsError):
             raise exc.cause from None
-        raise
+        if not isinstance(exc.cause, ray.exceptions.RayError):
+            raise
+        lost = exc.cause
     except ray.exceptions.RayError as exc:
-        raise SourceError(
-            f"the worker died: {type(exc).__name__}",
-            hint="the chunk is tried again; if workers run out of memory, lower BACKUP_BATCH_SIZE",
-        ) from None
+        lost = exc
+    raise WorkerLost(
+        f"the worker died: {type(lost).__name__}",
+        hint="the chunk is tried again; if workers run out of memory, lower BACKUP_BATCH_SIZE",
+    ) from None

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from ..config import Settings
 from ..errors import Interrupted, LeaseLost, LedgerError, S3rsError, StorageError
+from ..ledger.apply import require_holder
 from ..ledger.changes import Change, Renew
 from ..ledger.state import LEASE_SECONDS, TableState
 from ..ledger.store import BRIEF_SECONDS, COMMIT_SECONDS, Holder, is_over, utc_now
@@ -133,7 +134,14 @@ class Hold:
             raise
 
     def load(self) -> TableState:
-        return self.ledger.load(self.table)
+        """The state as this run left it. Raises LeaseLost when another has taken the table over."""
+        state = self.ledger.load(self.table)
+        try:
+            require_holder(state, self.run.holder.token)
+        except LeaseLost as exc:
+            self.lost = exc
+            raise
+        return state
 
     def check(self) -> None:
         """Raises when a signal asked to stop, the lease was lost or the state could not be written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import threading
 import time
 import uuid
@@ -15,7 +16,7 @@ import ray
 import ray.exceptions
 
 from ..config import Settings
-from ..errors import ClusterLost, S3rsError, StorageError
+from ..errors import ClusterLost, S3rsError
 from ..ledger.changes import Change
 from ..ledger.state import TableState
 from ..ledger.store import COMMIT_SECONDS, Holder, Ledger
@@ -25,9 +26,13 @@ from .executor import CHECK_SECONDS
 from .head import HeadWatch
 from .tasks import open_ledger
 
+log = logging.getLogger(__name__)
+
 NAMESPACE = "s3rs-ray"
 DRIVERS = 16
 """Calls carried out at a time, so that a driver whose S3 keeps it waiting holds up no other."""
+ON_THE_HEAD = {"node:__internal_head__": 0.001}
+"""A thousandth of what Ray gives the head's node alone. An actor that asks for nothing is placed at random."""
 IDLE_SECONDS = 600.0
 """A run renews its leases far more often, so a coordinator without calls for so long has no driver."""
 
@@ -95,8 +100,11 @@ def find_coordinator(settings: Settings) -> Any:
     """The handle of the cluster's coordinator, which is started where there is none.
 
     It is detached: it outlives the driver that came first, and ends when no driver has used it for ``IDLE_SECONDS``.
+    It runs on the head, whose loss ends every run anyway: the loss of another node takes no coordinator along.
     """
-    actor = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=3, max_concurrency=DRIVERS)(LedgerActor)
+    actor = ray.remote(num_cpus=0, resources=ON_THE_HEAD, max_restarts=-1, max_task_retries=3, max_concurrency=DRIVERS)(
+        LedgerActor
+    )
     return actor.options(
         name=coordinator_name(settings), namespace=NAMESPACE, lifetime="detached", get_if_exists=True
     ).remote(IDLE_SECONDS)
@@ -108,8 +116,10 @@ class RemoteLedger:
     Args:
         shared: the settings as an object of Ray's store: there they stay out of task and actor metadata.
 
-    When the cluster is lost, what must still be recorded is written from here: the conditional write is what keeps two
-    writers apart, the coordinator only spares them from meeting.
+    A call that no coordinator answers is carried out here: when the cluster is lost, when the coordinator dies each
+    time, and while its node is gone and the head does not know it yet (15 seconds by Ray's defaults; a call is given
+    up sooner). The conditional write is what keeps two writers apart, the coordinator only spares them from meeting;
+    and a change that got through all the same is known by its id.
     """
 
     def __init__(self, settings: Settings, shared: Any, head: HeadWatch) -> None:
@@ -146,17 +156,23 @@ class RemoteLedger:
         return state
 
     def _call(self, method: str, *arguments: Any, **named: Any) -> Any:
-        """A call, and once more by a new coordinator when the one known is gone for good."""
+        """A call; once more by a new coordinator when the one known is gone for good, else from here."""
         try:
             try:
                 return self._await(self._actor.call.remote(self._shared, method, *arguments, **named))
             except ray.exceptions.ActorDiedError:
                 self._actor = find_coordinator(self._settings)
             return self._await(self._actor.call.remote(self._shared, method, *arguments, **named))
-        except ClusterLost:
-            return getattr(open_ledger(self._settings), method)(*arguments, **named)
-        except ray.exceptions.RayError as exc:
-            raise _translated(exc) from None
+        except ray.exceptions.RayTaskError as exc:
+            if isinstance(exc.cause, S3rsError):
+                raise exc.cause from None
+            if not isinstance(exc.cause, ray.exceptions.RayError):
+                raise
+            silent: Exception = exc.cause
+        except (ClusterLost, ray.exceptions.RayError) as exc:
+            silent = exc
+        log.info("the coordinator does not answer, %s goes past it: %s", method, type(silent).__name__)
+        return getattr(open_ledger(self._settings), method)(*arguments, **named)
 
     def _await(self, answer: Any) -> Any:
         while True:
@@ -165,12 +181,3 @@ class RemoteLedger:
                 return ray.get(answer, timeout=CHECK_SECONDS)
             except ray.exceptions.GetTimeoutError:
                 continue
-
-
-def _translated(exc: ray.exceptions.RayError) -> BaseException:
-    if isinstance(exc, ray.exceptions.RayTaskError):
-        return exc.cause if isinstance(exc.cause, S3rsError) else exc
-    return StorageError(
-        f"the coordinator of the ledger died: {type(exc).__name__}",
-        hint="run the command again: it goes on from what is recorded on S3",
-    )

@@ -1,21 +1,42 @@
-"""A load in doubt, settled without carrying it out: whether it happened is asked of the warehouse."""
+"""A watermark moved by hand. Of a load in doubt, the warehouse is asked whether it happened; it is not carried out."""
 
 from __future__ import annotations
 
+import uuid
+
 from ..config import Settings
 from ..errors import LedgerError
-from ..ledger.changes import Advance, Unseal
+from ..ledger.changes import Advance, SetWatermark, Unseal
 from ..ledger.state import TableState
-from ..ledger.store import Holder, Ledger
-from ..model import Load, Watermark
+from ..ledger.store import Holder
+from ..model import Load, TableName, Watermark
 from ..policies import Mode
 from ..warehouse import mode_sql, sql
 from ..warehouse.loader import find_load
+from .context import TableLedger
 from .loading import open_session, target_identity
 
 
+def move_watermark(
+    settings: Settings, ledger: TableLedger, holder: Holder, table: TableName, watermark: Watermark
+) -> None:
+    """Takes a table and puts its watermark elsewhere, as a new generation without the open work of the old one.
+
+    Raises:
+        TableBusy: a run holds the table.
+        LedgerError, WarehouseError: a load is in doubt and cannot be settled, see :func:`settle_doubt`.
+    """
+    held = ledger.acquire(table, holder)
+    try:
+        settle_doubt(settings, ledger, holder, held, watermark)
+        change = SetWatermark(watermark=watermark, generation=uuid.uuid4().hex[:12])
+        ledger.commit(table, [change], holder=holder.token)
+    finally:
+        ledger.release(table, holder)
+
+
 def settle_doubt(
-    settings: Settings, ledger: Ledger, holder: Holder, state: TableState, moved_to: Watermark
+    settings: Settings, ledger: TableLedger, holder: Holder, state: TableState, moved_to: Watermark
 ) -> TableState:
     """The state without a load in doubt, before its watermark is moved by hand.
 

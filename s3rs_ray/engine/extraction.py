@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from ..errors import IntegrityError, S3rsError, SourceError, SourceStalled, SourceTimeout, StorageError
+from ..errors import IntegrityError, S3rsError, SourceError, SourceStalled, SourceTimeout, StorageError, WorkerLost
 from ..ledger.changes import AddChunks, AddFiles, Finish, PageOut
 from ..ledger.state import OpenRun, TableState
 from ..model import Chunk, DataFile, Table
@@ -22,6 +22,8 @@ from .sizing import ChunkSizer
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
+LOST_WORKERS = 3
+"""How often more a chunk is tried again whose worker is gone: nodes that come and go say nothing of the source."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -195,7 +197,7 @@ class Extraction:
         except IntegrityError:
             raise
         except (SourceError, StorageError) as exc:
-            most = self.hold.run.settings.backup_retry_attempts
+            most = self.hold.run.settings.backup_retry_attempts + LOST_WORKERS * isinstance(exc, WorkerLost)
             if ticket.attempt > most:
                 raise
             if isinstance(exc, (SourceTimeout, SourceStalled)):

@@ -265,7 +265,7 @@ def extract_plan(
         chunks: the chunks of a run that is begun, where they are not cut from its window. They name no run yet.
     """
     started = time.perf_counter()
-    state = hold.load() if plan.action is Action.RESUME else _begin(hold, plan)
+    state = hold.load() if plan.action is Action.RESUME else begin_run(hold, plan)
     assert state.run is not None and plan.window is not None
     if plan.action is Action.RESUME:
         _end_orphans(hold, catalog, state.run.run_id)
@@ -318,7 +318,7 @@ def _end_orphans(hold: Hold, catalog: Catalog, run_id: str) -> None:
             log.warning("%s: ended %d queries that workers of an earlier try had left", hold.table, killed)
 
 
-def _begin(hold: Hold, plan: TablePlan) -> TableState:
+def begin_run(hold: Hold, plan: TablePlan) -> TableState:
     """Makes the plan durable before any work: the contract as an object, the window in the state."""
     assert plan.window is not None
     run_id = _new_run_id(hold)

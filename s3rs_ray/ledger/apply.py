@@ -50,7 +50,7 @@ def apply_commit(state: TableState, commit: Commit) -> TableState:
     """
     for change in commit.changes:
         if not isinstance(change, Acquire):
-            _require_holder(state, commit)
+            state = _held(state, commit)
         state = apply(state, change, commit.now)
     lease = state.lease
     if lease is not None and lease.holder == commit.holder:
@@ -59,17 +59,29 @@ def apply_commit(state: TableState, commit: Commit) -> TableState:
     return replace(state, lease=lease, recent_changes=changes, updated_at=commit.now)
 
 
-def _require_holder(state: TableState, commit: Commit) -> None:
+def require_holder(state: TableState, holder: str) -> None:
+    """Raises LeaseLost when the table is not held by ``holder``."""
     lease = state.lease
+    if lease is None or lease.holder != holder:
+        raise LeaseLost(
+            f"{state.table} is no longer held by this run" + (f"; {_describe(lease)} took it over" if lease else ""),
+            hint="this run stops; the other one carries its work on",
+        )
+
+
+def _held(state: TableState, commit: Commit) -> TableState:
+    """The state as whoever commits may change it.
+
+    A change by hand ends a lease that ran out: its holder, which may only be frozen, would go on with work that is no
+    more.
+    """
     if commit.holder:
-        if lease is None or lease.holder != commit.holder:
-            raise LeaseLost(
-                f"{state.table} is no longer held by this run"
-                + (f"; {_describe(lease)} took it over" if lease else ""),
-                hint="this run stops; the other one carries its work on",
-            )
-    elif lease is not None and not lease.expired(commit.now):
+        require_holder(state, commit.holder)
+        return state
+    lease = state.lease
+    if lease is not None and not lease.expired(commit.now):
         raise _busy(state.table, lease)
+    return replace(state, lease=None)
 
 
 def _busy(table: TableName, lease: Lease) -> TableBusy:

@@ -230,7 +230,7 @@ class Commit:
 
     Attributes:
         change_id: unique; how a commit in doubt recognises itself.
-        holder: the lease it is made under; empty for changes made by hand, which need a free table.
+        holder: the lease it is made under; empty for changes made by hand, which need a free table and leave it free.
     """
 
     change_id: str

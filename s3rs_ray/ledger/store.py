@@ -22,7 +22,7 @@ from ..errors import LedgerError, ObjectNotFound, PreconditionFailed, StorageUnk
 from ..model import TableName
 from ..storage.layout import STATE_PREFIX, format_state_key, parse_state_key
 from ..storage.s3 import ObjectStore
-from .apply import apply_commit
+from .apply import apply_commit, require_holder
 from .changes import Acquire, Change, Commit, Release
 from .document import format_state, parse_state
 from .state import Lease, TableState
@@ -156,12 +156,13 @@ class Ledger:
         """Applies changes together and writes the result; returns the state that is then on S3.
 
         Args:
-            holder: the lease it is made under; empty for a change made by hand, which needs a free table.
+            holder: the lease it is made under; empty for a change by hand, which needs a free table and leaves it free.
             change_id: names the commit; a second call with the same one changes nothing more.
             seconds: how long it is tried again.
 
         Raises:
-            LedgerError: a requirement is not met by the newest state.
+            LedgerError: a requirement is not met by the newest state. LeaseLost also where the change was made, and
+                another run has taken the table over before the reply came.
             StorageError: S3 failed, or kept its answer so long that the change is still in doubt.
         """
         with self._alone(table):
@@ -173,7 +174,7 @@ class Ledger:
     def _settle(self, table: TableName, commit: Commit, seconds: float) -> TableState:
         cached = self._cache.get(table) or self._read(table)
         if commit.change_id in cached.state.recent_changes:
-            return cached.state
+            return _kept(cached.state, commit)
         for attempt in tenacity.Retrying(
             stop=tenacity.stop_any(tenacity.stop_after_attempt(COMMIT_ATTEMPTS), tenacity.stop_after_delay(seconds)),
             wait=tenacity.wait_random_exponential(multiplier=0.02, max=2),
@@ -184,10 +185,10 @@ class Ledger:
                 if attempt.retry_state.attempt_number > 1:
                     cached = self._read(table)
                     if commit.change_id in cached.state.recent_changes:
-                        return cached.state  # the reply was lost, the write was not
+                        return _kept(cached.state, commit)  # the reply was lost, the write was not
                 state = self._apply(table, cached, commit)
                 if state is None:
-                    return cached.state
+                    return _kept(cached.state, commit)
                 version = self._write(table, state, cached.version)
                 self._cache[table] = _Cached(state, version)
                 return state
@@ -221,3 +222,15 @@ class Ledger:
             cached = _Cached(fresh, None)
         self._cache[table] = cached
         return cached
+
+
+def _kept(state: TableState, commit: Commit) -> TableState:
+    """A state that holds a commit already, for whoever made it.
+
+    Raises:
+        LeaseLost: it holds the table no more, so it must not go on by what another run has made of the state.
+    """
+    gives_back = any(isinstance(change, Release) for change in commit.changes)
+    if commit.holder and not gives_back:
+        require_holder(state, commit.holder)
+    return state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,8 +18,8 @@ from s3rs_ray.engine import coordinator
 from s3rs_ray.engine.cluster import Cluster, open_cluster
 from s3rs_ray.engine.coordinator import RemoteLedger, find_coordinator
 from s3rs_ray.engine.executor import ChunkTask, Executor, InlineExecutor, Ticket, Workers
-from s3rs_ray.engine.tasks import data_key, open_store
-from s3rs_ray.errors import IntegrityError, S3rsError, SourceError, StorageError
+from s3rs_ray.engine.tasks import data_key, open_ledger, open_store
+from s3rs_ray.errors import IntegrityError, ObjectNotFound, S3rsError, SourceError, WorkerLost
 from s3rs_ray.ledger.changes import Renew
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.local.stack import LocalStack
@@ -27,6 +28,7 @@ from s3rs_ray.policies import RangeOrder
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.cutting import cut_chunks, fixed
 from s3rs_ray.storage.layout import format_run_id, parse_run_time
+from tests.support.ray_nodes import session_processes
 
 ROWS = 90
 PLACES = 3
@@ -92,10 +94,10 @@ def task_of(table: Table, chunk: Chunk) -> ChunkTask:
     return ChunkTask(table=table, chunk=chunk, order=RangeOrder.CURSOR, server="MariaDB")
 
 
-def slow(table: Table) -> Table:
+def slow(table: Table, seconds: float = 0.1) -> Table:
     """The same table, whose every row takes its time."""
     first, *rest = table.columns
-    return replace(table, columns=(replace(first, select="`ID` + SLEEP(0.1)"), *rest))
+    return replace(table, columns=(replace(first, select=f"`ID` + SLEEP({seconds})"), *rest))
 
 
 def submitted(executor: Executor, task: ChunkTask) -> Ticket:
@@ -269,10 +271,13 @@ def test_a_coordinator_that_nobody_uses_ends_and_whoever_comes_then_gets_a_new_o
         ray.get(first.call.remote(elsewhere, "load", name))
 
 
-def test_a_coordinator_that_cannot_work_is_an_error_of_ours(over_ray: Cluster, place: Settings) -> None:
+def test_a_change_is_made_past_a_coordinator_that_cannot_work(over_ray: Cluster, place: Settings) -> None:
     """Its worker dies each time it is given a task: it unpickles what ends the process."""
-    with pytest.raises(StorageError, match="the coordinator of the ledger died"):
-        RemoteLedger(place, Deadly(), over_ray.head).load(TableName("settlement", "parcels"))
+    name, me, past = TableName("settlement", secrets.token_hex(6)), Holder.here(), open_ledger(place)
+    past.acquire(name, me)
+    RemoteLedger(place, Deadly(), over_ray.head).commit(name, [Renew()], holder=me.token, change_id="past it")
+    assert past.load(name).recent_changes.count("past it") == 1
+    past.release(name, me)
 
 
 class Deadly:
@@ -280,6 +285,34 @@ class Deadly:
 
     def __reduce__(self) -> tuple[object, ...]:
         return os._exit, (1,)
+
+
+def test_a_chunk_is_lost_with_its_worker_and_not_begun_again_unseen(
+    over_ray: Cluster, place: Settings, table: Table, chunks: list[Chunk]
+) -> None:
+    """Whoever waits for it tries it again, and can tell."""
+    ticket = submitted(over_ray, task_of(slow(table, 3.0), chunks[0]))
+    until = time.monotonic() + PATIENCE
+    while not (
+        readers := [p for p, text in session_processes(os.getpid()).items() if text.startswith("ray::_extract")]
+    ):
+        assert time.monotonic() < until, "no reader is at work"
+        time.sleep(0.02)
+    os.kill(readers[0], signal.SIGKILL)
+    assert ended(over_ray, [ticket]) == [ticket]
+    with pytest.raises(WorkerLost, match="the worker died: "):
+        over_ray.result(ticket)
+    with pytest.raises(ObjectNotFound):
+        open_store(place).head(data_key(place, table.name, chunks[0].run_id, chunks[0].ordinal))
+
+
+def test_a_task_whose_arguments_are_gone_is_lost_as_one_whose_worker_died(over_ray: Cluster) -> None:
+    with pytest.raises(WorkerLost, match="the worker died: OwnerDiedError"):
+        list(over_ray.run_all(_find_the_owner_dead, [1], lambda: None))
+
+
+def _find_the_owner_dead(item: int, settings: Settings) -> int:
+    raise ray.exceptions.OwnerDiedError("", None, "")
 
 
 def test_tasks_that_were_cancelled_give_their_places_back(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from s3rs_ray.engine.events import Status
+from s3rs_ray.engine.report import Document, read_report
 from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.ledger.state import RECENT_LOADS, TableState
 from s3rs_ray.local import comparison
@@ -91,6 +92,10 @@ class Ends:
         """Keys of all data files of the table on S3."""
         prefix = table_prefix(PREFIX, self.world.name("t"))
         return [o.key for o in open_store(self.world.settings).list(prefix)]
+
+    def report(self, run: Run) -> Document:
+        """The report that a run left on S3."""
+        return read_report(open_store(self.world.settings), run.document["execution_id"])
 
     def written(self, run_id: str) -> set[int]:
         """Ordinals of a run's files on S3."""

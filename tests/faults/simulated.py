@@ -14,7 +14,6 @@ from s3rs_ray.ledger.store import Ledger
 from s3rs_ray.model import Chunk, KeyRange, Load, Manifest, Table, TableName, Watermark, Window
 from s3rs_ray.policies import Mode
 from s3rs_ray.positions import Position
-from s3rs_ray.storage.layout import format_run_id
 from tests.support.build import NOON, table
 from tests.support.memory_store import MemoryStore
 
@@ -51,10 +50,10 @@ class Source:
         inside = (k for k in self.rows if (after is None or (k,) > after) and (upto is None or (k,) <= upto))
         return [(self.rows[key], key) for key in sorted(inside)]
 
-    def refresh_window(self) -> Window:
-        """The whole table; later runs carry on from the rows of ticks that are over."""
+    def settled(self) -> Watermark:
+        """The last row of the ticks that are over: from there on later runs carry on behind a full refresh."""
         owed = self.window(Watermark.START)
-        return Window(after=Watermark.START, upto=owed.upto if owed else Watermark.START, whole=True)
+        return owed.upto if owed else Watermark.START
 
     def cut_whole(self, run: OpenRun) -> Iterator[Chunk]:
         """The chunks of a full refresh that are not planned yet: ranges of the key, the last one unbounded."""
@@ -137,7 +136,6 @@ class Place:
     store: MemoryStore = field(default_factory=MemoryStore)
     warehouse: Warehouse = field(default_factory=Warehouse)
     now: dt.datetime = NOON
-    runs: int = 0
     reads: Counter[tuple[str, int]] = field(default_factory=Counter)
     source: Source = field(init=False)
 
@@ -152,7 +150,3 @@ class Place:
     def state(self) -> TableState:
         """The state on S3, whoever looks."""
         return Ledger(self.store, lambda: self.now).load(self.name)
-
-    def new_run_id(self) -> str:
-        self.runs += 1
-        return format_run_id(NOON + dt.timedelta(seconds=self.runs), f"{self.runs:06x}")

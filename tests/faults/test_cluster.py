@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from ray._private.node import Node
 from ray.cluster_utils import Cluster
 
 from s3rs_ray.engine.cluster import source_resource
@@ -24,6 +25,7 @@ from .runs import Run, Runs, wait_for
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", **DRIVER}
 """Ray replaces 127.0.0.1 by the address that leads to the network, but on systems where it makes no clusters."""
 READER = "ray::_extract"
+COORDINATOR = "ray::LedgerActor"
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,12 @@ def processes(cluster: Cluster, kind: str) -> dict[int, int]:
     return found
 
 
+def raylet(node: Node) -> int:
+    """The process id of a node's raylet."""
+    pid: int = node.all_processes["raylet"][0].process.pid
+    return pid
+
+
 def coordinators(cluster: Cluster) -> set[str]:
     """Those the head knows, also one whose node was lost and that is not started again yet."""
     actors = cluster.global_state.actor_table(None).items()
@@ -72,16 +80,17 @@ def coordinators(cluster: Cluster) -> set[str]:
 def test_a_node_dies_in_the_middle_of_a_chunk(
     ends: Ends, runs: Runs, proxy: S3Proxy, cluster: Cluster, source: str
 ) -> None:
-    """What it read is read elsewhere; what lay on S3 is not touched again."""
+    """What it read is read elsewhere, which is told; what lay on S3 is not touched again."""
     nodes = [cluster.add_node(num_cpus=1, resources={source: 1}) for _ in range(2)]
-    held = S3Fault(key=r"_batch_0003\.parquet", hold=threading.Event())
+    held = S3Fault(key=r"_batch_000[34]\.parquet", times=2, hold=threading.Event())  # a chunk on each node
     proxy.set(held)
     run = runs.sync_with_ray(change={"RAY_ADDRESS": cluster.address, **LOOPBACK})
-    wait_for(lambda: bool(held.struck) or run.exit_code is not None, "a worker writes its file", run=run)
+    wait_for(lambda: held.struck == 2 or run.exit_code is not None, "both workers write their files", run=run)
     assert run.exit_code is None, run.stderr
-    raylets = set(processes(cluster, READER).values())
-    assert raylets, "no reader is at work"
-    lost = next(n for n in nodes if {p.process.pid for p in n.all_processes["raylet"]} & raylets)
+    readers = set(processes(cluster, READER).values())
+    assert readers == {raylet(node) for node in nodes}
+    assert set(processes(cluster, COORDINATOR).values()) == {raylet(cluster.head_node)}
+    lost = nodes[0]
     before = ends.files()
     seen = len(proxy.requests)
     cluster.remove_node(lost, allow_graceful=False)
@@ -89,10 +98,12 @@ def test_a_node_dies_in_the_middle_of_a_chunk(
     assert run.wait(120) == 0, run.stderr
     again = [path for method, path in proxy.requests[seen:] if method == "PUT" and any(key in path for key in before)]
     assert not again, "a chunk whose file was on S3 was read and written again"
+    retries = ends.report(run)["timeline"][runs.table]["retries"]
+    assert [r["chunk"] in (3, 4) for r in retries if "the worker died" in r["reason"]] == [True], retries
     runs.settle()
     ends.assert_settled()
     ends.assert_each_row_merged_once()
-    cluster.remove_node(next(n for n in nodes if n is not lost))
+    cluster.remove_node(nodes[1])
 
 
 def test_two_drivers_share_the_coordinator_and_the_cap_on_readers(

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from s3rs_ray.errors import IntegrityError, LeaseLost, StorageError, TableBusy, WarehouseError
-from s3rs_ray.ledger.changes import SetWatermark
+from s3rs_ray.errors import IntegrityError, LeaseLost, SourceError, StorageError, TableBusy, WarehouseError
 from s3rs_ray.ledger.state import LEASE_SECONDS
-from s3rs_ray.ledger.store import Ledger
-from s3rs_ray.model import Watermark
 from s3rs_ray.policies import Mode
 
+from .gated import Died, Order
 from .simulated import Place
-from .simulation import DRIVERS, Died, Driver, Order, install
+from .simulation import DRIVERS, Driver, clean, install, reset, sync
 
-EXPECTED = (Died, LeaseLost, TableBusy, StorageError, WarehouseError)
+EXPECTED = (Died, LeaseLost, TableBusy, SourceError, StorageError, WarehouseError)
 KEYS = st.lists(st.integers(1, 30), min_size=1, max_size=12, unique=True)
 MOST_DRIVERS = 3
-GATES = ("commit", "copy", "look up", "put_new data", "put_new manifests", "put_if")
+GATES = (
+    "commit",
+    "copy",
+    "look up",
+    "read",
+    "put_new incremental",
+    "put_new manifests",
+    "put_new runs",
+    "put_if",
+    "delete",
+)
 THEN: tuple[tuple[Order, ...], ...] = (
     (),
     (Order.DIE,),
@@ -45,10 +54,9 @@ class SharedTable(RuleBasedStateMachine):
         self.started = 0
         self.write(keys)
 
-    def start_one(self) -> Driver:
+    def start_one(self, work: Callable[[Driver], None] = sync) -> Driver:
         self.started += 1
-        driver = Driver(self.place, self.started)
-        DRIVERS[f"driver {self.started}"] = driver
+        driver = Driver(self.place, self.started, work)
         self.drivers.append(driver)
         return driver
 
@@ -57,13 +65,22 @@ class SharedTable(RuleBasedStateMachine):
 
     def drop_finished(self) -> None:
         for driver in [d for d in self.drivers if d.finished]:
-            assert driver.error is None or isinstance(driver.error, EXPECTED), repr(driver.error)
+            if driver.error is not None and not isinstance(driver.error, EXPECTED):
+                raise driver.error
             self.drivers.remove(driver)
 
     @precondition(lambda self: len(self.drivers) < MOST_DRIVERS)
     @rule()
     def start(self) -> None:
         self.start_one()
+
+    @precondition(lambda self: len(self.drivers) < MOST_DRIVERS and self.started % 3 == 1)
+    @rule(waits=st.booleans())
+    def start_to_clean(self, waits: bool) -> None:
+        """Somebody deletes what is loaded and what nobody owns; with a table that nobody seems to hold."""
+        if waits:
+            self.leases_run_out()
+        self.start_one(clean)
 
     @precondition(lambda self: self.drivers)
     @rule(which=st.integers(0, 2), steps=st.integers(1, 40))
@@ -191,14 +208,15 @@ class ReplacedTable(SharedTable):
         for key in keys:
             self.place.source.rows.pop(key, None)
 
-    @precondition(lambda self: self.started % 3 == 2)
-    @rule()
-    def give_up(self) -> None:
+    @precondition(lambda self: len(self.drivers) < MOST_DRIVERS and self.started % 3 == 2)
+    @rule(steps=st.integers(1, 12))
+    def give_up(self, steps: int) -> None:
         """Somebody resets the watermark while a driver may stand at its last load."""
         self.leases_run_out()
-        self.started += 1
-        change = SetWatermark(watermark=Watermark.START, generation=f"given up {self.started}")
-        Ledger(self.place.store, lambda: self.place.now).commit(self.place.name, [change])
+        driver = self.start_one(reset)
+        for _ in range(steps):
+            driver.step()
+        self.drop_finished()
 
     def drop_finished(self) -> None:
         """A refresh that was overtaken is refused."""

@@ -16,7 +16,7 @@ from s3rs_ray.engine import records as records_module
 from s3rs_ray.engine.context import Hold, Request, Run
 from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.engine.executor import ChunkTask
-from s3rs_ray.engine.extraction import Extraction, run_extraction
+from s3rs_ray.engine.extraction import LOST_WORKERS, Extraction, run_extraction
 from s3rs_ray.engine.records import read_records, waiting_files
 from s3rs_ray.engine.sizing import ChunkSizer
 from s3rs_ray.errors import (
@@ -29,10 +29,11 @@ from s3rs_ray.errors import (
     SourceTimeout,
     StorageError,
     StorageUnknown,
+    WorkerLost,
 )
 from s3rs_ray.ledger.changes import AddChunks, AddFiles, Finish
-from s3rs_ray.ledger.state import OpenRun, TableState
-from s3rs_ray.ledger.store import COMMIT_ATTEMPTS, Ledger
+from s3rs_ray.ledger.state import LEASE_SECONDS, OpenRun, TableState
+from s3rs_ray.ledger.store import COMMIT_ATTEMPTS, Holder, Ledger
 from s3rs_ray.model import Chunk
 from s3rs_ray.policies import RangeOrder
 from tests.support import build
@@ -210,6 +211,14 @@ def test_a_chunk_that_keeps_failing_stops_the_run_and_leaves_it_open(bench: Benc
     assert {f.ordinal for f in bench.run_on_s3().files} == {0, 2, 3}
 
 
+def test_a_chunk_may_lose_more_workers_than_it_may_fail(bench: Bench) -> None:
+    failures: list[Exception] = [WorkerLost(f"worker {n}") for n in range(9)]
+    bench.executor.outcomes = {1: failures}
+    with pytest.raises(WorkerLost, match=f"worker {3 + LOST_WORKERS}"):
+        run_all(bench.extraction(iter(CHUNKS[:4])))
+    assert bench.kinds().count(EventKind.CHUNK_RETRIED) == 3 + LOST_WORKERS
+
+
 def test_a_count_that_does_not_agree_is_not_tried_again(bench: Bench) -> None:
     bench.executor.outcomes = {0: [IntegrityError("counts differ")]}
     with pytest.raises(IntegrityError):
@@ -266,6 +275,17 @@ def test_a_run_taken_up_again_reads_only_what_is_missing(bench: Bench) -> None:
     state = run_all(bench.extraction(iter(CHUNKS[4:6])))
     assert sorted(o for o, _ in bench.executor.submitted) == [0, 2, 3, 4, 5]
     assert [f.ordinal for f in state.loadable] == list(range(6))
+
+
+def test_what_another_run_made_of_the_state_is_not_gone_on_with(bench: Bench) -> None:
+    """It had taken the table over from one that was frozen, and carried its run on."""
+    clock = Clock()
+    clock.pass_seconds(LEASE_SECONDS + 1)
+    Ledger(bench.store, clock).acquire(NAME, Holder(token="elsewhere/2/b", host="elsewhere", pid=2))
+    with pytest.raises(LeaseLost, match="process 2 on elsewhere"):
+        bench.hold.load()
+    with pytest.raises(LeaseLost):
+        bench.hold.check()
 
 
 def test_a_lost_lease_stops_the_run_and_records_nothing_more(bench: Bench) -> None:

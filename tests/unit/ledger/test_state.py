@@ -526,6 +526,17 @@ def test_an_ended_lease_lets_changes_by_hand_through() -> None:
     assert apply_commit(held().state, commit).extracted == mark(1)
 
 
+def test_a_change_by_hand_ends_the_lease_that_it_found_run_out() -> None:
+    """Its holder was only frozen, and carries on with a load of which nothing is left in the state."""
+    made = held("a")
+    made.commit(REFRESH, *REREAD, replacing(*WHOLE_FILES), holder="a")
+    made.now = LATER
+    made.commit(SetWatermark(watermark=mark(), generation="given up"))
+    assert made.state.lease is None
+    for change in (Advance(load=build.loaded("load 1")), Renew(), Release()):
+        assert isinstance(refused(made.state, change, holder="a", now=LATER), LeaseLost)
+
+
 def test_every_commit_renews_the_lease_it_is_made_under() -> None:
     made = held()
     made.now = NOON + dt.timedelta(seconds=50)

@@ -23,7 +23,18 @@ from s3rs_ray.errors import (
     StorageUnknown,
     TableBusy,
 )
-from s3rs_ray.ledger.changes import AddChunks, AddFiles, Adopt, Fail, Finish, Identify, Release, Renew, SetWatermark
+from s3rs_ray.ledger.changes import (
+    AddChunks,
+    AddFiles,
+    Adopt,
+    Change,
+    Fail,
+    Finish,
+    Identify,
+    Release,
+    Renew,
+    SetWatermark,
+)
 from s3rs_ray.ledger.state import LEASE_SECONDS, TableState
 from s3rs_ray.ledger.store import COMMIT_ATTEMPTS, Holder, Ledger
 from s3rs_ray.model import TableName
@@ -422,6 +433,28 @@ def test_a_lease_whose_heart_stopped_is_taken_over_and_its_old_owner_cannot_go_o
     lease = on_s3(store).lease
     assert lease is not None
     assert lease.holder == B.token
+
+
+def test_a_change_whose_reply_came_too_late_gives_no_state_of_another_run(
+    ledger: Ledger, store: MemoryStore, clock: Clock
+) -> None:
+    """It was made; but the process stood still until another had carried the run on to its end."""
+    ledger.acquire(NAME, A)
+    changes: list[Change] = [build.begin("r1", WINDOW), AddChunks(run_id="r1", chunks=CHUNKS[:1], planned=True)]
+
+    def overtaken() -> None:
+        clock.pass_seconds(LEASE_SECONDS + 1)
+        other = Ledger(store, clock)
+        other.acquire(NAME, B)
+        add(other, 0, holder=B.token)
+        other.commit(NAME, [Finish(run_id="r1")], holder=B.token)
+        raise LOST
+
+    store.after["put_if"] = deque([overtaken])
+    for again in (ledger, ledger, Ledger(store, clock)):
+        with pytest.raises(LeaseLost, match="process 2 on elsewhere"):
+            again.commit(NAME, changes, holder=A.token, change_id="mine")
+    assert on_s3(store).backlog == (FILES[0],)
 
 
 def test_every_commit_is_a_sign_of_life(ledger: Ledger, store: MemoryStore, clock: Clock) -> None:
