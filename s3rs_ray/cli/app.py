@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
+from contextlib import suppress
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from . import (
     views,
     watermark,
 )
-from .output import FORMATS, Output, complain
+from .output import FORMATS, NobodyReads, Output, complain
 from .progress import STYLES
 from .session import Session
 
@@ -108,10 +110,13 @@ def run(arguments: list[str]) -> int:
         hint = f"`{context.command_path if context else 's3rs-ray'} --help`"
         output.error(UsageError(exc.format_message().replace("\n", " "), hint=hint))
         return 2
+    except NobodyReads:
+        return 128 + signal.SIGPIPE
     except S3rsError as exc:
         if debug:
             traceback.print_exc(file=sys.stderr)
-        output.error(exc)
+        with suppress(S3rsError, NobodyReads):  # it may be stdout that takes no document
+            output.error(exc)
         return exc.exit_code
     except KeyboardInterrupt:
         return 130

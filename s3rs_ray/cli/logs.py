@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -15,6 +16,7 @@ from rich.text import Text
 from ..config import Settings
 from ..engine.events import Event, EventKind
 from ..errors import ConfigError, Interrupted
+from .output import complain
 
 NOISY = ("botocore", "boto3", "urllib3", "paramiko", "redshift_connector", "ray", "s3transfer")
 CLOCK = "%H:%M:%S"
@@ -94,6 +96,21 @@ class TerminalHandler(logging.Handler):
             self.handleError(record)
 
 
+class LogFile(logging.FileHandler):
+    """Lines into a file. That it takes no more, as on a full disk, is said once; a log line never ends a run."""
+
+    full = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name is logging's
+        if not self.full:
+            complain(f"the log file {self.baseFilename} takes no more lines: {sys.exc_info()[1]}", word="warning")
+        self.full = True
+
+    def close(self) -> None:
+        with suppress(OSError):  # lines that it did not take
+            super().close()
+
+
 def set_up_logging(settings: Settings, *, log_file: Path | None, console: Console, style: str) -> None:
     """Log lines at the settings' level, the libraries' only from WARNING.
 
@@ -109,7 +126,7 @@ def set_up_logging(settings: Settings, *, log_file: Path | None, console: Consol
     json = settings.log_format == "json"
     if log_file is not None:
         try:
-            handler = logging.FileHandler(log_file, encoding="utf-8")
+            handler = LogFile(log_file, encoding="utf-8")
         except OSError as exc:
             raise ConfigError(
                 f"cannot write the log file {log_file}: {exc}", hint="name a file in a folder you may write to"

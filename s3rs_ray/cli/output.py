@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 import click
@@ -32,6 +34,32 @@ HEAD = Box("    \n    \n ── \n    \n    \n    \n    \n    \n")
 """Columns apart by blanks under a rule: narrower than a frame, and what is copied from it is free of lines."""
 
 
+class NobodyReads(Exception):
+    """Whoever read stdout has gone, as `head` does."""
+
+
+@contextmanager
+def _to_stdout() -> Iterator[None]:
+    """What the block writes is sent; the command ends where that fails.
+
+    Raises:
+        NobodyReads: the other end of the pipe is closed.
+        S3rsError: stdout takes no more, as a file on a full disk.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as exc:
+        with suppress(OSError):  # the interpreter would write the rest at its end, and complain
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(exc, BrokenPipeError):
+            raise NobodyReads from exc
+        raise S3rsError(
+            f"the result could not be written to stdout: {exc.strerror}",
+            hint="send it elsewhere; what the command had to do is done",
+        ) from exc
+
+
 class Output:
     """Writes results in the form the user chose."""
 
@@ -42,14 +70,14 @@ class Output:
 
     def document(self, value: Mapping[str, Any]) -> None:
         """One JSON document."""
-        sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str) + b"\n")
-        sys.stdout.flush()
+        with _to_stdout():
+            sys.stdout.buffer.write(orjson.dumps(value, option=orjson.OPT_INDENT_2, default=str) + b"\n")
 
     def line(self, text: str) -> None:
         """A line as it is: SQL, scripts, keys."""
         self._begun = True
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
+        with _to_stdout():
+            sys.stdout.write(text + "\n")
 
     def sentence(self, text: str) -> None:
         """Prose: on a terminal broken between words, behind its own indent."""

@@ -137,3 +137,12 @@ def test_a_line_on_a_terminal_is_unbroken_and_a_failure_reads_as_a_sentence() ->
 def test_a_log_file_that_cannot_be_written_is_a_wrong_setting(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot write the log file"):
         set_up("text", log_file=tmp_path / "no" / "log")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+def test_a_log_file_that_is_full_is_told_once_and_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(Settings.load(environment={}), log_file=Path("/dev/full"), console=Console(), style="log")
+    for n in range(3):
+        logging.getLogger("s3rs_ray").warning("line %d", n)
+    err = capsys.readouterr().err
+    assert err == "warning: the log file /dev/full takes no more lines: [Errno 28] No space left on device\n"

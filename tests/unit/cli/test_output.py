@@ -7,13 +7,17 @@ import io
 import os
 import pty
 import re
+import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from s3rs_ray.cli.output import Output, wrapped
 
+PROGRAM = [sys.executable, "-m", "s3rs_ray"]
+FULL = Path("/dev/full")
 NAME = "settlement.settlement_normal_delivery_detail"
 ROWS = [(NAME, 1234567, 12.5, "2026-01-31 23:59:59", None, "a[1] [red]x")]
 COLUMNS = ("table", "rows", "MB", "loaded up to", "error", "note")
@@ -100,3 +104,25 @@ def test_in_a_pipe_a_table_is_as_wide_as_its_content(capsys: pytest.CaptureFixtu
     out = capsys.readouterr().out
     assert "k" * 150 in out
     assert "x " * 59 in out
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no device here that is always full")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_stdout_that_takes_no_more_is_one_clear_error(form: str) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run([*PROGRAM, "info", "-o", form], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1,
+        [
+            "error: the result could not be written to stdout: No space left on device",
+            "hint: send it elsewhere; what the command had to do is done",
+        ],
+    )
+
+
+def test_who_has_gone_from_the_other_end_of_a_pipe_hears_nothing() -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "w") as pipe:
+        done = subprocess.run([*PROGRAM, "info"], stdout=pipe, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
