@@ -136,8 +136,10 @@ class Settings(SettingFields):
             ConfigError: it names no schema and DB_DATABASE is not set.
             UsageError: a part of it is empty.
         """
-        if text and "." not in text:
-            self.require("DB_DATABASE")
+        if text and "." not in text and not self.db_database:
+            raise ConfigError(
+                f"{text!r} names no schema, and DB_DATABASE is not set", hint="write schema.table, or set DB_DATABASE"
+            )
         name = TableName.parse(text, self.db_database)
         if not name.schema or not name.name:
             raise UsageError(f"{text!r} is no name of a table", hint="write schema.table, or a glob: 'settlement.*'")

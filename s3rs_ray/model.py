@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
@@ -102,6 +103,12 @@ class TableName:
 
 GLOB = frozenset("*?[")
 """What makes a pattern of a name."""
+
+
+def meant(known: Iterable[TableName], pattern: TableName) -> str:
+    """A question after the name that was probably meant, for the remedy of one that is not there; or an empty text."""
+    near = get_close_matches(str(pattern), [str(name) for name in known], n=1, cutoff=0.8)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def matching(known: Iterable[TableName], pattern: TableName) -> list[TableName]:

@@ -50,13 +50,13 @@ def test_every_command_is_in_the_readme_and_its_help_ends_in_an_example(name: st
     row = next(line for line in README.splitlines() if line.startswith(f"| `{family}"))
     assert last in row
     assert command.epilog
-    assert command.epilog.startswith(f"Example:  s3rs-ray {name}")
+    assert command.epilog.startswith(f"\b\nExample:  s3rs-ray {name}")
 
 
 EXAMPLES = sorted(
     {line.partition("#")[0].strip() for line in README.splitlines() if line.startswith("s3rs-ray ")}
     | {quoted for quoted in re.findall(r"`(s3rs-ray [^`]*)`", README) if "…" not in quoted and "|" not in quoted}
-    | {str(command.epilog).removeprefix("Example:  ") for _, command in commands(cli) if command.epilog}
+    | {str(command.epilog).removeprefix("\b\nExample:  ") for _, command in commands(cli) if command.epilog}
 )
 
 

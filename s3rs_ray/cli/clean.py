@@ -17,10 +17,12 @@ from .output import amount_json, amount_text, complain
 from .session import Session
 
 
-@click.command("clean", epilog="Example:  s3rs-ray clean --days 90 --confirm")
+@click.command("clean", epilog="\b\nExample:  s3rs-ray clean --days 90 --confirm")
 @click.option("--bucket", help="Another bucket than S3_BUCKET_NAME.")
 @click.option("--prefix", help="Only keys that begin so. Without it: all that this program writes and needs no more.")
-@click.option("--days", type=click.IntRange(min=1), help="Keep what is younger. Without it: BACKUP_RETENTION_DAYS.")
+@click.option(
+    "--days", type=click.IntRange(min=1), metavar="N", help="Keep what is younger. Without it: BACKUP_RETENTION_DAYS."
+)
 @click.option("--confirm", "confirmed", is_flag=True, help="Delete. Without it, only show what would be deleted.")
 @click.pass_obj
 def command(session: Session, bucket: str | None, prefix: str | None, days: int | None, confirmed: bool) -> None:

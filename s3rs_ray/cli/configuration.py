@@ -11,7 +11,7 @@ from .output import Output, complain
 from .session import Session
 
 
-@click.command("config", epilog="Example:  s3rs-ray config --validate --config-file settings.yaml")
+@click.command("config", epilog="\b\nExample:  s3rs-ray config --validate --config-file settings.yaml")
 @click.option("--validate", is_flag=True, help="Look for contradictions and gaps, too, and look references up.")
 @click.option("--changed", is_flag=True, help="Only settings that are not at their default.")
 @click.option("--backup-only", is_flag=True, help="With --validate: the settings of MySQL and S3 alone.")

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from ..local.stack import LocalStack
 
 
-@click.command("demo", epilog="Example:  s3rs-ray demo --rows 500000 --keep")
-@click.option("--rows", type=click.IntRange(min=1000), default=200_000, show_default=True, help="Delivery rows.")
+@click.command("demo", epilog="\b\nExample:  s3rs-ray demo --rows 500000 --keep")
+@click.option(
+    "--rows", type=click.IntRange(min=1000), metavar="N", default=200_000, show_default=True, help="Delivery rows."
+)
 @click.option("--keep", is_flag=True, help="Leave the stack up until Ctrl-C, and say how to reach it.")
 @click.pass_obj
 def command(session: Session, rows: int, keep: bool) -> None:
@@ -116,15 +118,17 @@ def _compare(output: Output, stack: LocalStack, source: Source) -> None:
         raise IntegrityError("values differ:\n  " + "\n  ".join(differences))
 
 
-@click.group("local", epilog="Example:  s3rs-ray local up --env-file demo.env")
+@click.group("local", epilog="\b\nExample:  s3rs-ray local up --env-file demo.env")
 def local_group() -> None:
     """Run the embedded stack for other commands."""
 
 
-@local_group.command("up", epilog="Example:  s3rs-ray local up --env-file demo.env --rows 200000")
+@local_group.command("up", epilog="\b\nExample:  s3rs-ray local up --env-file demo.env --rows 200000")
 @click.option("--dir", "directory", type=click.Path(path_type=Path, file_okay=False), help="Keep the data there.")
 @click.option("--env-file", type=NewFile(), help="Write the variables there.")
-@click.option("--rows", type=click.IntRange(min=1), help="Fill settlement tables with so many deliveries; else none.")
+@click.option(
+    "--rows", type=click.IntRange(min=1), metavar="N", help="Fill settlement tables with so many deliveries; else none."
+)
 @click.pass_obj
 def up_command(session: Session, directory: Path | None, env_file: Path | None, rows: int | None) -> None:
     """Bring the stack up and hold it until Ctrl-C or SIGTERM.

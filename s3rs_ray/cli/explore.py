@@ -31,10 +31,12 @@ from .tables import EXCLUDE_STORED, STORED_TABLES, select_names
 DAYS, BAR, RUNS = 14, 20, 5
 
 
-@click.command("explore", epilog="Example:  s3rs-ray explore -t 'settlement.*'")
+@click.command("explore", epilog="\b\nExample:  s3rs-ray explore -t 'settlement.*'")
 @STORED_TABLES
 @EXCLUDE_STORED
-@click.option("--days", type=click.IntRange(min=1), default=DAYS, show_default=True, help="Days shown; JSON has all.")
+@click.option(
+    "--days", type=click.IntRange(min=1), metavar="N", default=DAYS, show_default=True, help="Days shown; JSON has all."
+)
 @click.pass_obj
 def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[str, ...], days: int) -> None:
     """Show what is on S3, and when it came.
@@ -67,7 +69,7 @@ def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[st
     session.output.sentence(amount_text(_total(found)))
 
 
-@click.command("dashboard", epilog="Example:  s3rs-ray dashboard -o json")
+@click.command("dashboard", epilog="\b\nExample:  s3rs-ray dashboard -o json")
 @STORED_TABLES
 @EXCLUDE_STORED
 @click.pass_obj

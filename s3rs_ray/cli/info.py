@@ -12,7 +12,7 @@ from .session import Session
 SHELLS = ("bash", "zsh", "fish")
 
 
-@click.command("info", epilog="Example:  s3rs-ray info")
+@click.command("info", epilog="\b\nExample:  s3rs-ray info")
 @click.pass_obj
 def command(session: Session) -> None:
     """Explain strategies, modes, chunk orders, deletes.
@@ -45,7 +45,7 @@ def command(session: Session) -> None:
 
 
 @click.command(
-    "completion", epilog="Example:  s3rs-ray completion bash > ~/.local/share/bash-completion/completions/s3rs-ray"
+    "completion", epilog="\b\nExample:  s3rs-ray completion bash > ~/.local/share/bash-completion/completions/s3rs-ray"
 )
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context

@@ -19,12 +19,21 @@ CUT = 24
 
 
 @click.command(
-    "inspect", epilog="Example:  s3rs-ray inspect -t settlement.settlement_claim_detail --files 3 --sample 3"
+    "inspect", epilog="\b\nExample:  s3rs-ray inspect -t settlement.settlement_claim_detail --files 3 --sample 3"
 )
 @STORED_TABLE
-@click.option("--files", type=click.IntRange(min=1), default=1, show_default=True, help="So many of the newest files.")
-@click.option("--rows", type=click.IntRange(min=1), default=100_000, show_default=True, help="At most so many rows.")
-@click.option("--sample", type=click.IntRange(min=0), default=3, show_default=True, help="Rows shown.")
+@click.option(
+    "--files",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="So many of the newest files.",
+)
+@click.option(
+    "--rows", type=click.IntRange(min=1), metavar="N", default=100_000, show_default=True, help="At most so many rows."
+)
+@click.option("--sample", type=click.IntRange(min=0), metavar="N", default=3, show_default=True, help="Rows shown.")
 @click.pass_obj
 def command(session: Session, table: str, files: int, rows: int, sample: int) -> None:
     """Show what lies in a table's Parquet files on S3.

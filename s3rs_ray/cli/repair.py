@@ -22,7 +22,9 @@ from .tables import EXCLUDE, TABLES
 from .verify import complain_of_failures, failed_documents
 
 
-@click.command("repair", epilog="Example:  s3rs-ray repair -t settlement.settlement_normal_delivery_detail --dry-run")
+@click.command(
+    "repair", epilog="\b\nExample:  s3rs-ray repair -t settlement.settlement_normal_delivery_detail --dry-run"
+)
 @TABLES
 @EXCLUDE
 @click.option("--delete", "hard", is_flag=True, help="Delete rows that the source does not hold.")

@@ -35,7 +35,7 @@ def write_html(path: Path, document: dict[str, Any]) -> None:
         ) from exc
 
 
-@click.command("report", epilog="Example:  s3rs-ray report --html run.html")
+@click.command("report", epilog="\b\nExample:  s3rs-ray report --html run.html")
 @click.argument("run", required=False, default="", metavar="[RUN]")
 @click.option("--html", type=NewFile(), help="Write the report there as HTML page.")
 @click.option("--list", "listed", is_flag=True, help=f"List the last {SHOWN} runs that have a report.")

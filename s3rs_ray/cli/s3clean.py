@@ -44,7 +44,7 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be delet
 FORCE = click.option("--force", is_flag=True, help="Do not ask.")
 
 
-@click.group("s3clean", epilog="Example:  s3rs-ray s3clean list -t settlement.settlement_claim_detail")
+@click.group("s3clean", epilog="\b\nExample:  s3rs-ray s3clean list -t settlement.settlement_claim_detail")
 def group() -> None:
     """List and delete Parquet files.
 
@@ -52,12 +52,19 @@ def group() -> None:
     """
 
 
-@group.command("list", epilog="Example:  s3rs-ray s3clean list -t 'settlement.*' --older-than 7d")
+@group.command("list", epilog="\b\nExample:  s3rs-ray s3clean list -t 'settlement.*' --older-than 7d")
 @STORED_TABLES
 @EXCLUDE_STORED
 @OLDER
 @PATTERN
-@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="Files shown; JSON has all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=100,
+    show_default=True,
+    help="Files shown; JSON has all.",
+)
 @click.pass_obj
 def list_command(
     session: Session,
@@ -100,7 +107,9 @@ def list_command(
     session.output.line(amount_text(Amount.of([o for _, o, _ in files])))
 
 
-@group.command("clean", epilog="Example:  s3rs-ray s3clean clean -t settlement.settlement_claim_detail --older-than 7d")
+@group.command(
+    "clean", epilog="\b\nExample:  s3rs-ray s3clean clean -t settlement.settlement_claim_detail --older-than 7d"
+)
 @STORED_TABLE
 @OLDER
 @PATTERN
@@ -130,7 +139,7 @@ def clean_command(
     sys.exit(1 if done.refused else 0)
 
 
-@group.command("clean-all", epilog="Example:  s3rs-ray s3clean clean-all --older-than 30d --exclude 'audit.*'")
+@group.command("clean-all", epilog="\b\nExample:  s3rs-ray s3clean clean-all --older-than 30d --exclude 'audit.*'")
 @EXCLUDE_STORED
 @OLDER
 @PATTERN
@@ -162,7 +171,7 @@ def clean_all_command(
     sys.exit(deletion_exit_code(deleted, failures.values(), refused))
 
 
-@group.command("orphans", epilog="Example:  s3rs-ray s3clean orphans -t settlement.settlement_claim_detail --clean")
+@group.command("orphans", epilog="\b\nExample:  s3rs-ray s3clean orphans -t settlement.settlement_claim_detail --clean")
 @STORED_TABLE
 @click.option("--clean", is_flag=True, help="Delete them.")
 @FORCE

@@ -17,7 +17,7 @@ from .session import Session
 from .tables import NAMES, tables_option
 
 
-@click.command("status", epilog="Example:  s3rs-ray status -t 'settlement.*'")
+@click.command("status", epilog="\b\nExample:  s3rs-ray status -t 'settlement.*'")
 @tables_option(f"Tables to look at: {NAMES} Without it: those with a state.", complete_tables)
 @click.pass_obj
 def command(session: Session, tables: tuple[str, ...]) -> None:

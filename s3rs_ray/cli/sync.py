@@ -41,12 +41,16 @@ STRATEGY = click.option(
     default=Strategy.SEQUENTIAL.value,
     help="One table at a time, or several.",
 )
-LIMIT = click.option("--limit", type=click.IntRange(min=1), help="At most so many rows for each table, in both stages.")
+LIMIT = click.option(
+    "--limit", type=click.IntRange(min=1), metavar="N", help="At most so many rows for each table, in both stages."
+)
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Show the plan and what becomes of the target; change nothing.")
 SHOW_SQL = click.option("--show-sql", is_flag=True, help="With --dry-run: the statements that would be sent.")
-ESTIMATE = click.option("--estimate", is_flag=True, help="As --dry-run, with the minutes it will take.")
-MAX_WORKERS = click.option("--max-workers", type=click.IntRange(min=1), help="Chunks read at the same time.")
-BATCH_SIZE = click.option("--batch-size", type=click.IntRange(min=1), help="Rows in one chunk.")
+ESTIMATE = click.option("--estimate", is_flag=True, help="As --dry-run, with the time it will take.")
+MAX_WORKERS = click.option(
+    "--max-workers", type=click.IntRange(min=1), metavar="N", help="Chunks read at the same time."
+)
+BATCH_SIZE = click.option("--batch-size", type=click.IntRange(min=1), metavar="N", help="Rows in one chunk.")
 MODE = click.option(
     "--mode",
     type=click.Choice([m.value for m in Mode]),
@@ -63,7 +67,8 @@ DELETES = click.option(
 MAX_DELETE_PERCENT = click.option(
     "--max-delete-percent",
     type=click.IntRange(min=0, max=100),
-    help="Of so many percent of a table's rows it is believed that they are gone.",
+    metavar="PERCENT",
+    help="Where more of a table's rows than this seem gone, none is deleted or marked.",
 )
 ADDRESS = click.option("--address", help="Head of a running Ray cluster (RAY_ADDRESS): HOST:6379, or auto.")
 INLINE = click.option("--inline", is_flag=True, help="Run the chunks in threads of this process, without Ray.")
@@ -82,7 +87,7 @@ FEW = 3
 
 @click.command(
     "sync",
-    epilog="Example:  s3rs-ray sync -t 'settlement.*' --exclude settlement.settlement_audit",
+    epilog="\b\nExample:  s3rs-ray sync -t 'settlement.*' --exclude settlement.settlement_audit",
 )
 @TABLES
 @EXCLUDE
@@ -143,7 +148,7 @@ def sync_command(
     _carry_out(session, {**flags, "ray_address": address}, request, asked)
 
 
-@click.command("backup", epilog="Example:  s3rs-ray backup -t 'settlement.*' -s inter-table")
+@click.command("backup", epilog="\b\nExample:  s3rs-ray backup -t 'settlement.*' -s inter-table")
 @TABLES
 @EXCLUDE
 @STRATEGY

@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from ..config import Settings
 from ..errors import TableNotFound
-from ..model import GLOB, TableName, matching
+from ..model import GLOB, TableName, matching, meant
 from .completion import complete_stored, complete_tables
 
 Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -84,7 +84,9 @@ def select_names(
     for pattern in (settings.table_name(text) for text in wanted):
         found = matching(names, pattern)
         if not found:
-            raise TableNotFound(f"nothing of {pattern} is on S3", hint="`s3rs-ray explore` shows what is there")
+            raise TableNotFound(
+                f"nothing of {pattern} is on S3", hint=f"{meant(names, pattern)}`s3rs-ray explore` shows what is there"
+            )
         chosen.update(dict.fromkeys(found))
     excluded: set[TableName] = set()
     for text in exclude:

@@ -20,7 +20,7 @@ from .sync import INLINE, MAX_WORKERS, signals
 from .tables import EXCLUDE, TABLES
 
 
-@click.command("verify", epilog="Example:  s3rs-ray verify -t settlement.settlement_normal_delivery_detail -o json")
+@click.command("verify", epilog="\b\nExample:  s3rs-ray verify -t settlement.settlement_normal_delivery_detail -o json")
 @TABLES
 @EXCLUDE
 @click.option("--quick", is_flag=True, help="Count the rows of each segment; compare no values.")
@@ -28,7 +28,11 @@ from .tables import EXCLUDE, TABLES
 @click.option("--where", metavar="SQL", default="", help="Compare the rows of a condition that both sides understand.")
 @click.option("--since", metavar="TIME", default="", help="Compare rows whose cursor is at least this.")
 @click.option(
-    "--sample", type=click.FloatRange(min=0, max=100, min_open=True), default=100.0, help="Percent of the segments."
+    "--sample",
+    type=click.FloatRange(min=0, max=100, min_open=True),
+    metavar="PERCENT",
+    default=100.0,
+    help="Percent of the segments.",
 )
 @MAX_WORKERS
 @INLINE

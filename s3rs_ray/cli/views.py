@@ -10,12 +10,12 @@ from .session import Session
 from .tables import STORED_TABLE
 
 
-@click.group("views", epilog="Example:  s3rs-ray views show -t settlement.settlement_normal_delivery_detail")
+@click.group("views", epilog="\b\nExample:  s3rs-ray views show -t settlement.settlement_normal_delivery_detail")
 def group() -> None:
     """Latest-status views of tables that keep history."""
 
 
-@group.command("show", epilog="Example:  s3rs-ray views show -t settlement.settlement_normal_delivery_detail")
+@group.command("show", epilog="\b\nExample:  s3rs-ray views show -t settlement.settlement_normal_delivery_detail")
 @STORED_TABLE
 @click.pass_obj
 def show_command(session: Session, table: str) -> None:
@@ -39,7 +39,7 @@ def show_command(session: Session, table: str) -> None:
         session.output.line(create_view_sql(view, replace=True) + ";\n")
 
 
-@group.command("apply", epilog="Example:  s3rs-ray views apply -t settlement.settlement_normal_delivery_detail")
+@group.command("apply", epilog="\b\nExample:  s3rs-ray views apply -t settlement.settlement_normal_delivery_detail")
 @STORED_TABLE
 @click.pass_obj
 def apply_command(session: Session, table: str) -> None:

@@ -27,12 +27,12 @@ from .session import Session
 from .tables import STORED_TABLE
 
 
-@click.group("watermark", epilog="Example:  s3rs-ray watermark get -t settlement.settlement_claim_detail")
+@click.group("watermark", epilog="\b\nExample:  s3rs-ray watermark get -t settlement.settlement_claim_detail")
 def group() -> None:
     """Show or move the place up to which a table was carried."""
 
 
-@group.command("get", epilog="Example:  s3rs-ray watermark get -t settlement.settlement_claim_detail --show-files")
+@group.command("get", epilog="\b\nExample:  s3rs-ray watermark get -t settlement.settlement_claim_detail --show-files")
 @STORED_TABLE
 @click.option("--show-files", is_flag=True, help="List the files that wait and those loaded last.")
 @click.pass_obj
@@ -45,7 +45,7 @@ def get_command(session: Session, table: str, show_files: bool) -> None:
     _show(session.output, state, list(waiting_files(open_store(settings), state)) if show_files else None)
 
 
-@group.command("list", epilog="Example:  s3rs-ray watermark list -o json")
+@group.command("list", epilog="\b\nExample:  s3rs-ray watermark list -o json")
 @click.pass_obj
 def list_command(session: Session) -> None:
     """Show every table that has a state."""
@@ -67,7 +67,8 @@ def list_command(session: Session) -> None:
 
 @group.command(
     "set",
-    epilog="Example:  s3rs-ray watermark set -t settlement.settlement_claim_detail --timestamp '2026-01-31 00:00:00'",
+    epilog="\b\nExample:  s3rs-ray watermark set -t settlement.settlement_claim_detail"
+    " --timestamp '2026-01-31 00:00:00'",
 )
 @STORED_TABLE
 @click.option("--timestamp", required=True, help="Cursor value: 'YYYY-MM-DD HH:MM:SS[.ffffff]', the day of a DATE; of "
@@ -86,7 +87,7 @@ def set_command(session: Session, table: str, timestamp: str, key: int | None) -
     _move(session, table, place_by_hand(settings, open_store(settings), name, timestamp, key))
 
 
-@group.command("reset", epilog="Example:  s3rs-ray watermark reset -t settlement.settlement_claim_detail")
+@group.command("reset", epilog="\b\nExample:  s3rs-ray watermark reset -t settlement.settlement_claim_detail")
 @STORED_TABLE
 @click.pass_obj
 def reset_command(session: Session, table: str) -> None:
@@ -97,7 +98,7 @@ def reset_command(session: Session, table: str) -> None:
     _move(session, table, Watermark.START)
 
 
-@group.command("rebuild", epilog="Example:  s3rs-ray watermark rebuild -t settlement.settlement_claim_detail")
+@group.command("rebuild", epilog="\b\nExample:  s3rs-ray watermark rebuild -t settlement.settlement_claim_detail")
 @STORED_TABLE
 @click.pass_obj
 def rebuild_command(session: Session, table: str) -> None:

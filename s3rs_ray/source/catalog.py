@@ -16,7 +16,7 @@ import pymysql.cursors
 
 from ..config import Settings
 from ..errors import ConfigError, IntegrityError, SourceError, SourceUnavailable, TableNotFound
-from ..model import KeyRange, Table, TableName, Watermark, Window, matching
+from ..model import KeyRange, Table, TableName, Watermark, Window, matching, meant
 from ..positions import KeyValue, Position
 from . import chunks
 from .columns import ColumnContract
@@ -197,7 +197,7 @@ class Catalog:
             if not named:
                 raise TableNotFound(
                     f"the source has no table {wanted}",
-                    hint="check the name, DB_DATABASE, and that DB_USER may SELECT from it",
+                    hint=f"{meant(known, wanted)}Check the name, DB_DATABASE, and that DB_USER may SELECT from it",
                     context={"table": str(wanted)},
                 )
             found.update(dict.fromkeys(named))

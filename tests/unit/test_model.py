@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3rs_ray.model import KeyRange, Table, TableName, Watermark
+from s3rs_ray.model import KeyRange, Table, TableName, Watermark, meant
 from s3rs_ray.positions import Position, is_reached
 from tests.support import build
 
@@ -139,3 +139,9 @@ NIGHT = dt.datetime(2026, 1, 31)
 )
 def test_a_position_is_reached_where_that_is_certain(position: Position, by: Position, reached: bool) -> None:
     assert is_reached(position, by) is reached
+
+
+def test_a_name_that_was_probably_meant_is_asked_for() -> None:
+    known = [TableName("settlement", "claim_detail"), TableName("settlement", "partner")]
+    assert meant(known, TableName("settlement", "claim_detial")) == "did you mean settlement.claim_detail? "
+    assert meant(known, TableName("settlement", "audit_of_nobody")) == ""
