@@ -19,7 +19,7 @@ from .quiet import guarded_stdout
 from .session import Session
 from .sync import INLINE, MAX_DELETE_PERCENT, MAX_WORKERS, signals
 from .tables import EXCLUDE, TABLES
-from .verify import complain_of_failures, failed_documents
+from .verify import SINCE, WHERE, complain_of_failures, failed_documents
 
 
 @click.command(
@@ -30,6 +30,8 @@ from .verify import complain_of_failures, failed_documents
 @click.option("--delete", "hard", is_flag=True, help="Delete rows that the source does not hold.")
 @click.option("--soft-delete", "soft", is_flag=True, help="Mark them in _s3rs_deleted_at instead.")
 @MAX_DELETE_PERCENT
+@WHERE
+@SINCE
 @click.option("--dry-run", is_flag=True, help="Say what would be read again and removed; change nothing.")
 @MAX_WORKERS
 @INLINE

@@ -19,14 +19,19 @@ from .session import Session
 from .sync import INLINE, MAX_WORKERS, signals
 from .tables import EXCLUDE, TABLES
 
+WHERE = click.option(
+    "--where", metavar="SQL", default="", help="Compare the rows of a condition that both sides understand."
+)
+SINCE = click.option("--since", metavar="TIME", default="", help="Compare rows whose cursor is at least this.")
+
 
 @click.command("verify", epilog="\b\nExample:  s3rs-ray verify -t settlement.settlement_normal_delivery_detail -o json")
 @TABLES
 @EXCLUDE
 @click.option("--quick", is_flag=True, help="Count the rows of each segment; compare no values.")
 @click.option("--columns", metavar="A,B", default="", help="Compare these columns and the key.")
-@click.option("--where", metavar="SQL", default="", help="Compare the rows of a condition that both sides understand.")
-@click.option("--since", metavar="TIME", default="", help="Compare rows whose cursor is at least this.")
+@WHERE
+@SINCE
 @click.option(
     "--sample",
     type=click.FloatRange(min=0, max=100, min_open=True),

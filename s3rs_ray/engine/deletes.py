@@ -19,6 +19,7 @@ from ..policies import Deletes, Mode
 from ..positions import Position
 from ..source.catalog import Catalog
 from ..warehouse import sql
+from ..warehouse.checksums import asked_sql
 from ..warehouse.redshift import Warehouse
 from ..warehouse.removal import Removal, count_loads, remove
 from .compare import Asked, Comparison, compare_table, open_comparison
@@ -36,6 +37,7 @@ BATCH_KEYS = 50_000
 """Keys that go in one transaction; so many are in memory."""
 LOOKED_UP = 500
 """Keys that one query looks up at the source."""
+EVERY_ROW = Asked(tables=())
 CANDIDATES = (Difference.EXTRA, Difference.TWICE)
 """What a key may be that the source does not hold: one that the target holds twice is said to be that."""
 
@@ -64,7 +66,7 @@ def require_deletable(name: TableName, mode: Mode, table: Table) -> None:
     )
 
 
-def follow_deletes(hold: Hold, how: Deletes, ranges: Sequence[KeyRange] = ()) -> Gone:
+def follow_deletes(hold: Hold, how: Deletes, ranges: Sequence[KeyRange] = (), asked: Asked = EVERY_ROW) -> Gone:
     """Deletes or marks the rows of a table that are gone from the source.
 
     A row may be inserted again at the source with the key of one that is about to go. Looked up before that, it stays
@@ -73,13 +75,14 @@ def follow_deletes(hold: Hold, how: Deletes, ranges: Sequence[KeyRange] = ()) ->
 
     Args:
         ranges: only these, in the order of the key; empty for all rows.
+        asked: of the rows that may go, their condition and their least cursor.
 
     Raises:
         DoubtfulDeletes: more rows seem gone than is believed; none was removed.
         IntegrityError: another run loaded the table meanwhile.
     """
     run = hold.run
-    state, opened = hold.load(), _keys_alone(run, hold.table)
+    state, opened = hold.load(), _keys_alone(run, hold.table, asked)
     target, identity = opened.compared.target.target, target_identity(hold.table, run.settings)
     with open_session(run.settings) as warehouse:
         known = count_loads(warehouse, target, hold.table, identity)
@@ -96,9 +99,9 @@ def follow_deletes(hold: Hold, how: Deletes, ranges: Sequence[KeyRange] = ()) ->
     return gone
 
 
-def _keys_alone(run: Run, name: TableName) -> Comparison:
+def _keys_alone(run: Run, name: TableName, asked: Asked) -> Comparison:
     """Every key of the source counts, also of rows that are not synced yet."""
-    opened = open_comparison(run, Asked(tables=(), keys=True), name)
+    opened = open_comparison(run, replace(asked, keys=True), name)
     compared = opened.compared
     require_deletable(name, compared.target.mode, opened.table)
     source = replace(compared.source, upto=None, nulls=False)
@@ -189,7 +192,7 @@ class _Removing:
             generation=self.state.generation,
             run_id=self.hold.run.execution_id,
             keys=keys,
-            unkeyed=unkeyed,
+            unkeyed=asked_sql(self.opened.compared.target) if unkeyed else "",
             soft=self.how is Deletes.SOFT,
             known=self.known,
         )

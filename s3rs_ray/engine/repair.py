@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..config import Settings
 from ..errors import PlanError, UnsupportedTable
@@ -34,6 +34,7 @@ from .outcomes import Outcomes, each_table
 from .plan import Action, TablePlan
 from .planning import open_source, plan_sizer, plan_table
 from .records import keep_document
+from .segments import Compared
 from .table import Tally, drop_run, extract_plan, identify
 
 
@@ -44,14 +45,22 @@ class RepairAsked:
     Attributes:
         tables: names and globs; those of ``exclude`` are left out.
         deletes: what becomes of rows that the source does not hold.
+        where, since: of the rows that are compared, see :class:`~.compare.Asked`; empty for all.
         dry_run: compare only.
     """
 
     tables: tuple[str, ...]
     exclude: tuple[str, ...] = ()
     deletes: Deletes = Deletes.KEEP
+    where: str = ""
+    since: str = ""
     dry_run: bool = False
     inline: bool = False
+
+    @property
+    def compared(self) -> Asked:
+        """What is asked of the comparisons."""
+        return Asked(tables=(), where=self.where, since=self.since)
 
 
 def repair(
@@ -84,7 +93,7 @@ def _repair_table(run: Run, asked: RepairAsked, name: TableName) -> TableRepair:
     started, began = utc_now(), time.monotonic()
     if asked.dry_run:
         _require_mendable(run, name, asked, run.ledger.load(name))
-        opened = open_comparison(run, Asked(tables=()), name)
+        opened = open_comparison(run, asked.compared, name)
         found, tally, left = _compare(run, opened), Tally(), None
         gone = None
         if asked.deletes is not Deletes.KEEP:
@@ -94,7 +103,7 @@ def _repair_table(run: Run, asked: RepairAsked, name: TableName) -> TableRepair:
         with hold_table(run, run.ledger, name) as hold, open_source(run) as catalog:
             tally = Tally()
             _finish_earlier(hold, catalog, asked)
-            opened = open_comparison(run, Asked(tables=()), name)
+            opened = open_comparison(run, asked.compared, name)
             found = _compare(run, opened)
             _mend(hold, catalog, opened, found, tally)
             gone = _remove_gone(hold, asked, opened, found)
@@ -201,19 +210,25 @@ def _mend(hold: Hold, catalog: Catalog, opened: Comparison, found: Mending, tall
         rows_per_chunk=0,
     )
     place = hold.run.workplace()
-    extract_plan(hold, place, catalog, plan, tally, _chunks(hold.run, catalog, table, window, found))
+    extract_plan(hold, place, catalog, plan, tally, _chunks(hold.run, catalog, opened.compared, window, found))
     tally.loading.finish()
 
 
-def _chunks(run: Run, catalog: Catalog, table: Table, window: Window, found: Mending) -> Iterator[Chunk]:
+def _chunks(run: Run, catalog: Catalog, of: Compared, window: Window, found: Mending) -> Iterator[Chunk]:
     """Rows by their keys, then whole segments; nothing names the run yet."""
+    table = of.source.table
     for start in range(0, len(found.keys), CHUNK_KEYS):
         keys = found.keys[start : start + CHUNK_KEYS]
         key_range = KeyRange(columns=table.key, keys=keys)
         yield Chunk(run_id="", ordinal=0, range=key_range, window=window, rows=len(keys))
     sizes = plan_sizer(run, table, table.estimated_rows, run.workplace().executor.places)
+    since = of.source.since if of.by_cursor else None
     for within in found.ranges:
-        yield from cut_chunks(catalog, table, window, RangeOrder.KEY, run_id="", sizes=sizes, within=within)
+        if within is not None and within.after is None and since is not None:
+            part: KeyRange | None = replace(within, after=(since,))  # rows before it were not compared
+        else:
+            part = within
+        yield from cut_chunks(catalog, table, window, RangeOrder.KEY, run_id="", sizes=sizes, within=part)
 
 
 def _remove_gone(hold: Hold, asked: RepairAsked, opened: Comparison, found: Mending) -> Gone | None:
@@ -224,4 +239,4 @@ def _remove_gone(hold: Hold, asked: RepairAsked, opened: Comparison, found: Mend
         return Gone(how=asked.deletes)
     chosen = narrowed(opened, found.places).chosen
     ranges = [segment for segment in chosen if isinstance(segment, KeyRange)]
-    return follow_deletes(hold, asked.deletes, ranges if len(ranges) == len(chosen) else ())
+    return follow_deletes(hold, asked.deletes, ranges if len(ranges) == len(chosen) else (), asked.compared)

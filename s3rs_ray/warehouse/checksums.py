@@ -66,7 +66,7 @@ def sums_sql(
     """
     bucket = _bucket(rows, buckets) if buckets > 1 else "0"
     chosen = " OR ".join(f"{bucket} BETWEEN {first} AND {last}" for first, last in only)
-    source = _from(rows, _within(ranges), " AND ".join([_asked(rows), *([f"({chosen})"] if chosen else [])]))
+    source = _from(rows, _within(ranges), " AND ".join([asked_sql(rows), *([f"({chosen})"] if chosen else [])]))
     md5 = f", {_row(rows)} AS s3rs_md5" if rows.columns else ""
     inner = f"SELECT {_number(ranges)} AS s3rs_range, {bucket} AS s3rs_bucket{md5} FROM {source}"
     numbers = (f"STRTOL({part},16)" for part in ("LEFT(s3rs_md5,15)", "SUBSTRING(s3rs_md5,16,15)"))
@@ -226,7 +226,7 @@ def _described(rows: TargetRows, *, texts: bool) -> str:
     named = target.key or ((target.cursor,) if target.cursor else ())
     shown = (f"LOWER(TO_HEX({quote_name(c)}))" if c in binary else quote_name(c) for c in named)
     fields = [field_sql(c) for c in rows.columns] if texts else []
-    return ", ".join([f"CASE WHEN {_asked(rows)} THEN 1 ELSE 0 END", _row(rows), *shown, *fields])
+    return ", ".join([f"CASE WHEN {asked_sql(rows)} THEN 1 ELSE 0 END", _row(rows), *shown, *fields])
 
 
 def _within(ranges: Sequence[KeyRange | None]) -> str:
@@ -293,7 +293,8 @@ def _where(*predicates: str) -> str:
     return f" WHERE {' AND '.join(given)}" if given else ""
 
 
-def _asked(rows: TargetRows) -> str:
+def asked_sql(rows: TargetRows) -> str:
+    """True of the rows that are asked for."""
     parts = [f"({rows.where})"] if rows.where else []
     if rows.since is not None:
         parts.append(f"{quote_name(rows.target.cursor)} >= {literal_sql(rows.since)}")

@@ -147,19 +147,21 @@ def mark_gone_sql(target: Target) -> str:
     )
 
 
-def delete_unkeyed_sql(target: Target) -> str:
-    """Deletes the rows that have NULL in their key."""
-    return f"DELETE FROM {target.qualified} WHERE {_unkeyed(target)}"
+def delete_unkeyed_sql(target: Target, where: str) -> str:
+    """Deletes the rows of a condition that have NULL in their key."""
+    return f"DELETE FROM {target.qualified} WHERE {_unkeyed(target)} AND {where}"
 
 
-def mark_unkeyed_sql(target: Target) -> str:
+def mark_unkeyed_sql(target: Target, where: str) -> str:
     """Marks them as :func:`mark_gone_sql` does."""
     (column,) = (quote_name(name) for name in DELETED_COLUMN)
-    return f"UPDATE {target.qualified} SET {column} = GETDATE() WHERE ({_unkeyed(target)}) AND {column} IS NULL"
+    return (
+        f"UPDATE {target.qualified} SET {column} = GETDATE() WHERE {_unkeyed(target)} AND {where} AND {column} IS NULL"
+    )
 
 
 def _unkeyed(target: Target) -> str:
-    return " OR ".join(f"{quote_name(k)} IS NULL" for k in target.key)
+    return f"({' OR '.join(f'{quote_name(k)} IS NULL' for k in target.key)})"
 
 
 def repeated_versions_sql(target: Target) -> str:

@@ -32,7 +32,8 @@ class Removal:
     Attributes:
         identity: the target as the load ledger names it.
         run_id: of the command.
-        unkeyed: the rows that have NULL in their key go, which no row of the source has; there are no keys then.
+        unkeyed: a condition; the rows of it that have NULL in their key go, which no row of the source has, and there
+            are no keys.
         soft: rows are marked, not deleted.
         known: how many rows the load ledger had of the table when the keys were compared, and since by this run.
     """
@@ -43,7 +44,7 @@ class Removal:
     generation: str
     run_id: str
     keys: tuple[Position, ...]
-    unkeyed: bool = False
+    unkeyed: str = ""
     soft: bool
     known: int
 
@@ -107,7 +108,8 @@ def _remove_and_record(warehouse: Warehouse, removal: Removal) -> int:
                 hint="run the command again",
             )
         if removal.unkeyed:
-            statement = mode_sql.mark_unkeyed_sql(target) if removal.soft else mode_sql.delete_unkeyed_sql(target)
+            unkeyed = mode_sql.mark_unkeyed_sql if removal.soft else mode_sql.delete_unkeyed_sql
+            statement = unkeyed(target, removal.unkeyed)
         else:
             statement = mode_sql.mark_gone_sql(target) if removal.soft else mode_sql.delete_gone_sql(target)
         removed = warehouse.execute(statement)

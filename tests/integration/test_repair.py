@@ -16,7 +16,7 @@ from s3rs_ray.engine.mending import Gone, TableRepair
 from s3rs_ray.engine.repair import RepairAsked, repair
 from s3rs_ray.engine.tasks import open_store
 from s3rs_ray.engine.verify import verify
-from s3rs_ray.errors import PlanError, TableBusy, UnsupportedTable
+from s3rs_ray.errors import PlanError, TableBusy, UnsupportedTable, UsageError
 from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.model import Watermark
@@ -143,6 +143,48 @@ def test_rows_whose_key_is_null_are_removed_as_asked(world: World) -> None:
     assert mend(world, dry_run=True, deletes=Deletes.HARD).gone == Gone(how=Deletes.HARD, found=2)
     done = mend(world, deletes=Deletes.HARD)
     assert (done.status, done.gone) == ("repaired", Gone(how=Deletes.HARD, found=2, removed=2))
+    assert_equal(world)
+
+
+def test_only_the_rows_of_a_condition_are_mended_and_removed(world: World) -> None:
+    make(world)
+    spoil(world)
+    unkeyed = f'INSERT INTO T SELECT NULL, part, {{}}, note, update_at FROM "{world.schema}"."t" WHERE amount = 2'
+    damage(world, *(f"{unkeyed.format(amount)} AND id IS NOT NULL" for amount in (2, 40)))
+    world.execute("DELETE FROM t WHERE amount IN (15, 50)")
+    asked: dict[str, Any] = {"where": "amount < 16", "deletes": Deletes.HARD}
+    tried = mend(world, dry_run=True, **asked)
+    assert counts(tried.found) == {"missing": 1, "changed": 3, "extra": 2}
+    done = mend(world, **asked)
+    assert (counts(done.left), done.gone) == ({}, Gone(how=Deletes.HARD, found=2, removed=2))
+    rest = mend(world, dry_run=True)
+    assert counts(rest.found) == {"changed": 3, "twice": 1, "extra": 2}
+    assert counts(mend(world, deletes=Deletes.HARD).left) == {}
+    assert_equal(world)
+    with pytest.raises(UsageError, match="nothing"):
+        mend(world, where="nothing = 1")
+
+
+def test_only_newer_rows_are_mended_and_removed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By ranges of the cursor: a row that was moved out of its range is mended, a range with much damage read whole."""
+    monkeypatch.setattr(mending, "FEW", 10)
+    make(world)
+    damage(
+        world,
+        "DELETE FROM T WHERE amount IN (1, 50)",
+        "UPDATE T SET note = 'x' WHERE amount BETWEEN 34 AND 44",
+        "UPDATE T SET update_at = '2025-01-01' WHERE amount = 51",
+        f'INSERT INTO T SELECT * FROM "{world.schema}"."t" WHERE amount = 52',
+    )
+    world.execute("DELETE FROM t WHERE amount IN (2, 55)")
+    world.execute("UPDATE t SET note = 'later', update_at = '2026-02-01' WHERE amount = 53")
+    done = mend(world, since="2026-01-01 00:00:03", deletes=Deletes.HARD)
+    assert counts(done.found) == {"missing": 1, "changed": 82, "twice": 1, "extra": 1, "not_yet_synced": 1}
+    assert (counts(done.left), done.gone) == ({"not_yet_synced": 1}, Gone(how=Deletes.HARD, found=1, removed=1))
+    assert done.segments_again > 0
+    assert counts(mend(world, dry_run=True).found) == {"missing": 1, "extra": 1, "not_yet_synced": 1}
+    world.sync_one("t")
+    assert counts(mend(world, deletes=Deletes.HARD).left) == {}
     assert_equal(world)
 
 

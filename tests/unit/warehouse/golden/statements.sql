@@ -173,10 +173,10 @@ DELETE FROM "public"."parcels" USING "s3rs_gone_parcels" WHERE "public"."parcels
 UPDATE "public"."parcels" SET "_s3rs_deleted_at" = GETDATE() FROM "s3rs_gone_parcels" WHERE "public"."parcels"."id" = "s3rs_gone_parcels"."id" AND "public"."parcels"."_s3rs_deleted_at" IS NULL
 
 -- delete what has NULL in its key
-DELETE FROM "public"."parcels" WHERE "id" IS NULL OR "note" IS NULL
+DELETE FROM "public"."parcels" WHERE ("id" IS NULL OR "note" IS NULL) AND (amount > 3)
 
 -- mark what has NULL in its key
-UPDATE "public"."parcels" SET "_s3rs_deleted_at" = GETDATE() WHERE ("id" IS NULL) AND "_s3rs_deleted_at" IS NULL
+UPDATE "public"."parcels" SET "_s3rs_deleted_at" = GETDATE() WHERE ("id" IS NULL) AND TRUE AND "_s3rs_deleted_at" IS NULL
 
 -- count live
 SELECT count(*) FROM "public"."parcels" WHERE "_s3rs_deleted_at" IS NULL
