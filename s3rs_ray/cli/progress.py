@@ -22,6 +22,10 @@ from .logs import log_event
 STYLES = ("auto", "rich", "log", "json", "none")
 
 
+ECHO = len("^C")
+"""Columns left free: a full last line would wrap by what the terminal echoes, and a head stay behind."""
+
+
 class Shown(Protocol):
     """Takes the events of a run, from several threads."""
 
@@ -79,7 +83,8 @@ class Lines:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self.lock:
-            lines = self.board.lines(time.monotonic(), width=options.max_width, height=console.height)
+            width = max(options.max_width - ECHO, 1)
+            lines = self.board.lines(time.monotonic(), width=width, height=console.height)
         for number, line in enumerate(lines):
             bad, waits = "  failed" in line, line.startswith((SPARED, WAITING))
             style = "bold" if number == 0 else "red" if bad else "yellow" if waits else ""

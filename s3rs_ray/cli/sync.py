@@ -296,6 +296,9 @@ def show_result(output: Output, result: RunResult) -> None:
         for table in result.tables:
             if table.files_loaded and len(result.tables) <= FEW:
                 output.sentence(_load_line(table))
+            if table.verified_rows is not None and len(result.tables) <= FEW:
+                same = counted(table.verified_rows, "row")
+                output.sentence(f"{table.table}: verified {same}: no difference is left unexplained")
             if table.gone:
                 what = "marked" if table.gone.how is Deletes.SOFT else "deleted"
                 rows = counted(table.gone.removed, "row that is", "rows that are")
@@ -311,7 +314,8 @@ def show_result(output: Output, result: RunResult) -> None:
 def _show_summary(output: Output, result: RunResult) -> None:
     """One row for each table, those that failed last, where they are in sight; and a total of several."""
     seconds = (result.end_time - result.start_time).total_seconds()
-    title = f"run {result.execution_id}: {status_text(result.status.value)}"
+    word = Status.INTERRUPTED if result.interrupted_by else result.status
+    title = f"run {result.execution_id}: {status_text(word.value)}"
     tables = sorted(result.tables, key=lambda t: t in result.failures)
     rows: list[tuple[object, ...]] = [
         (str(t.table), status_text(t.status.value), t.rows_extracted, t.rows_loaded, t.files_created,

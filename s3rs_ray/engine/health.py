@@ -296,9 +296,10 @@ def state_findings(state: TableState, now: dt.datetime) -> Iterator[Finding]:
     if state.run is not None and (lease is None or over):
         chunks = state.run.chunk_count
         done = chunks - len(state.run.missing)
+        rest = "" if state.run.planned else ", the rest is not planned yet"
         yield Finding(
             about=name,
-            message=f"run {state.run.run_id} has not ended: {done} of {chunks} planned chunks are on S3",
+            message=f"run {state.run.run_id} has not ended: {done} of {chunks} planned chunks are on S3{rest}",
             hint=f"`s3rs-ray sync -t {name}` goes on with it",
         )
     if state.sealed is not None and (lease is None or over):
@@ -316,7 +317,7 @@ def state_findings(state: TableState, now: dt.datetime) -> Iterator[Finding]:
             hint=f"`s3rs-ray sync -t {name} --redshift-only` loads them",
         )
     for stage, status in (("extraction", state.mysql_status), ("load", state.redshift_status)):
-        if status == "failed":
+        if status == "failed" and not (stage == "extraction" and state.run):  # which is told above
             yield Finding(about=name, message=f"its last {stage} failed", hint=f"`s3rs-ray sync -t {name}` tries again")
 
 

@@ -16,6 +16,7 @@ from ..positions import KeyValue, is_reached
 from ..source.chunks import PRIMARY
 from ..source.collations import ignores_blanks, ignores_case, ignores_more
 from ..source.horizon import UNITS
+from ..wording import counted
 
 SECONDS_A_DAY = 86_400
 LARGE_TABLE = 1_000_000
@@ -194,7 +195,9 @@ def make_plan(
             hint="run `s3rs-ray sync --redshift-only -t TABLE` first: it settles the load",
         )
     if run is not None:
-        unfinished = f"run {run.run_id} was not finished: {len(run.missing)} planned chunks are missing"
+        missing = counted(len(run.missing), "planned chunk is", "planned chunks are")
+        unplanned = "" if run.planned else ", the rest is not planned yet"
+        unfinished = f"run {run.run_id} was not finished: {missing} missing{unplanned}"
         return replace(
             nothing,
             action=Action.RESUME,

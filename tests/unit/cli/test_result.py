@@ -44,6 +44,14 @@ def test_people_read_what_was_loaded_and_how_long_each_phase_took(capsys: pytest
     )
 
 
+def test_people_read_what_was_verified_and_that_somebody_stopped_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    stopped = replace(result(replace(LOADED, verified_rows=1)), interrupted_by=2)
+    show_result(Output("text"), stopped)
+    out = capsys.readouterr().out
+    assert f"{NAME}: verified 1 row: no difference is left unexplained\n" in out
+    assert out.startswith("run x: interrupted\n")
+
+
 def test_nothing_is_said_of_loads_where_there_were_none(capsys: pytest.CaptureFixture[str]) -> None:
     show_result(Output("text"), result(FAILED))
     shown = capsys.readouterr()

@@ -34,6 +34,9 @@ def test_work_under_way_is_not_spoken_of_and_work_left_behind_is() -> None:
     assert found(state) == []
     later = found(state, NOON + dt.timedelta(minutes=5))
     assert [m.partition(" ")[0] for m in later] == ["held", "run", "the"]
+    assert later[1].endswith("planned chunks are on S3, the rest is not planned yet")
+    failed = found(replace(state, mysql_status="failed"), NOON + dt.timedelta(minutes=5))
+    assert failed == later  # that the run has not ended says it
     assert "last heard of 5 min ago" in later[0]
     assert "llllllllllll may or may not" in later[2]
 

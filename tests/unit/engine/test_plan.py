@@ -115,7 +115,10 @@ def test_an_open_run_is_resumed_as_it_was_planned_whatever_the_settings_say_now(
     assert plan.action is Action.RESUME
     assert (plan.window, plan.order) == (WINDOW, RangeOrder.CURSOR)
     assert plan.run == state.run
-    assert plan.reasons[0] == "run r1 was not finished: 2 planned chunks are missing"
+    assert plan.reasons[0] == "run r1 was not finished: 2 planned chunks are missing, the rest is not planned yet"
+    assert state.run is not None
+    whole = replace(state, run=replace(state.run, planned=True))
+    assert make_plan(TABLE, whole, Owed(), rows=7).reasons[0] == "run r1 was not finished: 2 planned chunks are missing"
 
 
 def test_a_run_that_was_planned_for_other_columns_is_dropped_but_for_its_first_files() -> None:
