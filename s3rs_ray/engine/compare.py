@@ -326,7 +326,7 @@ def _cut(run: Run, catalog: Catalog, compared: Compared) -> tuple[Compared, tupl
 def _ends(catalog: Catalog, table: Table) -> tuple[int, int] | None:
     """The least and the greatest key, where an index leads from them to the rows of a bucket."""
     by_name = {c.name: c for c in table.columns}
-    if not has_cells([by_name[name] for name in table.key]):
+    if not table.key_index or not has_cells([by_name[name] for name in table.key]):
         return None
     [(least, greatest)] = catalog.query(ends_sql(table))
     return None if least is None else (int(str(least)), int(str(greatest)))

@@ -172,7 +172,7 @@ class _Row:
         segment: in which it was found.
         loaded: it is at or before the watermark; always true of the warehouse's.
         asked: it meets the conditions of the command.
-        texts: of the compared columns, where they were read.
+        digest, texts: of the compared columns; where their texts were read the checksum is empty.
     """
 
     segment: int
@@ -292,7 +292,7 @@ def _kind(here: _Row | None, there: Sequence[_Row]) -> Difference | None:
         return Difference.EXTRA
     if not there:
         return Difference.MISSING if here.loaded else None
-    if here.digest == there[0].digest:
+    if (here.digest, here.texts) == (there[0].digest, there[0].texts):
         return None
     return Difference.CHANGED if here.loaded else Difference.NOT_YET_SYNCED
 

@@ -92,7 +92,7 @@ def bucket_rows_sql(
     """Every row of some buckets: whether it was loaded, whether it is asked for, its checksum, cursor and key.
 
     Args:
-        texts: each compared column's text follows.
+        texts: each compared column's text follows; the checksum of them is empty.
     """
     where = filtered_sql(rows.table, chosen_sql(rows, within, buckets, chosen))
     return f"SELECT {_described(rows, texts=texts)} FROM {_from(rows, within)} WHERE {where}"
@@ -154,7 +154,7 @@ def key_rows_sql(rows: SourceRows, keys: Sequence[Sequence[KeyValue]]) -> str:
 def _described(rows: SourceRows, *, texts: bool) -> str:
     named = [quote_name(c) for c in shown_columns(rows.table)]
     fields = [field_sql(c) for c in rows.columns] if texts else []
-    return ", ".join([*_flags(rows), row_sql(rows), *named, *fields])
+    return ", ".join([*_flags(rows), "''" if texts else row_sql(rows), *named, *fields])
 
 
 def behind_sql(rows: SourceRows) -> str:

@@ -84,7 +84,7 @@ def bucket_rows_sql(
     The number of the range, whether the row is asked for, its checksum, and its key, binary values as digits.
 
     Args:
-        texts: each compared column's text follows.
+        texts: each compared column's text follows; the checksum of them is empty.
     """
     ranges = [within for within, _ in chosen]
     inside = _in_buckets(rows, buckets, sorted({bucket for _, some in chosen for bucket in some}))
@@ -226,7 +226,7 @@ def _described(rows: TargetRows, *, texts: bool) -> str:
     named = target.key or ((target.cursor,) if target.cursor else ())
     shown = (f"LOWER(TO_HEX({quote_name(c)}))" if c in binary else quote_name(c) for c in named)
     fields = [field_sql(c) for c in rows.columns] if texts else []
-    return ", ".join([f"CASE WHEN {asked_sql(rows)} THEN 1 ELSE 0 END", _row(rows), *shown, *fields])
+    return ", ".join([f"CASE WHEN {asked_sql(rows)} THEN 1 ELSE 0 END", "''" if texts else _row(rows), *shown, *fields])
 
 
 def _within(ranges: Sequence[KeyRange | None]) -> str:
