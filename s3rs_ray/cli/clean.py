@@ -13,7 +13,7 @@ from ..engine.standing import Amount
 from ..engine.tasks import open_store
 from ..wording import counted
 from .deletion import deletion_exit_code, deletion_shown, tell_refused
-from .output import amount_json, amount_text, complain
+from .output import amount_json, amount_text, complain, standings_text
 from .session import Session
 
 
@@ -47,7 +47,7 @@ def command(session: Session, bucket: str | None, prefix: str | None, days: int 
     else:
         rows = [
             (str(t.table), amount_text(Amount.of(t.choice.doomed)), len(t.manifests), len(t.history.doomed),
-             ", ".join(f"{a.files:,} {s.value}" for s, a in t.choice.kept.items()))
+             standings_text(t.choice.kept))
             for t in found.tables
         ]  # fmt: skip
         if found.others:

@@ -24,7 +24,7 @@ from ..engine.standing import Amount
 from ..engine.tasks import open_store
 from ..ledger.document import cursor_text
 from ..wording import size_text
-from .output import Output, amount_json, amount_text, complain, status_text
+from .output import Output, amount_json, amount_text, complain, standings_text, status_text
 from .session import Session
 from .tables import EXCLUDE_STORED, STORED_TABLES, select_names
 
@@ -126,7 +126,7 @@ def _show_dashboard(
     output.table(f"bucket s3://{bucket}", ("folder", "holds", "objects", "size"), rows)
     files = [
         (str(i.table), i.files, size_text(i.bytes), size_text(i.bytes / max(i.files, 1)), size_text(i.largest),
-         ", ".join(f"{a.files:,} {s.value}" for s, a in i.standings.items()))
+         standings_text(i.standings))
         for i in found
     ]  # fmt: skip
     if not found:

@@ -20,7 +20,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ..engine.report import error_json
-from ..engine.standing import Amount
+from ..engine.standing import Amount, Standing
 from ..errors import S3rsError
 from ..wording import counted, size_text
 
@@ -198,6 +198,15 @@ def status_text(status: str) -> str:
 def amount_text(amount: Amount) -> str:
     """``1 file, 2.0 kB``."""
     return f"{counted(amount.files, 'file')}, {size_text(amount.bytes)}"
+
+
+SEVERAL = {Standing.OPEN: "of an open run", Standing.DOUBT: "of a load in doubt", Standing.ORPHAN: "orphaned"}
+"""Standings that read otherwise behind a number."""
+
+
+def standings_text(amounts: Mapping[Standing, Amount]) -> str:
+    """``3 loaded, 1 orphaned``."""
+    return ", ".join(f"{a.files:,} {SEVERAL.get(s, s.value)}" for s, a in amounts.items())
 
 
 def amount_json(amount: Amount) -> dict[str, int]:

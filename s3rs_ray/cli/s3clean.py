@@ -32,7 +32,7 @@ from ..storage.s3 import S3Store
 from ..wording import counted, size_text
 from .asking import confirm, confirm_by_name
 from .deletion import deletion_exit_code, deletion_shown, tell_refused
-from .output import Output, amount_json, amount_text, complain
+from .output import Output, amount_json, amount_text, complain, standings_text
 from .session import Session
 from .tables import EXCLUDE_STORED, STORED_TABLE, STORED_TABLES, require_known, select_names
 
@@ -264,7 +264,7 @@ def _choice_row(name: TableName, choice: Choice, done: Cleaned | None) -> Sequen
     after = (
         done.after if done else Amount(files=choice.present.files - gone.files, bytes=choice.present.bytes - gone.bytes)
     )
-    kept = ", ".join(f"{a.files:,} {s.value}" for s, a in choice.kept.items())
+    kept = standings_text(choice.kept)
     return str(name), amount_text(choice.present), amount_text(gone), amount_text(after), kept
 
 

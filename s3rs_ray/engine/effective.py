@@ -22,6 +22,8 @@ from ..model import TableName
 from ..openssh import require_ssh
 from ..setting_files import resolve_all
 from ..storage.layout import MANIFEST_PREFIX, RUN_PREFIX, STATE_PREFIX
+from ..table_settings import TableSettings
+from ..view_settings import ViewSettings
 from ..warehouse.login import login_mistakes
 from ..warehouse.sql import role_sql
 
@@ -29,6 +31,7 @@ WHERE_TO_SET = "set it in the environment, in .env, or in the file given with --
 OWN_PREFIXES = ("DB_", "SSH_", "S3_", "REDSHIFT_", "BACKUP_")
 """Variables that begin so and are no settings are looked at for a slip of the pen."""
 DEFAULT = "default"
+KEYS_OF_TABLES = tuple(dict.fromkeys((*TableSettings.model_fields, *ViewSettings.model_fields)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,9 @@ def _remedy(error: ErrorDetails) -> str:
     """What to write instead, or the setting that may have been meant by an unknown name."""
     name = str(error["loc"][0])
     if name == "tables":
+        near = get_close_matches(str(error["loc"][-1]), KEYS_OF_TABLES, n=1, cutoff=0.7)
+        if error["type"] == "extra_forbidden" and near:
+            return f"did you mean {near[0]}?"
         return 'the README\'s "Settings of single tables" has every key and its values'
     if name in Settings.model_fields:
         text = error["type"] == "string_type" and isinstance(error["input"], (int, float))

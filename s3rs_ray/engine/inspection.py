@@ -135,7 +135,10 @@ def inspect_table(
     store, prefix = open_store(settings), settings.s3_incremental_path
     keys = [o for o in store.list(table_prefix(prefix, table)) if parse_data_key(prefix, o.key) is not None]
     if not keys:
-        raise UsageError(f"{table} has no file in {store.url(table_prefix(prefix, table))}", hint="`s3rs-ray explore`")
+        raise UsageError(
+            f"{table} has no file in {store.url(table_prefix(prefix, table))}",
+            hint="`s3rs-ray explore` shows what is there",
+        )
     newest = keys[: -files - 1 : -1]
     opened = [(item, _open(store, item)) for item in newest]
     schema = opened[0][1].schema_arrow

@@ -138,7 +138,7 @@ def test_files_of_an_open_run_and_of_a_neighbour_stay(
     for key in (foreign, text, orphan):
         store.put_new(key, b"x")
     shown = command("s3clean", "clean", "-t", "t", "--force")
-    assert "1 orphan, 1 of another program" in shown.out
+    assert "1 orphaned, 1 of another program" in shown.out
     assert keys("t") == sorted([foreign, text, orphan])
     assert len(keys("tt")) == 4
     assert command("s3clean", "clean", "-t", "t", "--force", "--pattern", "notes.parquet").code == 0

@@ -139,3 +139,18 @@ def test_every_setting_has_an_origin(tmp_path: Path) -> None:
     assert set(found.origins) == set(Settings.model_fields)
     shown = {name: origin for name, origin in found.origins.items() if origin != "default"}
     assert shown == {"db_host": f"file {file}", "db_user": ".env", "db_port": "environment", "debug": "flag"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [
+        ("{sortkyes: [a]}", "did you mean sortkeys?"),
+        ("{views: {entitiy: a}}", "did you mean entity?"),
+        ("{colour: red}", 'the README\'s "Settings of single tables" has every key and its values'),
+    ],
+)
+def test_a_key_of_a_table_that_is_nearly_right_is_asked_for(tmp_path: Path, entry: str, hint: str) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"tables:\n  shop.t: {entry}\n")
+    found = read_effective(config_file=file, dotenv=None, environment={})
+    assert hint in [m.hint for m in found.mistakes]
