@@ -19,7 +19,7 @@ from ..engine.context import Request
 from ..engine.events import RunResult
 from ..errors import IntegrityError, LocalStackError
 from .files import NewFile
-from .output import Output
+from .output import Output, wrapped
 from .session import Session
 from .sync import run_with_signals, show_result
 
@@ -232,4 +232,4 @@ def _since(before: float) -> str:
 
 
 def _say(text: str) -> None:
-    click.echo(text)
+    click.echo(wrapped(text, sys.stdout))

@@ -110,7 +110,8 @@ class Output:
             least[fold] = min(least[fold], PROSE)
         if not sys.stdout.isatty():
             console = Console(file=io.StringIO(), width=10_000, color_system=None)
-            console.print(title, _grid(columns, cells, numeric, least), sep="\n", markup=False, highlight=False)
+            whole = _fitted(columns, cells, least, console.width)
+            console.print(title, _grid(columns, cells, numeric, whole), sep="\n", markup=False, highlight=False)
             self.line("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))  # type: ignore[attr-defined]
             return
         console = Console(file=sys.stdout, highlight=False)
@@ -121,7 +122,7 @@ class Output:
                 if any(rest):
                     self.line(_paragraph(columns[1:], rest, console.width))
         else:
-            console.print(_grid(columns, cells, numeric, least))
+            console.print(_grid(columns, cells, numeric, _fitted(columns, cells, least, console.width)))
 
     def error(self, exc: S3rsError, document: Mapping[str, Any] | None = None) -> None:
         """An error and its remedy; with JSON, a document on stdout as well: by default one that holds no more."""
@@ -156,15 +157,28 @@ def _folded(line: str, width: int) -> str:
 
 
 def _grid(
-    columns: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool], least: Sequence[int]
+    columns: Sequence[str], cells: Sequence[Sequence[str]], numeric: Sequence[bool], widths: Sequence[int]
 ) -> RichTable:
     table = RichTable(box=HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False, header_style="")
     for place, column in enumerate(columns):
         justify: JustifyMethod = "right" if numeric[place] else "left"
-        table.add_column(column, justify=justify, overflow="fold", min_width=least[place], no_wrap=not place)
+        table.add_column(column, justify=justify, overflow="fold", width=widths[place], no_wrap=not place)
     for row in cells:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     return table
+
+
+def _fitted(columns: Sequence[str], cells: Sequence[Sequence[str]], least: Sequence[int], width: int) -> list[int]:
+    """The columns' widths on a line of ``width``, which has room for the ``least`` ones: the widest give way first.
+
+    Rich squeezes columns without regard to the least they need, and then cuts the table at the right.
+    """
+    whole = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    fitted = [max(pair) for pair in zip(whole, least, strict=True)]
+    while sum(fitted) + len(GAP) * (len(columns) - 1) > width:
+        widest = max(range(len(fitted)), key=lambda place: (fitted[place] > least[place], fitted[place]))
+        fitted[widest] -= 1
+    return fitted
 
 
 def _least_widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:

@@ -77,6 +77,23 @@ def test_a_column_that_may_be_folded_keeps_a_table_a_table() -> None:
     assert "".join(line[36:].partition("  ")[0] for line in lines[4:]) == host
 
 
+COMPARED = (
+    ("table", "rows", "aggregates over all rows", "rows cell by cell", "cells", "result"),
+    [("settlement_normal_delivery_detail", 21000, 197, 21000, 1071000, "equal"), ("x", 1, 2, 3, 4, "DIFFERENT")],
+)
+NUMBERS = (("a", "two words", "some more words here", "d"), [("n" * 20, 10**9, 5, "up"), ("n", 7, 10**12, "DOWN")])
+
+
+@pytest.mark.parametrize("width", range(50, 130, 3))
+@pytest.mark.parametrize(("columns", "rows"), [COMPARED, NUMBERS], ids=["compared", "numbers"])
+def test_no_cell_is_cut_at_any_width(columns: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> None:
+    lines = drawn(width, columns, rows)
+    assert max(map(len, lines)) <= width
+    words = " ".join(lines).split()
+    for cell in (c for row in rows for c in row):
+        assert (f"{cell:,}" if isinstance(cell, int) else str(cell)) in words, (cell, lines)
+
+
 def test_a_name_alone_is_one_line() -> None:
     assert drawn(30, ("key",), [("k" * 28,), ("k" * 40,)]) == ["t [x]", "k" * 28, "k" * 30, "k" * 10]
 
