@@ -54,7 +54,7 @@ def test_the_command_writes_its_result(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     document = json.loads((tmp_path / "smoke.json").read_text())
     assert [(o["rows"], o["nodes"]) for o in document["outcomes"]] == [(5_000_000, 1), (5_000_000, 2)]
-    assert document["calibrated_by"] == "benchmarks/results/1m-rows.json"
+    assert document["calibrated_by"] == "benchmarks/results/2026-11-rows.json"
     text = (tmp_path / "smoke.md").read_text()
     assert text in done.stdout
     assert (tmp_path / "smoke-scaling.svg").read_text().startswith("<svg")
