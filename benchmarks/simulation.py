@@ -335,8 +335,13 @@ def plot(outcomes: Sequence[Outcome]) -> str:
 @click.command(epilog="Example:  python -m benchmarks.simulation --rows 100000000 --nodes 1,4,16")
 @click.option("--rows", "sizes", default=",".join(map(str, ROWS)), show_default=True, help="Tables, comma-separated.")
 @click.option("--nodes", default=",".join(map(str, NODES)), show_default=True, help="Nodes, comma-separated.")
-@click.option("--costs", "calibration", type=click.Path(path_type=Path, exists=True), default=RESULTS / "2026-11-rows.json",
-              help="A result with stages.  [default: results/2026-11-rows.json]")  # fmt: skip
+@click.option(
+    "--costs",
+    "calibration",
+    type=click.Path(path_type=Path, exists=True),
+    default=RESULTS / "2026-11-rows.json",
+    help="A result with stages.  [default: results/2026-11-rows.json]",
+)
 @name_option
 @results_option
 def main(sizes: str, nodes: str, calibration: Path, name: str, results: Path) -> None:

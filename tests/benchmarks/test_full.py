@@ -65,7 +65,16 @@ def test_rows_tell_what_has_a_mark() -> None:
     assert list(rows(document)) == [
         ("a / b (1,000 rows)", "0.5", ">= 0.75", "missed"),
         ("idle (1,000 rows)", "0.9 s", "<= 1 s", "reached"),
-        ("`backup` with 2 readers (1,000 rows); the model was +25% off", "1,000 rows/s", "", ""),
+        ("`backup --max-workers 2` (1,000 rows); the model was +25% off", "1,000 rows/s", "", ""),
+    ]
+
+
+def test_of_memory_and_files_the_readme_has_the_peaks_and_what_is_missed() -> None:
+    told = {"least": None, "most": 2, "unit": ""}
+    marks = [{"title": title, "value": value, **told} for title, value in (("driver", 1), ("file", 1), ("group", 3))]
+    assert [row[0] for row in rows({"rows": 1, "table": "t", "marks": marks})] == [
+        "driver (1 rows, t)",
+        "group (1 rows, t)",
     ]
 
 
