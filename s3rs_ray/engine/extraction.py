@@ -202,7 +202,10 @@ class Extraction:
                 raise
             if isinstance(exc, (SourceTimeout, SourceStalled)):
                 self.finer = max(self.finer, ticket.task.finer + 1)  # the same again would be cut off again
-            self.retry_at[chunk.ordinal] = time.monotonic() + retry_pause(ticket.attempt)
+            at_once = (
+                isinstance(exc, WorkerLost) and ticket.attempt == 1
+            )  # nothing tells that the next one would be lost
+            self.retry_at[chunk.ordinal] = time.monotonic() + (0.0 if at_once else retry_pause(ticket.attempt))
             self.waiting.insert(0, (chunk, ticket.attempt + 1))
             self._say(EventKind.CHUNK_RETRIED, chunk=chunk.ordinal, attempt=ticket.attempt, reason=str(exc))
             return ()

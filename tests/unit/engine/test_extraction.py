@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -211,12 +212,17 @@ def test_a_chunk_that_keeps_failing_stops_the_run_and_leaves_it_open(bench: Benc
     assert {f.ordinal for f in bench.run_on_s3().files} == {0, 2, 3}
 
 
-def test_a_chunk_may_lose_more_workers_than_it_may_fail(bench: Bench) -> None:
+def test_a_chunk_may_lose_more_workers_than_it_may_fail_and_the_first_costs_no_time(bench: Bench, time: Time) -> None:
     failures: list[Exception] = [WorkerLost(f"worker {n}") for n in range(9)]
     bench.executor.outcomes = {1: failures}
+    when: list[float] = []
+    bench.executor.on_submit = lambda task: when.append(time.now) if task.chunk.ordinal == 1 else None
     with pytest.raises(WorkerLost, match=f"worker {3 + LOST_WORKERS}"):
         run_all(bench.extraction(iter(CHUNKS[:4])))
     assert bench.kinds().count(EventKind.CHUNK_RETRIED) == 3 + LOST_WORKERS
+    waits = [later - sooner for sooner, later in pairwise(when)]
+    assert waits[0] < 0.5
+    assert min(waits[1:]) >= 1
 
 
 def test_a_count_that_does_not_agree_is_not_tried_again(bench: Bench) -> None:
