@@ -24,6 +24,7 @@ from ..source.catalog import Catalog
 from ..source.checksums import SourceRows, behind_sql, ends_sql
 from ..source.chunks import filter_check_sql
 from ..source.cutting import cut_chunks, fixed
+from ..table_settings import require_condition
 from ..warehouse.checksums import TargetRows, is_ordered
 from ..warehouse.modes import target_columns, with_marks
 from ..warehouse.sql import Target
@@ -254,6 +255,10 @@ def _columns(asked: Asked, table: Table, present: Collection[str]) -> tuple[tupl
 
 
 def _check_filter(catalog: Catalog, name: TableName, where: str) -> None:
+    try:
+        require_condition(where)
+    except ValueError as exc:
+        raise UsageError(f"--where {where!r}: {exc}", hint="give one whole condition") from exc
     try:
         catalog.query(filter_check_sql(name, where))
     except SourceUnavailable:

@@ -180,6 +180,13 @@ def test_words_that_fit_no_table_are_refused(world: World) -> None:
         compare(world, columns=("nothing",))
     with pytest.raises(UsageError, match="nothing"):
         compare(world, where="nothing = 1")
+    for where, why in {
+        "1=1) OR (1=1": "balanced",
+        "1=1 -- x": "without comments",
+        "1=1; DROP TABLE t": "one condition",
+    }.items():
+        with pytest.raises(UsageError, match=why):
+            compare(world, where=where)
     world.execute("CREATE TABLE u (id INT PRIMARY KEY, update_at DATETIME NOT NULL)")
     with pytest.raises(PlanError, match="nothing of it is known to be in the warehouse"):
         verify(world.settings, Asked(tables=(f"{world.schema}.u",), inline=True))
