@@ -88,7 +88,7 @@ def _require_columns(warehouse: Warehouse, target: Target, table: TableName) -> 
     present = target_columns(warehouse, target)
     missing = [c.name for c in target.columns if c.name.lower() not in present]
     if missing:
-        what = f"has no column {', '.join(missing)}" if present else "is not there"
+        what = f"has no column {', '.join(missing)}" if present else "is not there or not to be seen"
         raise SchemaDrift(
             f"{target.qualified} {what}, which its newest run was extracted with",
             hint=f"run `s3rs-ray sync -t {table}` first",

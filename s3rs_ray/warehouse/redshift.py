@@ -23,6 +23,7 @@ CONFLICT_CODES = frozenset({"40001", "40P01"})
 CONFLICT_NUMBERS = frozenset({"1023", "1018"})
 CONFLICT_TEXTS = ("Serializable isolation violation", "conflict with concurrent transaction")
 """What Redshift says of a conflict: a number as the whole message, or one of the texts in it."""
+NO_PRIVILEGE = "42501"
 LOGIN_CODES = frozenset({"28000", "28P01"})
 LOST = (OSError, struct.error, AttributeError)
 """What a dead socket looks like inside the driver, besides its own InterfaceError."""
@@ -217,4 +218,6 @@ def _server_error(fields: dict[str, str], shown: str) -> WarehouseError:
     context = {"code": code, "statement": shown[:2000]}
     if code in CONFLICT_CODES or text.strip() in CONFLICT_NUMBERS or any(t in message for t in CONFLICT_TEXTS):
         return LoadConflict(message, hint="the transaction is tried again", context=context)
+    if code == NO_PRIVILEGE:
+        return WarehouseError(message, hint="`s3rs-ray status` names the rights that are missing", context=context)
     return WarehouseError(message, hint="look at the statement with --debug", context=context)

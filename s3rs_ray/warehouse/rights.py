@@ -30,7 +30,10 @@ def missing_rights(warehouse: Warehouse, schema: str) -> Iterator[Lack]:
         warehouse.execute(f"CREATE TEMP TABLE {PROBE} (x INTEGER)")
         warehouse.execute(f"DROP TABLE {PROBE}")
     except WarehouseError as exc:
-        yield Lack(message=f"no temporary table can be made: {exc.message}", remedy="GRANT TEMP ON DATABASE … TO …")
+        yield Lack(
+            message=f"no temporary table can be made: {exc.message}",
+            remedy=f"GRANT TEMP ON DATABASE … TO {_user(warehouse)}",
+        )
     if not warehouse.query(find_schema_sql(schema)):
         yield Lack(
             message=f"there is no schema {schema}: the first load makes it, which needs CREATE on the database",
@@ -38,10 +41,11 @@ def missing_rights(warehouse: Warehouse, schema: str) -> Iterator[Lack]:
             serious=False,
         )
         return
-    for right in ("USAGE", "CREATE"):
-        if not _has(warehouse, f"has_schema_privilege({quote_text(schema.lower())}, {quote_text(right)})"):
-            grant = f"GRANT {right} ON SCHEMA {quote_name(schema)} TO …"
-            yield Lack(message=f"no {right} on schema {schema}", remedy=grant)
+    asked = f"has_schema_privilege({quote_text(schema.lower())}, "
+    lacking = ", ".join(r for r in ("USAGE", "CREATE") if not _has(warehouse, f"{asked}{quote_text(r)})"))
+    if lacking:
+        grant = f"GRANT {lacking} ON SCHEMA {quote_name(schema)} TO {_user(warehouse)}"
+        yield Lack(message=f"no {lacking} on schema {schema}", remedy=grant)
 
 
 def create_missing_schema(warehouse: Warehouse, schema: str) -> None:
@@ -57,9 +61,16 @@ def missing_table_rights(warehouse: Warehouse, schema: str, table: str) -> Itera
         f" WHERE schemaname = {quote_text(schema.lower())} AND tablename = {quote_text(table.lower())}"
     )
     qualified = f"{quote_name(schema.lower())}.{quote_name(table.lower())}"
-    for right in ("SELECT", "INSERT", "DELETE") if found else ():
-        if not _has(warehouse, f"has_table_privilege({quote_text(qualified)}, {quote_text(right)})"):
-            yield Lack(message=f"no {right} on {qualified}", remedy=f"GRANT {right} ON {qualified} TO …")
+    asked = f"has_table_privilege({quote_text(qualified)}, "
+    rights = ("SELECT", "INSERT", "DELETE") if found else ()
+    lacking = ", ".join(r for r in rights if not _has(warehouse, f"{asked}{quote_text(r)})"))
+    if lacking:
+        grant = f"GRANT {lacking} ON {qualified} TO {_user(warehouse)}"
+        yield Lack(message=f"no {lacking} on {qualified}", remedy=grant)
+
+
+def _user(warehouse: Warehouse) -> str:
+    return quote_name(str(warehouse.query("SELECT current_user")[0][0]))
 
 
 def _has(warehouse: Warehouse, question: str) -> bool:

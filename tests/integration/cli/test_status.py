@@ -101,7 +101,17 @@ def test_rights_that_a_load_would_miss_are_named(
     world.ledger().release(other, holder)
     done = command("status", "-t", table, "-o", "json", REDSHIFT_USER=user, REDSHIFT_PASSWORD="Secret1234")
     said = [f["message"] for f in done.json["findings"] if f["about"] == "redshift" and schema in f["message"]]
-    assert said == [f"no CREATE on schema {schema}", f'no INSERT on "{schema}"."t"', f'no DELETE on "{schema}"."t"']
+    assert said == [f"no CREATE on schema {schema}", f'no INSERT, DELETE on "{schema}"."t"']
+    hints = [f["hint"] for f in done.json["findings"] if f["message"] in said]
+    assert hints == [
+        f'GRANT CREATE ON SCHEMA "{schema}" TO "{user}"',
+        f'GRANT INSERT, DELETE ON "{schema}"."t" TO "{user}"',
+    ]
+    world.execute("INSERT INTO t VALUES (99, '2026-02-01')")
+    refused = command("sync", "-t", table, "--inline", REDSHIFT_USER=user, REDSHIFT_PASSWORD="Secret1234")
+    assert refused.code == 1
+    assert "permission denied" in refused.err
+    assert "hint: `s3rs-ray status` names the rights that are missing" in refused.err
     assert table in done.json["tables"]
 
 
