@@ -54,8 +54,8 @@ log = logging.getLogger(__name__)
 
 SEGMENT_ROWS = 100_000
 """Rows of a segment, where BACKUP_BATCH_SIZE does not say."""
-MOST_SEGMENTS = 16
-"""Segments that one task compares: the warehouse scans its table once for each task."""
+MOST_SEGMENTS = 64
+"""Segments that one task compares: the warehouse scans its table once or twice for each task."""
 THREAD_SEGMENTS = 40
 """Tables of no more segments are compared from threads: the work is the databases', and Ray takes seconds to start."""
 
@@ -377,6 +377,7 @@ def _sample(segments: tuple[Segment, ...], percent: float) -> tuple[Segment, ...
 
 
 def _groups(segments: tuple[KeyRange | None, ...], places: int) -> list[tuple[KeyRange | None, ...]]:
-    """Segments for one task each: as many as keep every place busy, over one connection to each side."""
-    size = max(1, min(-(-len(segments) // places), MOST_SEGMENTS))
+    """Segments for one task each: as many as keep every place busy to the end, over one connection to each side."""
+    rounds = -(-len(segments) // (places * MOST_SEGMENTS))
+    size = max(1, -(-len(segments) // (places * max(rounds, 1))))
     return [segments[i : i + size] for i in range(0, len(segments), size)]

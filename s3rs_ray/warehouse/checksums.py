@@ -253,14 +253,22 @@ def _range_sql(within: KeyRange) -> str:
 
 
 def _number(ranges: Sequence[KeyRange | None]) -> str:
-    """Of the range that a row in one of them is in."""
-    cases = []
-    for number, within in enumerate(ranges[:-1]):
-        if within is not None and within.upto is not None:
-            end = _side(within.columns, within.upto, "<")
-            inside = " OR ".join([end, *_nulls(within)]) if _is_first(within) else end
-            cases.append(f"WHEN {inside} THEN {number}")
-    return f"CASE {' '.join(cases)} ELSE {len(cases)} END" if cases else "0"
+    """Of the range that a row in one of them is in, found by halves; a key that holds NULL is in the first."""
+    ends = [_side(r.columns, r.upto, "<") for r in ranges[:-1] if r is not None and r.upto is not None]
+    number = _halves(ends, 0)
+    first = ranges[0]
+    if first is None or not ends or not _is_first(first):
+        return number
+    return f"CASE WHEN {' OR '.join(_nulls(first))} THEN 0 ELSE {number} END"
+
+
+def _halves(ends: Sequence[str], first: int) -> str:
+    """The number, from ``first`` on, of the first predicate that is true of a row, as all behind it are then."""
+    if not ends:
+        return str(first)
+    half = len(ends) // 2
+    below, above = _halves(ends[:half], first), _halves(ends[half + 1 :], first + half + 1)
+    return f"CASE WHEN {ends[half]} THEN {below} ELSE {above} END"
 
 
 def _is_first(within: KeyRange) -> bool:

@@ -85,7 +85,7 @@ def test_a_signal_during_a_load_lets_it_end(ends: Ends, runs: Runs, stack: Local
 def test_a_verification_ends_its_queries_and_tells_what_it_did(
     ends: Ends, runs: Runs, stack: LocalStack, number: signal.Signals
 ) -> None:
-    """Its first task, of 16 segments, waits for the warehouse; then this one or the next for the source."""
+    """Its first task, of 50 segments, waits for the warehouse; then this one or the next for the source."""
     runs.settle()
     schema = ends.world.schema
     postgres = stack.postgres
@@ -97,7 +97,7 @@ def test_a_verification_ends_its_queries_and_tells_what_it_did(
     ):  # fmt: skip
         with connect_warehouse(ends.world.environment) as warehouse, warehouse.transaction():
             warehouse.execute(f'LOCK "{schema}"."t"')
-            run = runs.sync(command=("verify", "--max-workers", "1"), change={"BACKUP_BATCH_SIZE": "20"})
+            run = runs.sync(command=("verify", "--max-workers", "1"), change={"BACKUP_BATCH_SIZE": "4"})
             running = "SELECT 1 FROM information_schema.PROCESSLIST WHERE INFO LIKE '%% verify=%%' AND USER <> %s"
             wait_for(lambda: bool(behind.execute(BLOCKED).fetchone()), "the warehouse is asked", run=run)
             source.execute(f"LOCK TABLES `{schema}`.t WRITE")
@@ -108,8 +108,8 @@ def test_a_verification_ends_its_queries_and_tells_what_it_did(
         assert len(source.fetchall()) == 1  # this query itself
         source.execute("UNLOCK TABLES")
     table = run.document["tables"][runs.table]
-    assert (run.document["status"], table["status"], table["segments"]) == ("interrupted", "interrupted", 20)
-    assert table["segments_compared"] < 20
+    assert (run.document["status"], table["status"], table["segments"]) == ("interrupted", "interrupted", 100)
+    assert table["segments_compared"] < 100
     assert runs.sync(command=("verify",)).wait() == 0
 
 

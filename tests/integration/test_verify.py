@@ -381,6 +381,7 @@ def test_what_was_compared_before_a_signal_is_told_and_kept(world: World, monkey
             stop.set()
         return segment_tasks.compare_segments(work, settings)
 
+    monkeypatch.setattr(engine_compare, "MOST_SEGMENTS", 10)
     monkeypatch.setattr(engine_compare, "compare_segments", compare_and_stop)
     (found,) = verify(settings, asked, stop=stop)
     assert (found.interrupted, found.status, found.segments) == (True, "different", 50)

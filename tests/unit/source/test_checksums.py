@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import math
 import re
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3rs_ray.engine.compare import MOST_SEGMENTS, _groups
 from s3rs_ray.model import Column, KeyRange, Watermark
 from s3rs_ray.policies import JsonForm, LongText, Mode, NulBytes, Policy, TextForm
 from s3rs_ray.row_text import (
@@ -181,6 +183,37 @@ def test_the_places_of_buckets_hold_their_keys_and_no_others(
     named = [key for low, high in found for key in range(low, high + 1)]
     assert named == [key for key in range(first, last + 1) if bucket(key) in chosen]
     assert all(one[1] + 1 < other[0] for one, other in itertools.pairwise(found))
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+def test_each_row_is_in_the_range_that_holds_it(count: int) -> None:
+    """Ranges that touch and ranges that do not; NULL is in the first, where that one is asked for."""
+    ends = [None, *range(10, 10 * count, 10), None]
+    ranges = [KeyRange(columns=("ID",), after=a and (a,), upto=b and (b,)) for a, b in itertools.pairwise(ends)]
+    with sqlite3.connect(":memory:") as warehouse:
+        warehouse.execute("ATTACH ':memory:' AS public")
+        warehouse.execute("CREATE TABLE public.parcels (id)")
+        rows = [*range(-3, 10 * count + 3), None]
+        warehouse.executemany("INSERT INTO public.parcels VALUES (?)", [(row,) for row in rows])
+        for some in (ranges, ranges[::2], ranges[1:], ranges[:-1]):
+            found = warehouse.execute(there.sums_sql(replace(TARGET, columns=()), some, 1)).fetchall() if some else []
+            expected = {}
+            for number, within in enumerate(some):
+                low, high = within.after or (-math.inf,), within.upto or (math.inf,)
+                inside = [row is not None and low[0] < row <= high[0] for row in rows]
+                expected[number] = sum(inside) + (within.after is None)
+            assert {number: rows for number, _, rows, *_ in found} == {n: c for n, c in expected.items() if c}
+
+
+def test_tasks_are_as_many_as_keep_every_place_busy() -> None:
+    ranges = tuple(KeyRange(columns=("ID",), upto=(i,)) for i in range(500))
+    for count, places in itertools.product((1, 2, 3, 40, 64, 65, 129, 200, 500), (1, 2, 3, 8)):
+        groups = _groups(ranges[:count], places)
+        assert [within for group in groups for within in group] == list(ranges[:count])
+        sizes = list(map(len, groups))
+        assert max(sizes) <= MOST_SEGMENTS
+        assert len(sizes) <= places * math.ceil(count / places / MOST_SEGMENTS)
+    assert _groups((), 2) == []
 
 
 def test_places_are_not_named_where_they_are_too_many() -> None:
