@@ -16,6 +16,7 @@ import pytest
 
 from s3rs_ray.local.settlement import Connection
 from s3rs_ray.local.stack import LocalStack
+from tests.integration.conftest import make_bucket
 from tests.support.own_stack import settings, stack
 
 from .crashing import Point
@@ -121,6 +122,7 @@ def test_state_and_files_that_are_lost_are_made_anew(stack: LocalStack, ends: En
     run.wait_paused()
     stack.s3.kill()
     stack.s3.start()
+    make_bucket(ends.world.settings, ends.world.settings.s3_bucket_name)
     run.go_on()
     assert run.wait() == 1, run.stderr
     assert "Traceback" not in run.stderr

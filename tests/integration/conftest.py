@@ -95,12 +95,17 @@ def s3_client(settings: Settings) -> Any:
     )
 
 
+def make_bucket(settings: Settings, name: str) -> None:
+    s3_client(settings).create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": settings.s3_region})
+
+
 @pytest.fixture
 def bucket(settings: Settings, source_schema: str) -> Iterator[str]:
     """A bucket of the test's own: commands list all that is in one, so that of all tests would grow long."""
-    client, name = s3_client(settings), source_schema.replace("_", "-")
-    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": settings.s3_region})
+    name = source_schema.replace("_", "-")
+    make_bucket(settings, name)
     yield name
+    client = s3_client(settings)
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
         if found := [{"Key": entry["Key"]} for entry in page.get("Contents", ())]:
             client.delete_objects(Bucket=name, Delete={"Objects": found, "Quiet": True})

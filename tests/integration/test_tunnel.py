@@ -19,6 +19,7 @@ from s3rs_ray.engine import driver
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.events import Event, EventKind
 from s3rs_ray.errors import ConfigError, SourceUnavailable
+from s3rs_ray.local.process import wait_until
 from s3rs_ray.local.stack import LocalStack
 from s3rs_ray.tunnel import close_idle_tunnels, open_source_tunnel
 from tests.support.bastion import CLIENTS, BastionServer, open_bastion
@@ -178,9 +179,14 @@ def test_a_bastion_that_lets_nobody_in_or_is_gone(stack: LocalStack, bastion: Ba
     settings = through(stack, bastion)
     ask(settings)
     bastion.kill()
-    with pytest.raises(SourceUnavailable):  # by the tunnel, or, before it has noticed the loss, by the session in it
-        ask(settings)
-    assert "cannot open a tunnel" in refused(settings, SourceUnavailable).message
+
+    def unanswered() -> str:
+        """Refused by the tunnel, or, before it has noticed the loss, by the session in it."""
+        with pytest.raises(SourceUnavailable) as raised:
+            ask(settings)
+        return raised.value.message
+
+    wait_until(lambda: "cannot open a tunnel" in unanswered(), timeout_s=10, what="the tunnel notices the loss")
     bastion.start()
     ask(settings)
 
