@@ -14,8 +14,8 @@ from s3rs_ray.local.stack import LocalStack
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait for servers, locks and nodes rather than compute."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: many tests wait for servers, locks and nodes rather than compute."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -119,14 +119,14 @@ def test_files_extracted_after_a_watermark_set_by_hand_are_loaded(world: World) 
 
 def test_a_mode_and_a_full_refresh_are_asked_for_by_flags(world: World) -> None:
     table = fill(world)
-    assert s3rs(world, "sync", "-t", table, "--mode", "append").returncode == 0
+    assert s3rs(world, "sync", "-t", table, "--inline", "--mode", "append").returncode == 0
     world.execute("UPDATE t SET update_at = '2026-02-01' WHERE id < 10")
     refused = s3rs(world, "sync", "-t", table)
     assert refused.returncode == 1
     assert "holds every version" in refused.stderr
     dry = s3rs(world, "sync", "-t", table, "--full-refresh", "--dry-run")
     assert "window: the whole table; later runs carry on after (" in dry.stdout
-    done = s3rs(world, "sync", "-t", table, "--full-refresh", "-o", "json")
+    done = s3rs(world, "sync", "-t", table, "--inline", "--full-refresh", "-o", "json")
     assert json.loads(done.stdout)["table_results"][table]["rows_loaded"] == 100, done.stderr
     world.assert_equal("t")
 
@@ -217,7 +217,7 @@ def test_unreachable_hosts_are_told_within_ten_seconds(world: World) -> None:
 
 def test_the_demo_ends_well(tmp_path: Path) -> None:
     done = subprocess.run(
-        [*PROGRAM, "demo", "--rows", "20000"],
+        [*PROGRAM, "demo", "--rows", "5000"],
         env=program_environment(tmp_path),
         capture_output=True,
         text=True,
