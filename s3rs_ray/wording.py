@@ -21,6 +21,13 @@ def size_text(size: float) -> str:
     return f"{size:,.1f} TB"
 
 
+class Size(int):
+    """A number of bytes, which a table shows by :func:`size_text` and lines up as a number."""
+
+    def __str__(self) -> str:
+        return size_text(self)
+
+
 def duration_text(seconds: float) -> str:
     """A time that was guessed, no finer than it deserves: ``40 seconds``, ``12.5 minutes``, ``3.2 hours``."""
     if round(seconds) < 100:

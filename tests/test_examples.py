@@ -51,6 +51,12 @@ def test_the_cron_line_has_five_fields_a_user_and_no_percent_sign() -> None:
     assert "%" not in line  # cron takes it for the end of the line
 
 
+def test_cron_finds_the_program() -> None:
+    """cron's own PATH is /usr/bin:/bin (crontab(5)), and pip installs elsewhere."""
+    text = (EXAMPLES / "crontab").read_text(encoding="utf-8")
+    assert "/usr/local/bin" in re.findall(r"^PATH=(.*)$", text, re.MULTILINE)[0].split(":")
+
+
 def test_variables_named_in_the_examples_are_settings() -> None:
     text = "".join(p.read_text(encoding="utf-8") for p in EXAMPLES.iterdir() if p.is_file())
     named = set(re.findall(r"\b([A-Z]+(?:_[A-Z]+)+)=", text))

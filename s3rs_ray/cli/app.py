@@ -38,7 +38,13 @@ class CommonOptionsAnywhere(click.Group):
     """A group whose own options may stand behind the command, in a run and while a word is completed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, hoist(args))
+        try:
+            hoisted = hoist(args)
+        except click.BadOptionUsage:
+            if not ctx.resilient_parsing:
+                raise
+            hoisted = args[-1:]  # its value is the word that is being completed
+        return super().parse_args(ctx, hoisted)
 
 
 @click.group(
@@ -136,7 +142,11 @@ COMMON = {"-o": 1, "--output": 1, "--progress": 1, "--config-file": 1, "--log-fi
 
 
 def hoist(arguments: list[str]) -> list[str]:
-    """Moves the common options to the front, so that they may stand behind the command as well."""
+    """Moves the common options to the front, so that they may stand behind the command as well.
+
+    Raises:
+        click.BadOptionUsage: the last one has no value: at the front it would take the command for it.
+    """
     front: list[str] = []
     rest: list[str] = []
     words = iter(arguments)
@@ -150,7 +160,10 @@ def hoist(arguments: list[str]) -> list[str]:
         elif equals or joined:
             front.append(word)
         else:
-            front += [word, *islice(words, COMMON[name])]
+            values = list(islice(words, COMMON[name]))
+            if len(values) < COMMON[name]:
+                raise click.BadOptionUsage(word, f"Option '{word}' requires an argument.")
+            front += [word, *values]
     return front + rest
 
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..engine.events import Event, EventKind
-from ..wording import counted
+from ..wording import counted, size_text
 
 WIDE = 120
 """Columns from which numbers are written out and a bar is drawn."""
 BAR = 16
 SPARED = "the source is spared"
 WAITING = "waiting for nodes"
-_LEAST = {"stage": 8, "chunks": 5, "rows": 6, "rows/s": 6, "MB": 5, "loaded": 6, "ETA": 7}
+_LEAST = {"stage": 8, "chunks": 5, "rows": 6, "rows/s": 6, "size": 5, "loaded": 6, "ETA": 7}
 """Widths of columns before there is anything in them, so that the lines do not jump as the numbers grow."""
 
 
@@ -190,7 +190,7 @@ def _heads(*, bar: bool, retries: bool) -> list[str]:
         "chunks",
         "rows",
         "rows/s",
-        "MB",
+        "size",
         "loaded",
         *(["retries"] if retries else []),
         "ETA",
@@ -207,7 +207,7 @@ def _cells(line: TableLine, now: float, *, wide: bool, bar: bool, retries: bool)
         f"{line.chunks_done}/{line.chunks}" if line.chunks else "",
         _number(line.rows, wide),
         _number(line.rate(now), wide),
-        _number(line.bytes / 1e6, True),
+        _size(line.bytes, wide),
         _number(line.loaded, wide),
         *([str(line.retries or "")] if retries else []),
         "" if left is None else _duration(left),
@@ -254,6 +254,10 @@ def _number(value: float, wide: bool) -> str:
         if value >= size:
             return f"{value / size:.3g}{unit}" if value / size < 1000 else f"{value / size:.0f}{unit}"
     raise AssertionError(value)
+
+
+def _size(size: int, wide: bool) -> str:
+    return size_text(size) if wide and size else _number(size, wide)
 
 
 def _duration(seconds: float) -> str:

@@ -23,7 +23,7 @@ from ..engine.inventory import (
 from ..engine.standing import Amount
 from ..engine.tasks import open_store
 from ..ledger.document import cursor_text
-from ..wording import size_text
+from ..wording import Size
 from .output import Output, amount_json, amount_text, complain, standings_text, status_text
 from .session import Session
 from .tables import EXCLUDE_STORED, STORED_TABLES, select_names
@@ -60,7 +60,7 @@ def explore_command(session: Session, tables: tuple[str, ...], exclude: tuple[st
         )
         return
     rows = [
-        (str(i.table), i.files, size_text(i.bytes), _moment(i.first), _moment(i.last), len(i.runs), i.quiet_days)
+        (str(i.table), i.files, Size(i.bytes), _moment(i.first), _moment(i.last), len(i.runs), i.quiet_days)
         for i in found
     ]
     columns = ("table", "files", "size", "first run (UTC)", "last run (UTC)", "runs", "quiet days")
@@ -122,10 +122,10 @@ def _show_dashboard(
     health: Health,
     runs: Sequence[Mapping[str, Any]],
 ) -> None:
-    rows = [(f.prefix, f.holds, f.amount.files, size_text(f.amount.bytes)) for f in folders]
+    rows = [(f.prefix, f.holds, f.amount.files, Size(f.amount.bytes)) for f in folders]
     output.table(f"bucket s3://{bucket}", ("folder", "holds", "objects", "size"), rows)
     files = [
-        (str(i.table), i.files, size_text(i.bytes), size_text(i.bytes / max(i.files, 1)), size_text(i.largest),
+        (str(i.table), i.files, Size(i.bytes), Size(i.bytes / max(i.files, 1)), Size(i.largest),
          standings_text(i.standings))
         for i in found
     ]  # fmt: skip
@@ -161,7 +161,7 @@ def _show_days(output: Output, by_day: Mapping[dt.date, Amount], days: int) -> N
     """The last days that have files, with a bar each."""
     last = list(by_day.items())[-days:]
     most = max((amount.bytes for _, amount in last), default=0)
-    rows = [(str(d), a.files, size_text(a.bytes), "█" * -(-a.bytes * BAR // max(most, 1))) for d, a in last]
+    rows = [(str(d), a.files, Size(a.bytes), "█" * -(-a.bytes * BAR // max(most, 1))) for d, a in last]
     output.table("activity (UTC)", ("day", "files", "size", ""), rows)
 
 

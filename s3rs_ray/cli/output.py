@@ -22,7 +22,7 @@ from rich.text import Text
 from ..engine.report import error_json
 from ..engine.standing import Amount, Standing
 from ..errors import S3rsError
-from ..wording import counted, size_text
+from ..wording import Size, counted, size_text
 
 FORMATS = ("text", "json")
 GAP, INDENT = "  ", "    "
@@ -231,7 +231,7 @@ def amount_json(amount: Amount) -> dict[str, int]:
 def _cell(value: object) -> str:
     if isinstance(value, bool) or value is None:
         return {None: "", True: "yes", False: "no"}[value]
-    if isinstance(value, int):
+    if isinstance(value, int) and not isinstance(value, Size):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.1f}"

@@ -13,7 +13,7 @@ from ..engine.report import list_reports, read_report
 from ..engine.report_html import format_report, stage_seconds
 from ..engine.tasks import open_store
 from ..errors import UsageError
-from ..wording import counted
+from ..wording import Size, counted
 from .files import NewFile
 from .output import Output, status_text
 from .session import Session
@@ -70,11 +70,11 @@ def command(session: Session, /, run: str, html: Path | None, listed: bool) -> N
 def _show(output: Output, document: dict[str, Any]) -> None:
     results = document["table_results"]
     title = f"run {document['execution_id']}: {status_text(document['status'])}, {document['duration_seconds']:,.1f} s"
-    heads = ("table", "status", "extracted", "loaded", "files", "MB", "seconds", "rows/s")
+    heads = ("table", "status", "extracted", "loaded", "files", "size", "seconds", "rows/s")
     rows = []
     for name, r in results.items():
         moved, seconds = r["rows_extracted"] or r["rows_loaded"], max(r["duration_seconds"], 0.001)
-        sizes = (r["rows_extracted"], r["rows_loaded"], r["files_created"], r["bytes"] / 1e6)
+        sizes = (r["rows_extracted"], r["rows_loaded"], r["files_created"], Size(r["bytes"]))
         speed = round(moved / seconds) if moved else None
         rows.append((name, status_text(r["status"]), *sizes, r["duration_seconds"], speed))
     output.table(title, heads, rows, empty="no table")

@@ -29,7 +29,7 @@ from ..errors import S3rsError
 from ..ledger.store import utc_now
 from ..model import TableName
 from ..storage.s3 import S3Store
-from ..wording import counted, size_text
+from ..wording import Size, counted
 from .asking import confirm, confirm_by_name
 from .deletion import deletion_exit_code, deletion_shown, tell_refused
 from .output import Output, amount_json, amount_text, complain, standings_text
@@ -100,7 +100,7 @@ def list_command(
             }
         )
         return
-    rows = [(o.key, size_text(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}", s.value) for _, o, s in files[:limit]]
+    rows = [(o.key, Size(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}", s.value) for _, o, s in files[:limit]]
     session.output.table("files", ("key", "size", "written (UTC)", "standing"), rows)
     if len(files) > limit:
         session.output.sentence(f"… and {len(files) - limit:,} more: --limit {len(files)} or -o json shows all")
@@ -194,7 +194,7 @@ def orphans_command(session: Session, table: str, clean: bool, force: bool) -> N
         session.output.document({"table": str(name), "orphans": objects, "deleted": clean, "refused": dict(refused)})
     else:
         what = "deleted" if clean else "files no run owns"
-        rows = [(o.key, size_text(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}") for o in found]
+        rows = [(o.key, Size(o.size), f"{o.modified:%Y-%m-%d %H:%M:%S}") for o in found]
         session.output.table(f"{name}: {what}", ("key", "size", "written (UTC)"), rows)
     sys.exit(1 if refused else 0)
 

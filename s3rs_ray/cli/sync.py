@@ -25,7 +25,7 @@ from ..engine.report import Recorder, keep_report, result_json
 from ..engine.tasks import open_store
 from ..errors import ConfigError, S3rsError, StorageError
 from ..policies import Deletes, Mode, Strategy
-from ..wording import counted, size_text
+from ..wording import Size, counted, size_text
 from .files import NewFile
 from .output import Output, complain, status_text
 from .plans import preview_exit_code, show_previews
@@ -319,13 +319,13 @@ def _show_summary(output: Output, result: RunResult) -> None:
     tables = sorted(result.tables, key=lambda t: t in result.failures)
     rows: list[tuple[object, ...]] = [
         (str(t.table), status_text(t.status.value), t.rows_extracted, t.rows_loaded, t.files_created,
-         t.bytes / 1e6, t.duration_seconds, t.watermark or "")
+         Size(t.bytes), t.duration_seconds, t.watermark or "")
         for t in tables
     ]  # fmt: skip
     if len(rows) > 1:
-        sums = [sum(column) for column in zip(*(row[2:6] for row in rows), strict=True)]
-        rows.append((f"{len(tables)} tables", "", *sums, seconds, ""))
-    columns = ("table", "status", "extracted", "loaded", "files", "MB", "seconds", "watermark")
+        *sums, size = (sum(column) for column in zip(*(row[2:6] for row in rows), strict=True))
+        rows.append((f"{len(tables)} tables", "", *sums, Size(size), seconds, ""))
+    columns = ("table", "status", "extracted", "loaded", "files", "size", "seconds", "watermark")
     output.table(title, columns, rows)
 
 

@@ -21,7 +21,7 @@ from ..ledger.state import TableState
 from ..ledger.store import Holder, Ledger
 from ..model import DataFile, TableName, Watermark
 from ..positions import format_position
-from ..wording import counted
+from ..wording import Size, counted
 from .output import Output
 from .session import Session
 from .tables import STORED_TABLE
@@ -178,7 +178,7 @@ def _show(output: Output, state: TableState, waiting: Sequence[DataFile] | None 
     ]
     output.table(str(state.table), ("what", "value"), rows)
     if waiting is not None:
-        output.table("files waiting", ("key", "rows", "bytes"), [(f.key, f.rows, f.bytes) for f in waiting])
+        output.table("files waiting", ("key", "rows", "size"), [(f.key, f.rows, Size(f.bytes)) for f in waiting])
         output.table("files loaded last", ("key",), [(key,) for key in state.recent_files])
 
 

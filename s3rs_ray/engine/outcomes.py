@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from ..config import Settings
 from ..errors import S3rsError
+from ..ledger.store import utc_now
 from ..model import TableName
-from .context import Run
-from .events import EventKind
+from .context import Request, Run
+from .driver import open_run, resolve_tables
+from .events import EventKind, Report
 
 Done = TypeVar("Done")
 
@@ -50,16 +54,27 @@ class Outcomes(Generic[Done]):
         return self.done
 
 
-def each_table(run: Run, names: Iterable[TableName], work: Callable[[TableName], Done]) -> Outcomes[Done]:
-    """Works on tables until a signal comes; an error of one is told, kept, and the next one begun."""
+def each_table(
+    settings: Settings,
+    request: Request,
+    work: Callable[[Run, TableName], Done],
+    report: Report,
+    stop: threading.Event | None,
+) -> Outcomes[Done]:
+    """Works on the tables of a command until ``stop`` is set; an error of one is told, kept, and the next one begun.
+
+    Raises:
+        ConfigError, TableNotFound, SourceUnavailable, StorageUnavailable: before the first table.
+    """
     done: list[Done] = []
     failures: dict[TableName, S3rsError] = {}
-    for name in names:
-        if run.stop.is_set():
-            break
-        try:
-            done.append(work(name))
-        except S3rsError as exc:
-            failures[name] = exc
-            run.say(EventKind.TABLE_FAILED, name, error=exc.message, hint=exc.hint, type=type(exc).__name__)
+    with open_run(settings, request, report, stop or threading.Event(), utc_now()) as run:
+        for name in resolve_tables(run):
+            if run.stop.is_set():
+                break
+            try:
+                done.append(work(run, name))
+            except S3rsError as exc:
+                failures[name] = exc
+                run.say(EventKind.TABLE_FAILED, name, error=exc.message, hint=exc.hint, type=type(exc).__name__)
     return Outcomes(done=tuple(done), failures=failures)

@@ -26,7 +26,7 @@ from .compare import Asked, Comparison, compare_table, narrowed, open_comparison
 from .context import Hold, Request, Run, hold_table
 from .deletes import follow_deletes, require_deletable
 from .differences import Difference
-from .driver import ignore, open_run, resolve_tables
+from .driver import ignore
 from .events import EventKind, Report
 from .loading import Loading
 from .mending import CHUNK_KEYS, LISTED, Gone, Mending, TableRepair, plan_mending, repair_document
@@ -85,8 +85,7 @@ def repair_each(
         ConfigError, TableNotFound, SourceUnavailable, StorageUnavailable: before the first table.
     """
     request = Request(tables=asked.tables, exclude=asked.exclude, inline=asked.inline)
-    with open_run(settings, request, report, stop or threading.Event(), utc_now()) as run:
-        return each_table(run, resolve_tables(run), lambda name: _repair_table(run, asked, name))
+    return each_table(settings, request, lambda run, name: _repair_table(run, asked, name), report, stop)
 
 
 def _repair_table(run: Run, asked: RepairAsked, name: TableName) -> TableRepair:

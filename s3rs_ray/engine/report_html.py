@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any, TypeAlias
 
-from ..wording import counted
+from ..wording import Size, counted
 
 Document: TypeAlias = Mapping[str, Any]
 Moment: TypeAlias = Mapping[str, Any]
@@ -116,7 +116,7 @@ def _worked(document: Document, name: str) -> bool:
 
 
 def _summary(results: Mapping[str, Document], anchors: Mapping[str, str]) -> str:
-    heads = ("table", "status", "rows read", "rows loaded", "files", "MB", "seconds", "rows/s", "up to")
+    heads = ("table", "status", "rows read", "rows loaded", "files", "size", "seconds", "rows/s", "up to")
     return _rows(
         heads,
         [
@@ -126,7 +126,7 @@ def _summary(results: Mapping[str, Document], anchors: Mapping[str, str]) -> str
                 r["rows_extracted"],
                 r["rows_loaded"],
                 r["files_created"],
-                r["bytes"] / 1e6,
+                Size(r["bytes"]),
                 r["duration_seconds"],
                 round((r["rows_extracted"] or r["rows_loaded"]) / max(r["duration_seconds"], 0.001)),
                 r["watermark"] or "",
@@ -174,16 +174,16 @@ def _verification(document: Document, result: Document) -> str:
 def _sizes(chunks: Sequence[Moment]) -> str:
     sizes = sorted(c["bytes"] for c in chunks)
     rows = sum(c["rows"] for c in chunks)
-    heads = ("files", "MB in all", "smallest MB", "median MB", "largest MB", "bytes a row", "rows a file")
+    heads = ("files", "size in all", "smallest", "median", "largest", "bytes a row", "rows a file")
     return _rows(
         heads,
         [
             (
                 len(sizes),
-                sum(sizes) / 1e6,
-                sizes[0] / 1e6,
-                sizes[len(sizes) // 2] / 1e6,
-                sizes[-1] / 1e6,
+                Size(sum(sizes)),
+                Size(sizes[0]),
+                Size(sizes[len(sizes) // 2]),
+                Size(sizes[-1]),
                 sum(sizes) / max(rows, 1),
                 rows // len(sizes),
             )
@@ -213,7 +213,7 @@ def _rows(heads: Sequence[str], rows: Iterable[Sequence[object]], anchors: Mappi
 def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, Size) else str(value)
 
 
 def _seconds(value: float) -> str:

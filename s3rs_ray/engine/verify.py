@@ -16,7 +16,7 @@ from ..storage.layout import COMPARISON
 from .compare import Asked, compare_table, open_comparison
 from .context import Request, Run
 from .differences import SegmentResult, TableComparison, table_document
-from .driver import ignore, open_run, resolve_tables
+from .driver import ignore
 from .events import EventKind, Report
 from .outcomes import Outcomes, each_table
 from .records import keep_document
@@ -48,8 +48,7 @@ def verify_each(
         ConfigError, TableNotFound, SourceUnavailable, StorageUnavailable: before the first table.
     """
     request = Request(tables=asked.tables, exclude=asked.exclude, inline=asked.inline)
-    with open_run(settings, request, report, stop or threading.Event(), utc_now()) as run:
-        return each_table(run, resolve_tables(run), lambda name: _verify_table(run, asked, name))
+    return each_table(settings, request, lambda run, name: _verify_table(run, asked, name), report, stop)
 
 
 def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:

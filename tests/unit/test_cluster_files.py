@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +12,9 @@ import jsonschema
 import pytest
 import ray
 import yaml
+from ray.autoscaler._private.aws.config import DEFAULT_AMI_NAME
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler.tags import TAG_RAY_CLUSTER_NAME
 
 from s3rs_ray.cli.app import cli, hoist
 from s3rs_ray.config import Settings
@@ -51,9 +54,31 @@ def test_readers_are_spot_instances_and_the_head_is_none_and_holds_no_reader(con
     assert reader["resources"][SOURCE] > 0
 
 
-def test_every_node_has_its_rights_from_an_instance_profile_and_no_key_is_in_the_file(config: dict[str, Any]) -> None:
+def test_no_node_is_given_rays_default_image(config: dict[str, Any]) -> None:
+    """Ray's default is of Ubuntu 18.04, which nobody mends any more."""
+    assert "18.04" in DEFAULT_AMI_NAME
     for kind in config["available_node_types"].values():
-        assert "instance-profile/" in kind["node_config"]["IamInstanceProfile"]["Arn"]
+        assert kind["node_config"]["ImageId"].startswith("ami-")
+
+
+def test_every_node_has_its_rights_from_an_instance_profile_and_no_key_is_in_the_file(config: dict[str, Any]) -> None:
+    roles = {
+        name: kind["node_config"]["IamInstanceProfile"]["Arn"].replace(":instance-profile/", ":role/")
+        for name, kind in config["available_node_types"].items()
+    }
+    assert roles["head"] != roles["reader"]  # only the head may start and end instances
+    policy = json.loads((ROOT / "examples" / "iam" / "ray-head.json").read_text(encoding="utf-8"))
+    granted = {
+        action: statement
+        for statement in policy["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    }
+    assert granted["iam:PassRole"]["Resource"] == roles["reader"]
+    [(tag, cluster)] = granted["ec2:TerminateInstances"]["Condition"]["StringEquals"].items()
+    assert (tag, cluster) == (f"aws:ResourceTag/{TAG_RAY_CLUSTER_NAME}", config["cluster_name"])
+    assert granted.keys() == {
+        "ec2:DescribeInstances", "ec2:RunInstances", "ec2:CreateTags", "ec2:TerminateInstances", "iam:PassRole"
+    }  # fmt: skip
     text = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
     assert not re.search(r"AKIA|password\s*:|secret_key|access_key|DB_PASSWORD", text, re.IGNORECASE)
 
@@ -85,6 +110,7 @@ def test_both_kuberay_examples_have_the_same_pods() -> None:
 @pytest.mark.parametrize("spec", clusters(), ids=["RayCluster", "RayJob"])
 def test_kuberay_pods_are_complete_and_hold_no_secret(spec: dict[str, Any]) -> None:
     assert spec["enableInTreeAutoscaling"] is True
+    assert spec["authOptions"] == {"mode": "token"}
     head, [group] = spec["headGroupSpec"], spec["workerGroupSpecs"]
     assert head["rayStartParams"]["num-cpus"] == "0"
     assert yaml.safe_load(shlex.split(head["rayStartParams"]["resources"])[0]) == {SOURCE: 1}
@@ -101,6 +127,9 @@ def test_kuberay_pods_are_complete_and_hold_no_secret(spec: dict[str, Any]) -> N
         assert "env" not in container  # a container's variables show in its description
         mounted = {m["name"] for m in container.get("volumeMounts", ())}
         assert mounted == {v["name"] for v in pod.get("volumes", ())}
+        for volume in pod.get("volumes", ()):  # its files are root's: the image's user reads them by the group
+            assert volume["secret"]["defaultMode"] == 0o440
+            assert pod["securityContext"]["fsGroup"]
 
 
 def test_the_jobs_entrypoint_is_a_command_of_ours() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from s3rs_ray.wording import counted, duration_text, size_text
+from s3rs_ray.wording import Size, counted, duration_text, size_text
 
 
 def test_a_noun_follows_its_number() -> None:
@@ -18,6 +18,11 @@ def test_a_noun_follows_its_number() -> None:
 )
 def test_sizes_are_short(size: float, text: str) -> None:
     assert size_text(size) == text
+
+
+def test_a_size_is_a_number_that_shows_its_unit() -> None:
+    assert f"{Size(2_500_000)}" == "2.5 MB"
+    assert Size(sum([Size(700), Size(800)])) == 1500
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ from s3rs_ray.cli.app import COMMON, cli, hoist, run
         ("sync -t a.b -- -o json", "sync -t a.b -- -o json"),
         ("sync -o json -- --debug", "-o json sync -- --debug"),
         ("sync -t a.b -ojson", "-ojson sync -t a.b"),
-        ("sync -o", "-o sync"),
         ("", ""),
     ],
 )
@@ -37,6 +36,15 @@ def test_common_options_may_stand_behind_the_command(given: str, hoisted: str) -
 def test_every_option_of_the_group_that_takes_part_in_a_run_can_be_hoisted() -> None:
     named = {word for parameter in cli.params for word in parameter.opts}
     assert set(COMMON) == named - {"--version"}
+
+
+@pytest.mark.parametrize("option", ["-o", "--output", "--progress", "--config-file", "--log-file"])
+def test_a_common_option_at_the_end_does_not_take_the_command_for_its_value(
+    capfd: pytest.CaptureFixture[str], option: str
+) -> None:
+    code, out, err = outcome(capfd, "sync", "-t", "a.b", option)
+    assert (code, out) == (2, "")
+    assert err == f"error: Option '{option}' requires an argument.\nhint: `s3rs-ray --help`\n"
 
 
 def test_a_value_may_look_like_an_option() -> None:

@@ -89,6 +89,13 @@ def test_no_line_is_longer_than_the_terminal(width: int, retries: int) -> None:
         assert "0:00:25" in lines[1]
 
 
+@pytest.mark.parametrize(("width", "size"), [(200, "7.3 kB"), (80, "7,312")])
+def test_the_size_of_a_small_file_is_not_zero(width: int, size: str) -> None:
+    board = taken((0, plan(1, 5, 5)), (0, STARTED), (1, chunk(5, size=7312)))
+    heads, line, _ = board.lines(2, width=width)
+    assert line[: heads.index("size") + 4].endswith(f" {size}")
+
+
 def test_open_tables_stay_in_sight_where_the_terminal_is_short() -> None:
     board = Board(wanted=30)
     for i in range(30):

@@ -59,6 +59,15 @@ def test_nothing_is_said_of_loads_where_there_were_none(capsys: pytest.CaptureFi
     assert shown.err == f"error: {NAME}: COPY failed\nhint: look\n"
 
 
+def test_the_size_of_files_is_shown_in_a_unit_that_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    small = replace(LOADED, files_created=1, bytes=7_312)
+    large = replace(LOADED, table=TableName("settlement", "partners"), files_created=2, bytes=1_200_000_000)
+    show_result(Output("text"), result(small, large))
+    rows = capsys.readouterr().out.splitlines()[1:6]
+    end = rows[0].index("size") + len("size")
+    assert [row[end - 6 : end] for row in rows if "──" not in row] == ["  size", "7.3 kB", "1.2 GB", "1.2 GB"]
+
+
 def test_json_has_the_numbers_and_the_context(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     show_result(Output("json"), result(LOADED))
     told = orjson.loads(capfdbinary.readouterr().out)["table_results"][str(NAME)]
