@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import math
 import os
-import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -54,14 +54,13 @@ def open_cluster(settings: Settings, tell: Callable[[str], None]) -> Iterator[Cl
     with open_scratch() as directory:
         if not local:
             require_address(settings.ray_address)
-        with _own_signals():
-            _init(settings, directory, local=local)
-        head = HeadWatch(patience())
-        try:
-            yield Cluster(settings, head, tell)
-        finally:
-            head.close()
-            ray.shutdown()
+        with _started(lambda: _init(settings, directory, local=local)):
+            head = HeadWatch(patience())
+            try:
+                yield Cluster(settings, head, tell)
+            finally:
+                head.close()
+                ray.shutdown()
 
 
 def _init(settings: Settings, directory: str, *, local: bool) -> None:
@@ -125,16 +124,36 @@ def source_resource(settings: Settings) -> str:
 
 
 @contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keeps this process's handler of SIGTERM, which ray.init replaces by one that exits at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.getsignal(signal.SIGTERM)
+def _started(start: Callable[[], None]) -> Iterator[None]:
+    """Starts Ray in a thread that lives as long as the block.
+
+    The kernel ends what Ray has started as soon as the *thread* that started it is gone (``PR_SET_PDEATHSIG`` of
+    prctl(2), which Ray sets), and that of a table may be gone before the run is over. Nor does Ray replace this
+    process's handler of SIGTERM from there by one that exits at once.
+
+    Raises:
+        What ``start`` raised.
+    """
+    began: Future[None] = Future()
+    over = threading.Event()
+
+    def keep() -> None:
+        try:
+            start()
+        except BaseException as exc:  # noqa: BLE001  raised again by whoever waits
+            began.set_exception(exc)
+        else:
+            began.set_result(None)
+            over.wait()
+
+    thread = threading.Thread(target=keep, name="ray", daemon=True)
+    thread.start()
     try:
+        began.result()
         yield
     finally:
-        signal.signal(signal.SIGTERM, handler)
+        over.set()
+        thread.join()
 
 
 class Cluster:

@@ -7,8 +7,11 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
+import pymysql
 import pytest
 import ray
 import ray.exceptions
@@ -50,7 +53,10 @@ def inline(place: Settings) -> Iterator[Workers]:
 
 @pytest.fixture(scope="module")
 def over_ray(place: Settings) -> Iterator[Cluster]:
-    with open_cluster(place, lambda reason: None) as cluster:
+    """Ray, started by a thread that is gone by now, as that of a table may be while another table is worked on."""
+    with ExitStack() as opened:
+        with ThreadPoolExecutor(1) as table:
+            cluster = table.submit(opened.enter_context, open_cluster(place, lambda reason: None)).result()
         yield cluster
 
 
@@ -72,6 +78,14 @@ def table(stack: LocalStack, place: Settings) -> Iterator[Table]:
         cursor.execute(f"INSERT INTO {schema}.t SELECT seq, '2026-01-31' + INTERVAL seq SECOND FROM seq_1_to_{ROWS}")
         with open_catalog(place, Endpoint(place.db_host, place.db_port)) as catalog:
             yield catalog.discover(TableName(schema, "t"))
+        # What was cancelled is still read by the server, and would keep the table for as long.
+        cursor.execute(
+            "SELECT id FROM information_schema.processlist WHERE info LIKE %s AND id <> CONNECTION_ID()",
+            [f"%from `{schema}`%"],
+        )
+        for (orphan,) in cursor.fetchall():
+            with suppress(pymysql.MySQLError):  # it ended meanwhile
+                cursor.execute(f"KILL {orphan}")
         cursor.execute(f"DROP DATABASE {schema}")
 
 
