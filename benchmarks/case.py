@@ -26,7 +26,7 @@ from s3rs_ray.model import Chunk
 from s3rs_ray.policies import RangeOrder
 from s3rs_ray.source.catalog import Endpoint, open_catalog
 from s3rs_ray.source.chunks import looks_rows_up
-from s3rs_ray.source.cutting import cut_chunks
+from s3rs_ray.source.cutting import cut_chunks, evened
 from s3rs_ray.source.extract import session_sql
 
 from .link import open_link
@@ -238,7 +238,8 @@ def cut(case: Case, order: RangeOrder) -> list[Chunk]:
     with open_catalog(settings, case.endpoint) as catalog:
         readers = reader_count(settings, own_cpus())
         sizes = chunk_sizer(plan.table, settings, window_rows=plan.estimated_rows, readers=readers)
-        return list(cut_chunks(catalog, plan.table, plan.window, order, run_id="benchmark", sizes=sizes))
+        chunks = cut_chunks(catalog, plan.table, plan.window, order, run_id="benchmark", sizes=sizes)
+        return list(evened(chunks, sizes, readers))
 
 
 def _lake(environment: Mapping[str, str]) -> pyarrow.fs.S3FileSystem:

@@ -31,7 +31,7 @@ from s3rs_ray.ledger.state import OpenRun
 from s3rs_ray.ledger.store import Holder, Ledger
 from s3rs_ray.model import Load, Manifest, Table, TableName, Watermark, Window
 from s3rs_ray.policies import RangeOrder
-from s3rs_ray.source.cutting import cut_chunks
+from s3rs_ray.source.cutting import cut_chunks, evened
 from s3rs_ray.source.types import SourceColumn, contract, fingerprint
 
 from .case import ROOT
@@ -231,7 +231,7 @@ def _extract(hold: Hold, moved: Table, rows: int, readers: Readers, source: Sour
         state=state,
         order=RangeOrder.KEY,
         server="",
-        planner=Planning(readers.clock, source, chunks, readers.places),
+        planner=Planning(readers.clock, source, evened(chunks, sizer, readers.places), readers.places),
         sizer=sizer,
     )
     run_extraction(extraction, loading.offer if loading else lambda state: None)

@@ -9,6 +9,7 @@ Positions and ranges
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -275,10 +276,17 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkSize:
-    """How large the next chunk shall be: rows of the file, and rows of one slice of it."""
+    """How large the next chunk shall be.
+
+    Attributes:
+        rows: of its file.
+        slice_rows: of one slice of it.
+        least_rows: of a file that is worth a reader of its own at the end of a window.
+    """
 
     rows: int
     slice_rows: int
+    least_rows: int = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

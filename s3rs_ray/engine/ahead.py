@@ -11,7 +11,7 @@ from ..errors import SourceError
 from ..ledger.state import OpenRun
 from ..model import Chunk, ChunkSize
 from ..source.catalog import Catalog
-from ..source.cutting import cut_chunks
+from ..source.cutting import cut_chunks, evened
 from .executor import retry_pause
 from .plan import TablePlan
 
@@ -101,6 +101,7 @@ def remaining_chunks(
     open_run: OpenRun,
     sizes: Callable[[], ChunkSize],
     *,
+    readers: int,
     attempts: int,
     given_up: threading.Event,
 ) -> Iterator[Chunk]:
@@ -110,6 +111,7 @@ def remaining_chunks(
     new connection, after the same pauses.
 
     Args:
+        readers: chunks read at the same time.
         attempts: how often a step is made again.
         given_up: set when nobody wants the chunks any more.
 
@@ -120,7 +122,7 @@ def remaining_chunks(
     failed = 0
     while True:
         try:
-            for chunk in _cut_on(catalog, plan, open_run, sizes, done):
+            for chunk in _cut_on(catalog, plan, open_run, sizes, readers, done):
                 failed = 0
                 done.append(chunk)
                 yield chunk
@@ -136,13 +138,19 @@ def remaining_chunks(
 
 
 def _cut_on(
-    catalog: Catalog, plan: TablePlan, open_run: OpenRun, sizes: Callable[[], ChunkSize], done: list[Chunk]
+    catalog: Catalog,
+    plan: TablePlan,
+    open_run: OpenRun,
+    sizes: Callable[[], ChunkSize],
+    readers: int,
+    done: list[Chunk],
 ) -> Iterator[Chunk]:
     """The chunks behind those that are done, which grow while they are taken."""
     windows = () if open_run.planned else open_run.windows
     if done:  # the chunks of a window before that of the last one may all be on pages
         windows = windows[windows.index(done[-1].window) :] if windows else ()
     for window in windows:
-        yield from cut_chunks(
+        chunks = cut_chunks(
             catalog, plan.table, window, plan.order, run_id=open_run.run_id, sizes=sizes, done=tuple(done)
         )
+        yield from evened(chunks, sizes, readers)

@@ -18,6 +18,8 @@ SLICE_BYTES = 64 * 2**20
 """Arrow bytes of one slice; a reader holds some three slices and its file."""
 MARGIN = 1.08
 """InnoDB's guesses of whole tables are a few percent off; a guess too low would leave a tiny last file."""
+LEAST_SHARED_FILE_BYTES = 32 * 2**20
+"""The least file at a window's end: what is left may be cut so small where else a reader would wait for another's."""
 LEAST_SLOW_FILE_BYTES = 8 * 2**20
 """The least file of a source so slow that larger ones take too long: COPY likes none of a few KB."""
 FILES_A_READER = 2
@@ -50,7 +52,8 @@ class ChunkSizer:
 
     def __call__(self) -> ChunkSize:
         rows = self._rows_in_time(self.rows or self._rows_by_bytes())
-        return ChunkSize(rows, max(1, min(rows, int(SLICE_BYTES / self.row_memory))))
+        slice_rows = max(1, min(rows, int(SLICE_BYTES / self.row_memory)))
+        return ChunkSize(rows, slice_rows, max(1, int(LEAST_SHARED_FILE_BYTES / self.row_file_bytes)))
 
     def record(self, file: DataFile) -> None:
         """Learns from a file; what was guessed no longer counts."""
@@ -96,11 +99,11 @@ def chunk_sizer(table: Table, settings: Settings, *, window_rows: int, readers: 
     if settings.backup_num_chunks:
         rows = max(1, -(-window_rows // settings.backup_num_chunks))
     # InnoDB's average counts pages, blobs beside the rows included; in Arrow each column adds its offsets or width.
-    # Parquet takes a third to a half of what InnoDB takes (measured on narrow rows and on the 51-column table).
+    # Parquet takes a third to a half of what InnoDB takes (measured on narrow rows and on the 51-column table: 0.46).
     row = max(table.average_row_bytes, 1)
     return ChunkSizer(
         row_memory=row + 12 * len(table.columns),
-        row_file_bytes=max(row / 3, 1),
+        row_file_bytes=max(0.4 * row, 1),
         window_rows=window_rows,
         readers=readers,
         rows=rows,

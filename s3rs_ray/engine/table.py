@@ -270,13 +270,14 @@ def extract_plan(
     if plan.action is Action.RESUME:
         _end_orphans(hold, catalog, state.run.run_id)
     run_id, server = state.run.run_id, catalog.server_version()
-    sizer = plan_sizer(hold.run, plan.table, plan.estimated_rows, place.executor.places)
+    readers = place.executor.places
+    sizer = plan_sizer(hold.run, plan.table, plan.estimated_rows, readers)
     given_up = threading.Event()
     attempts = hold.run.settings.backup_retry_attempts
-    planned = remaining_chunks(catalog, plan, state.run, sizer, attempts=attempts, given_up=given_up)
+    planned = remaining_chunks(catalog, plan, state.run, sizer, readers=readers, attempts=attempts, given_up=given_up)
     if chunks is not None and plan.action is not Action.RESUME:
         planned = (replace(chunk, run_id=run_id, ordinal=ordinal) for ordinal, chunk in enumerate(chunks))
-    planner = PlanAhead(planned, place.executor.places)
+    planner = PlanAhead(planned, readers)
     extraction = Extraction(
         hold=hold,
         executor=place.executor,

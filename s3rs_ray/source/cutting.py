@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 
 from ..model import Chunk, ChunkSize, Cut, KeyRange, Table, Window
 from ..policies import RangeOrder
@@ -48,6 +49,50 @@ def cut_chunks(
             window=window,
             rows=sum(c.rows for c in cuts),
             cuts=tuple(cuts[:-1]),
+        )
+
+
+def evened(chunks: Iterable[Chunk], sizes: Callable[[], ChunkSize], readers: int) -> Iterator[Chunk]:
+    """The chunks of a window, the last of them alike in size and as many as keep every reader busy to the end.
+
+    How many rows a window has is a guess until its end is met, so the last chunk may be of any size, and would be read
+    by one reader while the others wait. What follows the first chunk of each reader is held back by as many chunks as
+    there are readers; those are shared anew where the window ends, along the slices they have already.
+    """
+    held: deque[Chunk] = deque()
+    for number, chunk in enumerate(chunks):
+        if number < readers:
+            yield chunk
+            continue
+        held.append(chunk)
+        if len(held) > max(readers, 2):
+            yield held.popleft()
+    if held:
+        rows = sum(chunk.rows for chunk in held)
+        fewest = -(-rows // max(1, *(chunk.rows for chunk in held)))
+        yield from _shared(held, max(fewest, min(readers, rows // sizes().least_rows)))
+
+
+def _shared(chunks: Sequence[Chunk], count: int) -> Iterator[Chunk]:
+    """Chunks that follow each other as ``count`` chunks of whole slices, about alike in rows; fewer of too few."""
+    slices = [part for chunk in chunks for part in chunk.slices]
+    count = max(1, min(count, len(slices)))
+    share, before, ends = sum(part.rows for part in slices) / count, 0, [0]
+    for number, part in enumerate(slices):
+        left = count - len(ends)  # chunks that are still to begin behind the one that grows
+        # A slice begins the next chunk where more than half of it lies behind the share; each chunk has one at least.
+        full = before + part.rows / 2 > share * len(ends) and number > ends[-1]
+        if left and (full or len(slices) - number == left):
+            ends.append(number)
+        before += part.rows
+    for ordinal, (first, last) in enumerate(pairwise([*ends, len(slices)]), chunks[0].ordinal):
+        parts = slices[first:last]
+        yield replace(
+            chunks[0],
+            ordinal=ordinal,
+            range=replace(parts[0].range, upto=parts[-1].range.upto),
+            rows=sum(part.rows for part in parts),
+            cuts=tuple(Cut(part.range.upto or (), part.rows) for part in parts[:-1]),
         )
 
 

@@ -117,7 +117,7 @@ def planned(source: Source, *, attempts: int, given_up: threading.Event) -> Iter
     plan: Any = SimpleNamespace(table=build.table(), order=RangeOrder.KEY)
     run: Any = SimpleNamespace(chunks=(), planned=False, windows=(window,), run_id="r")
     catalog: Any = source
-    return remaining_chunks(catalog, plan, run, fixed(1), attempts=attempts, given_up=given_up)
+    return remaining_chunks(catalog, plan, run, fixed(1), readers=2, attempts=attempts, given_up=given_up)
 
 
 def test_a_step_that_fails_is_made_again_from_the_same_position() -> None:

@@ -20,7 +20,7 @@ from s3rs_ray.policies import RangeOrder
 from s3rs_ray.positions import Position
 from s3rs_ray.source.catalog import Catalog, tls_context
 from s3rs_ray.source.chunks import where_sql
-from s3rs_ray.source.cutting import cut_chunks, cut_range, fixed
+from s3rs_ray.source.cutting import cut_chunks, cut_range, evened, fixed
 from s3rs_ray.source.types import contract
 from tests.support import build
 from tests.support.sqlite import database, rows_where, translated
@@ -114,6 +114,58 @@ def test_a_chunk_ends_with_the_table_rather_than_in_a_slice_without_rows() -> No
         sizes = lambda: ChunkSize(9, 2)  # noqa: E731
         [chunk] = cut_chunks(OverSQLite(connection), TABLE, WHOLE, RangeOrder.KEY, run_id="r", sizes=sizes)
     assert ([part.rows for part in chunk.slices], chunk.range.upto) == ([2, 2], None)
+
+
+@given(rows_of_table, st.integers(1, 9), st.integers(1, 3), st.integers(1, 3), st.integers(1, 9))
+def test_the_last_chunks_are_shared_anew_among_the_readers(
+    rows: list[tuple[int | None, int, int]], size: int, slice_rows: int, readers: int, least: int
+) -> None:
+    sizes = lambda: ChunkSize(size, min(size, slice_rows), least)  # noqa: E731
+    with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
+        catalog = OverSQLite(connection)
+        cut = list(cut_chunks(catalog, TABLE, WHOLE, RangeOrder.KEY, run_id="r", sizes=sizes))
+        chunks = list(evened(cut, sizes, readers))
+        assert [len(rows_held(connection, c)) for c in chunks] == [c.rows for c in chunks]
+        assert [len(rows_held(connection, p)) for c in chunks for p in c.slices] == [
+            p.rows for c in cut for p in c.slices
+        ]
+    assert [p.range for c in chunks for p in c.slices] == [p.range for c in cut for p in c.slices]
+    assert [c.ordinal for c in chunks] == list(range(len(chunks)))
+    settled = len(cut) - max(readers, 2)
+    assert chunks[: max(settled, min(readers, len(cut)))] == cut[: max(settled, min(readers, len(cut)))]
+    last = [c.rows for c in chunks[max(settled, min(readers, len(cut))) :]]
+    assert max(last, default=0) - min(last, default=0) <= 2 * slice_rows
+
+
+@pytest.mark.parametrize(
+    ("rows", "readers", "shared"),
+    [
+        ((9, 9, 9, 3), 2, (9, 9, 6, 6)),  # neither waits for the other's last file
+        ((9, 9, 9), 2, (9, 9, 5, 4)),
+        ((9, 9, 3), 2, (9, 9, 3)),  # too little to be worth two files
+        ((9, 9, 9, 1), 1, (9, 9, 5, 5)),  # no tiny file behind the others
+        ((9, 1), 2, (9, 1)),  # each reader has one, and has begun it
+        ((9, 9, 9, 9, 9, 9, 3), 3, (9, 9, 9, 9, 7, 7, 7)),
+        ((0,), 2, (0,)),
+    ],
+)
+def test_what_is_left_at_the_end_of_a_window_is_shared_by_all_readers(
+    rows: tuple[int, ...], readers: int, shared: tuple[int, ...]
+) -> None:
+    total = sum(rows)
+    table = [(0, 0, n) for n in range(total)]
+    with contextlib.closing(database(("update_at", "day", "ID"), table)) as connection:
+        sizes = lambda: ChunkSize(9, 1, 4)  # noqa: E731
+        cut = list(cut_chunks(OverSQLite(connection), TABLE, WHOLE, RangeOrder.KEY, run_id="r", sizes=sizes))
+    assert tuple(c.rows for c in cut) == rows
+    assert tuple(c.rows for c in evened(cut, sizes, readers)) == shared
+
+
+def test_the_first_chunk_of_each_reader_does_not_wait_for_the_end_of_the_plan() -> None:
+    chunks = iter(build.run_chunks("r", [None, *((n,) for n in range(1, 11))], of=WHOLE, columns=("c",)))
+    shared = evened(chunks, fixed(10), 3)
+    assert [next(shared).ordinal for _ in range(3)] == [0, 1, 2]
+    assert next(chunks).ordinal == 3
 
 
 def rows_held(connection: sqlite3.Connection, chunk: Chunk) -> list[int]:
