@@ -12,7 +12,7 @@ import datetime as dt
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import ClassVar
 
@@ -106,10 +106,24 @@ GLOB = frozenset("*?[")
 """What makes a pattern of a name."""
 
 
+ALIKE = 0.7
+"""How alike two names are, 0 to 1, where one is a slip of the pen."""
+
+
 def meant(known: Iterable[TableName], pattern: TableName) -> str:
-    """A question after the name that was probably meant, for the remedy of one that is not there; or an empty text."""
-    near = get_close_matches(str(pattern), [str(name) for name in known], n=1, cutoff=0.8)
-    return f"did you mean {near[0]}? " if near else ""
+    """A question after the name that was probably meant, for the remedy of one that is not there; or an empty text.
+
+    Schema and table must both be near it, in whatever case: a long schema makes no other table alike.
+    """
+    if set(str(pattern)) & GLOB:
+        return ""
+
+    def nearness(name: TableName) -> float:
+        pairs = ((name.schema, pattern.schema), (name.name, pattern.name))
+        return min(SequenceMatcher(None, a.lower(), b.lower()).ratio() for a, b in pairs)
+
+    nearest = max(known, key=nearness, default=None)
+    return f"did you mean {nearest}? " if nearest is not None and nearness(nearest) >= ALIKE else ""
 
 
 def matching(known: Iterable[TableName], pattern: TableName) -> list[TableName]:

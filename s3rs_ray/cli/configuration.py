@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
 
 import click
 
@@ -35,8 +36,10 @@ def command(session: Session, validate: bool, changed: bool, backup_only: bool, 
             session.output.sentence("the settings are valid")
     for warning in found.warnings:
         complain(warning, word="warning")
-    for mistake in mistakes:
-        complain(mistake.message, mistake.hint)
+    for hint, alike in groupby(mistakes, key=lambda mistake: mistake.hint):
+        for mistake in alike:
+            complain(mistake.message)
+        complain(hint, word="hint")
     sys.exit(2 if mistakes else 0)
 
 

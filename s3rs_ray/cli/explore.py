@@ -109,7 +109,7 @@ def dashboard_command(session: Session, tables: tuple[str, ...], exclude: tuple[
     else:
         _show_dashboard(session.output, store.bucket, folders, found, health, runs)
         for finding in findings:
-            session.output.sentence(f"{'error' if finding.serious else 'note'}: {finding.about}: {finding.message}")
+            session.output.sentence(f"{'error' if finding.serious else 'note'}: {finding.said}")
     _tell_problems(found)
     sys.exit(0 if health.well else 1)
 

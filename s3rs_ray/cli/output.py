@@ -118,7 +118,7 @@ class Output:
         console.print(Text(title, style="bold", overflow="fold"))
         if sum(least) + len(GAP) * (len(columns) - 1) > console.width:
             for name, *rest in cells:
-                console.print(Text(name, style="bold", overflow="fold"))
+                console.print(Text(name, style="bold"), soft_wrap=True)  # a key is copied whole
                 if any(rest):
                     self.line(_paragraph(columns[1:], rest, console.width))
         else:

@@ -13,6 +13,8 @@ from ..policies import Deletes
 from ..wording import counted, duration_text, size_text
 from .output import Output, complain
 
+ACTIONS = {Action.RUN: "run", Action.RESUME: "resume", Action.NOTHING: "nothing to do"}
+
 
 def show_previews(output: Output, previews: Sequence[Preview]) -> None:
     """The plans and contracts on stdout, refusals with their remedies on stderr as well."""
@@ -38,7 +40,7 @@ def preview_exit_code(previews: Sequence[Preview]) -> int:
 
 def _show(output: Output, preview: Preview) -> None:
     plan = preview.plan
-    output.sentence(f"{preview.table}: {plan.action.value if plan else 'refused'}")
+    output.sentence(f"{preview.table}: {ACTIONS[plan.action] if plan else 'refused'}")
     for reason in (*plan.reasons, *key_notes(plan.table)) if plan else ():
         output.sentence(f"  {reason}")
     if plan is not None and plan.window is not None:

@@ -54,11 +54,14 @@ def _show(output: Output, health: Health) -> None:
         ]
         columns = ("table", "loaded up to", "waiting", "last run (UTC)", "mysql", "redshift")
         output.table("tables", columns, tables)
+    down: dict[str, list[str]] = {}
     for check in health.checks:
         if not check.up and check.hint:
-            output.sentence(f"error: {check.name}: {check.hint}")
+            down.setdefault(check.hint, []).append(check.name)
+    for hint, names in down.items():
+        output.sentence(f"hint: {', '.join(names)}: {hint}")
     for finding in sorted(health.findings, key=lambda f: not f.serious):
-        output.sentence(f"{'error' if finding.serious else 'note'}: {finding.about}: {finding.message}")
+        output.sentence(f"{'error' if finding.serious else 'note'}: {finding.said}")
         if finding.hint:
             output.sentence(f"  hint: {finding.hint}")
     if health.well and not health.findings:

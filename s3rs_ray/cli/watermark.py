@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from ..config import Settings
-from ..engine.by_hand import place_by_hand
+from ..engine.by_hand import place_by_hand, require_no_future
 from ..engine.doubt import move_watermark
 from ..engine.rebuild import rebuild
 from ..engine.records import waiting_files
+from ..engine.report import error_json
 from ..engine.side_by_side import side_by_side
 from ..engine.tasks import open_ledger, open_store
-from ..errors import TableNotFound
+from ..errors import LedgerError, S3rsError, TableNotFound
 from ..ledger.document import cursor_text
 from ..ledger.state import TableState
-from ..ledger.store import Holder, Ledger
-from ..model import DataFile, TableName, Watermark
-from ..positions import format_position
+from ..ledger.store import Holder, Ledger, utc_now
+from ..model import DataFile, TableName, Watermark, meant
+from ..positions import format_position, is_reached
 from ..wording import Size, counted
-from .output import Output
+from .output import Output, complain
 from .session import Session
 from .tables import STORED_TABLE
 
@@ -41,7 +43,7 @@ def get_command(session: Session, table: str, show_files: bool) -> None:
     settings = session.settings()
     ledger, name = _open(settings, table)
     state = ledger.load(name)
-    _require_kept(state)
+    _require_kept(state, ledger)
     _show(session.output, state, list(waiting_files(open_store(settings), state)) if show_files else None)
 
 
@@ -52,17 +54,43 @@ def list_command(session: Session) -> None:
     settings = session.settings()
     open_store(settings).check()
     ledger = open_ledger(settings)
-    states = list(side_by_side(ledger.load, ledger.tables()))
+    states: list[TableState] = []
+    broken: dict[TableName, S3rsError] = {}
+    for found in side_by_side(_loading(ledger), ledger.tables()):
+        if isinstance(found, TableState):
+            states.append(found)
+        else:
+            broken.update([found])
     if session.output.json:
-        session.output.document({"tables": [_json(s) for s in states]})
-        return
+        errors = {str(name): error_json(exc) for name, exc in broken.items()}
+        session.output.document({"tables": [_json(s) for s in states], "errors": errors})
+    else:
+        _show_list(session.output, states)
+    for exc in broken.values():
+        complain(exc.message, exc.hint)
+    sys.exit(1 if broken else 0)
+
+
+def _loading(ledger: Ledger) -> Callable[[TableName], TableState | tuple[TableName, S3rsError]]:
+    """Loads a state; one that cannot be read does not hide the others."""
+
+    def load(name: TableName) -> TableState | tuple[TableName, S3rsError]:
+        try:
+            return ledger.load(name)
+        except LedgerError as exc:
+            return name, exc
+
+    return load
+
+
+def _show_list(output: Output, states: Sequence[TableState]) -> None:
     rows = [
         (str(s.table), cursor_text(s.extracted) or "", cursor_text(s.loaded) or "", s.rows_extracted, s.rows_loaded,
          s.waiting_files, s.mysql_status, s.redshift_status)
         for s in states
     ]  # fmt: skip
     columns = ("table", "extracted up to", "loaded up to", "extracted", "loaded", "waiting", "mysql", "redshift")
-    session.output.table("watermarks", columns, rows)
+    output.table("watermarks", columns, rows)
 
 
 @group.command(
@@ -84,7 +112,9 @@ def set_command(session: Session, table: str, timestamp: str, key: int | None) -
     """
     settings = session.settings()
     _, name = _open(settings, table)
-    _move(session, table, place_by_hand(settings, open_store(settings), name, timestamp, key))
+    place = place_by_hand(settings, open_store(settings), name, timestamp, key)
+    require_no_future(place, settings.backup_cursor_unit, utc_now())
+    _move(session, table, place)
 
 
 @group.command("reset", epilog="\b\nExample:  s3rs-ray watermark reset -t settlement.settlement_claim_detail")
@@ -117,20 +147,26 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
     ledger, name = _open(settings, table)
     before = ledger.load(name)
     if watermark == Watermark.START:
-        _require_kept(before)
+        _require_kept(before, ledger)
     move_watermark(settings, ledger, Holder.here(), name, watermark)
     after = ledger.load(name)
+    if not is_reached(watermark.position, before.extracted.position):
+        complain(
+            f"rows of {name} up to {_place(after)} count as done: no sync will carry those that none has carried yet",
+            word="warning",
+        )
     if session.output.json:
         session.output.document({"before": _json(before), "after": _json(after)})
         return
     session.output.line(f"{name}: {_place(before)} -> {_place(after)}")
 
 
-def _require_kept(state: TableState) -> None:
+def _require_kept(state: TableState, ledger: Ledger) -> None:
     if not state.is_kept:
         raise TableNotFound(
             f"there is no state of {state.table}",
-            hint="`s3rs-ray watermark list` shows those that are there; `watermark rebuild` makes a lost one again",
+            hint=f"{meant(ledger.tables(), state.table)}`s3rs-ray watermark list` shows those that are there;"
+            " `watermark rebuild` makes a lost one again",
         )
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 
 from ..config import DB_NAMES, Settings
 from ..errors import ConfigError, UsageError
+from ..ledger.document import cursor_text
 from ..model import Table, TableName, Watermark
 from ..positions import KeyValue
 from ..source.catalog import Endpoint, open_catalog
@@ -15,6 +16,8 @@ from ..storage.s3 import ObjectStore
 from ..tunnel import open_source_tunnel
 from .contract import parse_contract
 
+FURTHEST_AHEAD = dt.timedelta(hours=14)
+"""UTC+14, the time zone of Kiritimati."""
 INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint")
 
 
@@ -53,6 +56,33 @@ def place_by_hand(
             hint="leave out --id: the rows of that very time are carried again",
         )
     return Watermark(position=(place, key))
+
+
+def require_no_future(watermark: Watermark, unit: str, now: dt.datetime) -> None:
+    """Refuses a place that no row of today can have: all rows until then would count as done.
+
+    Args:
+        unit: what an integer cursor counts; of one that counts nothing known, nothing can be said.
+        now: in UTC. A cursor may be written in the time zone that is furthest ahead of it.
+
+    Raises:
+        UsageError: naming the place.
+    """
+    latest = now.replace(tzinfo=None) + FURTHEST_AHEAD
+    ahead, place = False, watermark.cursor
+    match place:
+        case dt.datetime() as moment:
+            ahead = moment > latest
+        case dt.date() as day:
+            ahead = day > latest.date()
+        case int() as number if unit in UNITS:
+            ahead = number > (latest - EPOCH) // dt.timedelta(microseconds=1_000_000 // UNITS[unit])
+    if ahead:
+        raise UsageError(
+            f"--timestamp {cursor_text(watermark)} lies in the future: rows written until then would count as done,"
+            " and no sync would carry them",
+            hint="give a time up to which the rows are carried",
+        )
 
 
 def _last_contract(store: ObjectStore, name: TableName) -> Table | None:

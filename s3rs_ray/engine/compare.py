@@ -26,6 +26,7 @@ from ..source.chunks import filter_check_sql
 from ..source.cutting import cut_chunks, fixed
 from ..table_settings import require_condition
 from ..warehouse.checksums import TargetRows, is_ordered
+from ..warehouse.loader import lost_hint
 from ..warehouse.modes import target_columns, with_marks
 from ..warehouse.sql import Target
 from .by_hand import place_by_hand
@@ -125,8 +126,8 @@ def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
         UsageError, ConfigError: the columns, condition or time are none of the table's.
     """
     with open_source(run) as catalog:
-        table = catalog.discover(name)
         state = run.ledger.load(name)
+        table = catalog.discover(name, state.mode)
         apply(state, name_pair(run, state, table), state.updated_at)
         _require_loaded(table, state, _mode(run, state))
         target, present = _present(run, table)
@@ -226,7 +227,7 @@ def _present(run: Run, table: Table) -> tuple[Target, Collection[str]]:
     with open_session(run.settings) as warehouse:
         present = target_columns(warehouse, target)
     if not present:
-        raise SchemaDrift(f"{target.qualified} is not there", hint=f"run `s3rs-ray sync -t {table.name}` first")
+        raise SchemaDrift(f"{target.qualified} is not there", hint=lost_hint(table.name))
     return with_marks(target, present), present
 
 

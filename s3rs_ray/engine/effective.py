@@ -27,7 +27,7 @@ from ..view_settings import ViewSettings
 from ..warehouse.login import login_mistakes
 from ..warehouse.sql import role_sql
 
-WHERE_TO_SET = "set it in the environment, in .env, or in the file given with --config-file"
+WHERE_TO_SET = "settings are read from the environment, .env and the file given with --config-file"
 OWN_PREFIXES = ("DB_", "SSH_", "S3_", "REDSHIFT_", "BACKUP_")
 """Variables that begin so and are no settings are looked at for a slip of the pen."""
 DEFAULT = "default"

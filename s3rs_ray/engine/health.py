@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -14,7 +14,8 @@ from ..config import DB_NAMES, Settings
 from ..errors import PreconditionFailed, S3rsError, SourceError, StorageError, TableNotFound
 from ..ledger.state import Page, TableState
 from ..ledger.store import Ledger, is_over, utc_now
-from ..model import Table, TableName
+from ..model import Table, TableName, matching
+from ..policies import Mode
 from ..source.catalog import Catalog, Endpoint, open_catalog
 from ..source.horizon import missing_privileges
 from ..source.types import quote_name
@@ -42,6 +43,11 @@ class Finding:
     message: str
     hint: str = ""
     serious: bool = False
+
+    @property
+    def said(self) -> str:
+        """The message, behind what it is about unless it names that itself."""
+        return self.message if self.about in self.message else f"{self.about}: {self.message}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,18 +80,21 @@ def examine(settings: Settings, patterns: Sequence[str], clock: Callable[[], dt.
     """Asks all three dependencies, whatever the others answer.
 
     Args:
-        patterns: the tables to look at, at the source and in the warehouse; empty for those that have a state.
+        patterns: the tables to look at; empty for those that have a state.
     """
     states: list[TableState] = []
     findings: list[Finding] = []
     s3 = _timed("s3", lambda check: _ask_store(settings, check))
     if s3.up:
         ledger = open_ledger(settings)
-        for found in side_by_side(_loading(ledger), ledger.tables()):
+        kept = list(ledger.tables())
+        wanted = {n for text in patterns for n in matching(kept, settings.table_name(text))} if patterns else set(kept)
+        for found in side_by_side(_loading(ledger), [name for name in kept if name in wanted]):
             states += [found] if isinstance(found, TableState) else []
             findings += [found] if isinstance(found, Finding) else []
     names = [s.table for s in states]
-    mysql = _timed("mysql", lambda check: _ask_source(settings, patterns, names, check))
+    modes = {s.table: s.mode for s in states}
+    mysql = _timed("mysql", lambda check: _ask_source(settings, patterns, modes, check))
     redshift = _timed("redshift", lambda check: _ask_warehouse(settings, names, check))
     checks = (mysql, s3, redshift)
     for check in checks:
@@ -120,7 +129,14 @@ def _timed(name: str, ask: Callable[[Check], str]) -> Check:
     return check
 
 
-def _ask_source(settings: Settings, patterns: Sequence[str], known: Sequence[TableName], check: Check) -> str:
+def _ask_source(
+    settings: Settings, patterns: Sequence[str], known: Mapping[TableName, Mode | None], check: Check
+) -> str:
+    """The server's version.
+
+    Args:
+        known: the tables that have a state, and by which mode they were carried.
+    """
     settings.require(*DB_NAMES)
     with open_source_tunnel(settings) as (host, port), open_catalog(settings, Endpoint(host, port)) as catalog:
         version = catalog.server_version()
@@ -132,9 +148,9 @@ def _ask_source(settings: Settings, patterns: Sequence[str], known: Sequence[Tab
                     hint=f"GRANT {privilege} ON *.* TO {settings.db_user}",
                 )
             )
-        names = _named(catalog, patterns, check) if patterns else known
+        names = _named(catalog, patterns, check) if patterns else tuple(known)
         with _some_catalogs(settings, Endpoint(host, port), catalog, len(names)) as catalogs:
-            for findings in side_by_side(_looking(catalogs, asked=bool(patterns)), names):
+            for findings in side_by_side(_looking(catalogs, known, asked=bool(patterns)), names):
                 check.findings += findings
         return version
 
@@ -174,23 +190,25 @@ def _some_catalogs(
         yield free
 
 
-def _looking(catalogs: SimpleQueue[Catalog], *, asked: bool) -> Callable[[TableName], list[Finding]]:
+def _looking(
+    catalogs: SimpleQueue[Catalog], modes: Mapping[TableName, Mode | None], *, asked: bool
+) -> Callable[[TableName], list[Finding]]:
     """Looks at a table over a connection that nobody else uses meanwhile."""
 
     def look(name: TableName) -> list[Finding]:
         catalog = catalogs.get()
         try:
-            return list(_look_at_table(catalog, name, asked=asked))
+            return list(_look_at_table(catalog, name, modes.get(name), asked=asked))
         finally:
             catalogs.put(catalog)
 
     return look
 
 
-def _look_at_table(catalog: Catalog, name: TableName, *, asked: bool) -> Iterator[Finding]:
+def _look_at_table(catalog: Catalog, name: TableName, mode: Mode | None, *, asked: bool) -> Iterator[Finding]:
     """Whether a table can be read and carried, and by which index. One that merely has a state may be given up."""
     try:
-        table = catalog.discover(name)
+        table = catalog.discover(name, mode)
         catalog.require_readable(name)
     except S3rsError as exc:
         yield Finding(about=str(name), message=exc.message, hint=exc.hint, serious=asked)

@@ -15,7 +15,7 @@ from ..ledger.apply import next_load
 from ..ledger.changes import Advance, PageIn, Seal
 from ..ledger.document import cursor_text
 from ..ledger.state import Sealed, TableState
-from ..model import DataFile, Load, Manifest, Table, TableName
+from ..model import DataFile, Load, Manifest, Table, TableName, Watermark
 from ..policies import Deletes, Mode
 from ..source.collations import ignores_blanks, ignores_case
 from ..source.columns import long_name
@@ -87,6 +87,22 @@ def _require_fit_target(table: TableName, schema: str, name: str) -> None:
             f"{table} cannot go into {name}: the name belongs to this program's own table",
             hint=f"give another `target` in the settings of {table}",
         )
+
+
+def pair_of(table: Table, state: TableState, settings: Settings, *, anew: bool) -> Pair:
+    """A table and its target, as they stand before a load.
+
+    Args:
+        anew: a full refresh will replace all rows.
+    """
+    return Pair(
+        source=table.name,
+        target=target_of(table, settings),
+        identity=target_identity(table.name, settings),
+        generation=state.generation,
+        anew=anew,
+        loaded_rows=None if state.loaded == Watermark.START else state.rows_loaded,
+    )
 
 
 def target_identity(table: TableName, settings: Settings) -> str:
@@ -254,14 +270,7 @@ class Loading:
         if purpose in self._prepared:
             return Prepared()
         settings = self.hold.run.settings
-        pair = Pair(
-            source=table.name,
-            target=target_of(table, settings),
-            identity=target_identity(table.name, settings),
-            generation=state.generation,
-            anew=anew,
-        )
-        done = prepare(lambda: open_session(settings), pair)
+        done = prepare(lambda: open_session(settings), pair_of(table, state, settings, anew=anew))
         self._prepared.add(purpose)
         return done
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from ..errors import LedgerError, PlanError, S3rsError
 from ..ledger.apply import apply
+from ..ledger.state import TableState
 from ..model import TableName
 from ..policies import Deletes, Mode
 from ..source.catalog import Catalog
@@ -15,7 +16,6 @@ from ..source.columns import ColumnContract
 from ..source.cutting import cut_chunks
 from ..warehouse import mode_sql, sql
 from ..warehouse.foresight import Foreseen, foresee
-from ..warehouse.loader import Pair
 from ..warehouse.redshift import Warehouse
 from ..warehouse.sql import Target
 from .context import Run
@@ -23,7 +23,7 @@ from .deletes import wanted_deletes
 from .estimate import Estimate, Measured, estimate
 from .executor import own_cpus, reader_count
 from .inherited import find_inherited
-from .loading import target_identity, target_of
+from .loading import pair_of, target_of
 from .plan import Action, TablePlan
 from .planning import name_pair, plan_sizer, plan_table
 from .table import require_fit_keys
@@ -97,7 +97,7 @@ def preview_table(run: Run, catalog: Catalog, name: TableName, asked: Asked) -> 
         deletes = wanted_deletes(run, table)
         works = deletes or plan.action is not Action.NOTHING or state.sealed is not None or bool(state.waiting_files)
         target = target_of(table, run.settings) if asked.warehouse else None
-        foreseen = _foreseen(run, plan, target, asked.warehouse) if target and asked.warehouse and works else None
+        foreseen = _foreseen(run, plan, state, asked.warehouse) if asked.warehouse and works else None
     except (PlanError, LedgerError) as exc:
         return Preview(table=name, columns=columns, refusal=exc)
     size = _size(run, plan)
@@ -117,16 +117,8 @@ def preview_table(run: Run, catalog: Catalog, name: TableName, asked: Asked) -> 
     )
 
 
-def _foreseen(run: Run, plan: TablePlan, target: Target, warehouse: Callable[[], Warehouse]) -> Foreseen:
-    name = plan.table.name
-    pair = Pair(
-        source=name,
-        target=target,
-        identity=target_identity(name, run.settings),
-        generation=run.ledger.load(name).generation,
-        anew=plan.refresh,
-    )
-    return foresee(warehouse(), pair)
+def _foreseen(run: Run, plan: TablePlan, state: TableState, warehouse: Callable[[], Warehouse]) -> Foreseen:
+    return foresee(warehouse(), pair_of(plan.table, state, run.settings, anew=plan.refresh))
 
 
 def _size(run: Run, plan: TablePlan) -> Size:

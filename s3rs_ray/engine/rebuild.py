@@ -28,7 +28,7 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
     a gap, wait to be loaded.
 
     Raises:
-        LedgerError: the table has a state, or the warehouse knows no load of it.
+        LedgerError: the table has a state, or the warehouse knows no load of it that left a watermark.
     """
     settings.require(*S3_NAMES, *settings.redshift_names)
     store = open_store(settings)
@@ -40,9 +40,10 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
             f"{table} is replaced by every sync: its state holds nothing that a rebuild could bring back",
             hint="run `sync`; or `sync --redshift-only`, which loads the newest full refresh that lies on S3",
         )
-    if state.extracted != Watermark.START or state.run or state.backlog or state.sealed or state.refresh:
+    reached = cursor_text(state.extracted)
+    if reached or state.rows_loaded or state.run or state.backlog or state.sealed or state.refresh:
         raise LedgerError(
-            f"{table} has a state: it reached {cursor_text(state.extracted)}",
+            f"{table} has a state" + (f": it reached {reached}" if reached else ""),
             hint="`watermark reset` first, if it is wrong; a rebuild is for a state that was lost",
         )
     target = target_identity(table, settings)
@@ -52,6 +53,11 @@ def rebuild(settings: Settings, table: TableName) -> TableState:
         raise LedgerError(
             f"the warehouse has no record of a load of {table} into {target}",
             hint="nothing is to be rebuilt: `sync` starts anew, `sync --redshift-only` loads what lies on S3",
+        )
+    if loaded == Watermark.START:
+        raise LedgerError(
+            f"the last load of {table} replaced all rows and left no watermark, so there is none to bring back",
+            hint="run `sync` in the table's mode",
         )
     written = written_files(store, settings.s3_incremental_path, table)
     files = gapless(written, loaded, tuple(read_records(store, table)))

@@ -91,7 +91,9 @@ def repair_each(
 def _repair_table(run: Run, asked: RepairAsked, name: TableName) -> TableRepair:
     started, began = utc_now(), time.monotonic()
     if asked.dry_run:
-        _require_mendable(run, name, asked, run.ledger.load(name))
+        state = run.ledger.load(name)
+        _refuse_replaced(run, name, state)
+        _require_finished(name, state)
         opened = open_comparison(run, asked.compared, name)
         found, tally, left = _compare(run, opened), Tally(), None
         gone = None
@@ -141,13 +143,18 @@ def _compare(run: Run, opened: Comparison) -> Mending:
     return found
 
 
-def _require_mendable(run: Run, name: TableName, asked: RepairAsked, state: TableState) -> None:
-    """Raises for a table that has to be synced first, or that a sync alone can mend."""
+def _refuse_replaced(run: Run, name: TableName, state: TableState) -> None:
+    """Raises for a table that a sync alone can mend."""
     mode = state.mode or run.settings.mode(name)
     if mode is Mode.REPLACE:
         raise UnsupportedTable(
-            f"{name} is replaced by every sync: there is nothing to repair", hint=f"run `s3rs-ray sync -t {name}`"
+            f"{name} is replaced by every sync: there is nothing to repair",
+            hint=f"run `s3rs-ray sync -t {name}` in its mode",
         )
+
+
+def _require_finished(name: TableName, state: TableState) -> None:
+    """Raises for a table that has to be synced first."""
     if state.run is not None or state.backlog or state.sealed is not None:
         raise PlanError(
             f"{name}: a run that was not finished has to be finished before a repair",
@@ -166,7 +173,9 @@ def _is_repair(state: TableState) -> bool:
 def _finish_earlier(hold: Hold, catalog: Catalog, asked: RepairAsked) -> None:
     """Finishes a repair that was interrupted, and makes the target fit."""
     run, name = hold.run, hold.table
-    table, state = catalog.discover(name), hold.load()
+    state = hold.load()
+    _refuse_replaced(run, name, state)  # before the state is told of another mode
+    table = catalog.discover(name)
     identify(hold, table)
     if not table.key:
         raise UnsupportedTable(
@@ -176,7 +185,7 @@ def _finish_earlier(hold: Hold, catalog: Catalog, asked: RepairAsked) -> None:
     loading = Loading(hold=hold, contracts={table.fingerprint: table})
     if _is_repair(state):
         _finish_run(hold, catalog, table, loading)
-    _require_mendable(run, name, asked, hold.load())
+    _require_finished(name, hold.load())
     if asked.deletes is not Deletes.KEEP:
         require_deletable(name, state.mode or run.settings.mode(name), table)
     loading.prepare(table, hold.load())

@@ -76,8 +76,9 @@ def parse_state(body: bytes, key: str) -> TableState:
         return _parse(document)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as exc:
         raise LedgerError(
-            f"{key} is not the state of a table: {exc!r}",
-            hint="restore the object from the bucket's versions, or delete it to start anew",
+            f"{key} is not the state of a table: {f'it lacks {exc}' if isinstance(exc, KeyError) else exc}",
+            hint="restore the object from the bucket's versions; or delete it, and `s3rs-ray watermark rebuild` makes"
+            " it again",
         ) from exc
 
 

@@ -17,6 +17,7 @@ import pymysql.cursors
 from ..config import Settings
 from ..errors import ConfigError, IntegrityError, SourceError, SourceUnavailable, TableNotFound
 from ..model import KeyRange, Table, TableName, Watermark, Window, matching, meant
+from ..policies import Mode
 from ..positions import KeyValue, Position
 from . import chunks
 from .columns import ColumnContract
@@ -26,6 +27,8 @@ from .types import quote_name
 log = logging.getLogger(__name__)
 
 SYSTEM_SCHEMAS = frozenset({"information_schema", "mysql", "performance_schema", "sys"})
+TABLE_KINDS = frozenset({"BASE TABLE", "SYSTEM VERSIONED"})
+"""``TABLE_TYPE`` of tables; the others are views (MariaDB documentation, "Information Schema TABLES Table")."""
 UNAVAILABLE = frozenset({1040, 1044, 1045, 1049, 1129, 1130, 1203, 1226, 1251, 2002, 2003, 2005, 2013, 2026})
 
 LOST = frozenset({0, 2006, 2013, 2055})
@@ -186,18 +189,18 @@ class Catalog:
             TableNotFound: a pattern names no table.
         """
         found: dict[TableName, None] = {}
-        rows = self.query(
-            "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE TABLE_TYPE IN ('BASE TABLE',"
-            " 'SYSTEM VERSIONED') ORDER BY 1, 2"
-        )
-        known = [TableName(str(s), str(t)) for s, t in rows if str(s).lower() not in SYSTEM_SCHEMAS]
+        rows = self.query("SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES ORDER BY 1, 2")
+        kinds = {TableName(str(s), str(t)): str(kind) for s, t, kind in rows if str(s).lower() not in SYSTEM_SCHEMAS}
+        known = [name for name, kind in kinds.items() if kind in TABLE_KINDS]
         for pattern in patterns:
             wanted = self._settings.table_name(pattern)
             named = matching(known, wanted)
+            if not named and wanted in kinds:
+                raise TableNotFound(f"{wanted} is a view, not a table", hint="name the tables that it reads")
             if not named:
                 raise TableNotFound(
                     f"the source has no table {wanted}",
-                    hint=f"{meant(known, wanted)}Check the name, DB_DATABASE, and that DB_USER may SELECT from it",
+                    hint=f"{meant(known, wanted)}check the name, DB_DATABASE, and that DB_USER may SELECT from it",
                     context={"table": str(wanted)},
                 )
             found.update(dict.fromkeys(named))
@@ -208,13 +211,16 @@ class Catalog:
         rows = self.query("SELECT TABLE_SCHEMA, TABLE_NAME, DATA_LENGTH FROM information_schema.TABLES")
         return {TableName(str(s), str(t)): whole_number(size) or 0 for s, t, size in rows}
 
-    def discover(self, name: TableName) -> Table:
+    def discover(self, name: TableName, mode: Mode | None = None) -> Table:
         """The table as it is now, with the contract of every column.
+
+        Args:
+            mode: by which it is carried; that of the settings unless given.
 
         Raises:
             TableNotFound, UnsupportedType, UnsupportedTable: with the column or key that is missing or unfit.
         """
-        return Discovery(query=self.query, settings=self._settings).describe(name)
+        return self._discovery.describe(name, mode or self._settings.mode(name))
 
     def list_columns(self, name: TableName) -> tuple[ColumnContract, ...]:
         """What becomes of every column of a table; refuses none.
@@ -222,7 +228,11 @@ class Catalog:
         Raises:
             TableNotFound; ConfigError: the table's settings name a column it does not have.
         """
-        return Discovery(query=self.query, settings=self._settings).list_columns(name)
+        return self._discovery.list_columns(name)
+
+    @property
+    def _discovery(self) -> Discovery:
+        return Discovery(query=self.query, settings=self._settings)
 
     def high_watermark(self, table: Table, after: Watermark, horizon: KeyValue, limit: int | None) -> Watermark | None:
         """The last row of the next window, or None when it is empty. ``limit`` bounds the window's rows."""

@@ -39,8 +39,8 @@ class Discovery:
     query: Query
     settings: Settings
 
-    def describe(self, name: TableName) -> Table:
-        """The table as it is now, with the contract of every column.
+    def describe(self, name: TableName, mode: Mode) -> Table:
+        """The table as it is now, with the contract of every column, to be carried by ``mode``.
 
         Raises:
             TableNotFound, UnsupportedType, UnsupportedTable: with the column or key that is missing or unfit.
@@ -52,8 +52,8 @@ class Discovery:
         columns = carried_columns(name, contracts)
         indexes = self._indexes(name)
         by_name = {c.name: c for c in source_columns}
-        cursor = self._cursor(name, by_name)
-        key = self._key(name, by_name, indexes)
+        cursor = self._cursor(name, by_name, mode)
+        key = self._key(name, by_name, indexes, mode)
         ordered = order_columns(cursor, key)
         require_carried(name, contracts, ordered)
         columns = keep_keys(columns, key)
@@ -170,10 +170,10 @@ class Discovery:
             if index not in unfit
         ]
 
-    def _cursor(self, name: TableName, by_name: dict[str, SourceColumn]) -> str:
+    def _cursor(self, name: TableName, by_name: dict[str, SourceColumn], mode: Mode) -> str:
         wanted = self.settings.cursor_column(name)
         cursor = _match_name(wanted, by_name)
-        if self.settings.mode(name) is Mode.REPLACE and not (cursor and self._may_follow(name, by_name[cursor])):
+        if mode is Mode.REPLACE and not (cursor and self._may_follow(name, by_name[cursor])):
             return ""
         if cursor is None:
             raise UnsupportedTable(
@@ -214,7 +214,9 @@ class Discovery:
                 ) from exc
         return where
 
-    def _key(self, name: TableName, by_name: dict[str, SourceColumn], indexes: Sequence[Index]) -> tuple[str, ...]:
+    def _key(
+        self, name: TableName, by_name: dict[str, SourceColumn], indexes: Sequence[Index], mode: Mode
+    ) -> tuple[str, ...]:
         wanted = tuple(_match_name(k, by_name) or k for k in self.settings.key_columns(name))
         if wanted and not any(i.unique and set(i.columns) <= set(wanted) for i in indexes):
             raise UnsupportedTable(
@@ -225,7 +227,7 @@ class Discovery:
         for key in candidates:
             if all(by_name[k].data_type in KEY_TYPES and not by_name[k].nullable for k in key):
                 return key
-        if self.settings.mode(name) is Mode.MERGE:
+        if mode is Mode.MERGE:
             raise UnsupportedTable(
                 f"{name} has no primary or unique key of NOT NULL columns that can be ordered: no row can be told from"
                 " another, so none can be merged",

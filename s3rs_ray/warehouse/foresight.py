@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from . import sql
 from .drift import alterations, retypings
-from .loader import Pair, require_own_target
+from .loader import Pair, require_not_lost, require_own_target
 from .modes import target_columns
 from .redshift import Warehouse
 
@@ -30,14 +30,16 @@ def foresee(warehouse: Warehouse, pair: Pair) -> Foreseen:
     """Looks the target up and compares it with the contract; changes nothing.
 
     Raises:
-        SchemaDrift: it cannot be made to fit.
+        SchemaDrift: it cannot be made to fit, or it was lost.
         UnsupportedTable: another source table is loaded into it.
     """
     target = pair.target
-    if warehouse.query(sql.columns_sql(), (target.schema.lower(), sql.LEDGER_TABLE)):
+    has_ledger = bool(warehouse.query(sql.columns_sql(), (target.schema.lower(), sql.LEDGER_TABLE)))
+    if has_ledger:
         require_own_target(warehouse, target, pair.source, pair.identity)
     present = target_columns(warehouse, target)
     if not present:
+        require_not_lost(warehouse, pair, has_ledger=has_ledger)
         return Foreseen(exists=False, statements=(sql.create_target_sql(target),))
     planned = [*(retypings(target, present) if pair.anew else ()), *alterations(target, present, anew=pair.anew)]
     return Foreseen(

@@ -92,6 +92,7 @@ class Pair:
         identity: the target as the load ledger names it.
         generation: of the state: shadow tables of others are left over.
         anew: a full refresh will replace all rows, so columns may change their type.
+        loaded_rows: how many of the rows up to the watermark this generation loaded; None at the beginning of a table.
     """
 
     source: TableName
@@ -99,13 +100,14 @@ class Pair:
     identity: str
     generation: str
     anew: bool = False
+    loaded_rows: int | None = None
 
 
 def prepare(open_session: Session, pair: Pair) -> Prepared:
     """Creates ledger and target where they are missing, and alters a target that the source outgrew.
 
     Raises:
-        SchemaDrift: the target is there and cannot be made to fit the contract.
+        SchemaDrift: the target is there and cannot be made to fit the contract, or it was lost.
         UnsupportedTable: another source table is loaded into it.
         WarehouseError: Redshift refused, or stayed away for all attempts.
     """
@@ -127,6 +129,7 @@ def _prepare_in(warehouse: Warehouse, pair: Pair, begun: dict[str, str]) -> None
     drop_shadows(warehouse, target, pair.generation)
     present = target_columns(warehouse, target)
     if not present:
+        require_not_lost(warehouse, pair)
         begun[f"creates {target.qualified}"] = ""
         warehouse.execute(sql.create_target_sql(target))
         return
@@ -138,6 +141,35 @@ def _prepare_in(warehouse: Warehouse, pair: Pair, begun: dict[str, str]) -> None
         with warehouse.transaction() if change.atomic else nullcontext():
             for statement in change.statements:
                 warehouse.execute(statement)
+
+
+def require_not_lost(warehouse: Warehouse, pair: Pair, *, has_ledger: bool = True) -> None:
+    """Refuses to make a target again that held rows: those up to the watermark would be missing without a word.
+
+    A watermark that was set by hand before the first load has no rows behind it in the target.
+
+    Args:
+        has_ledger: whether the load ledger is there.
+
+    Raises:
+        SchemaDrift: the state or the load ledger knows of rows that were loaded.
+    """
+    if pair.anew or pair.loaded_rows is None:
+        return
+    source, target = pair.source, pair.target
+    if pair.loaded_rows or (has_ledger and find_reached(warehouse, target.schema, source, pair.identity)):
+        raise SchemaDrift(
+            f"{target.qualified} is not there any more, and held rows of {source} up to the watermark",
+            hint=lost_hint(source),
+        )
+
+
+def lost_hint(source: TableName) -> str:
+    """What to do about a target that was lost."""
+    return (
+        f"`s3rs-ray watermark reset -t {source}`, then `s3rs-ray sync -t {source}`, or with --redshift-only from the"
+        " files on S3; where these rows are not wanted, create the table"
+    )
 
 
 def _rehearse(warehouse: Warehouse, target: Target, changes: Sequence[Alteration]) -> None:

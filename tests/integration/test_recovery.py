@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,19 @@ from s3rs_ray.cli.app import run
 from s3rs_ray.config import Settings
 from s3rs_ray.engine import loading
 from s3rs_ray.engine.cleaning import clean_orphans, find_orphans
+from s3rs_ray.engine.compare import Asked
+from s3rs_ray.engine.context import Request
+from s3rs_ray.engine.driver import preview
 from s3rs_ray.engine.events import Status
+from s3rs_ray.engine.health import examine
 from s3rs_ray.engine.loading import target_identity
 from s3rs_ray.engine.rebuild import rebuild
 from s3rs_ray.engine.records import read_records
+from s3rs_ray.engine.repair import RepairAsked, repair
 from s3rs_ray.engine.tasks import data_key, open_store
-from s3rs_ray.errors import LedgerError, TableBusy
-from s3rs_ray.ledger.changes import Identify, Seal
+from s3rs_ray.engine.verify import verify
+from s3rs_ray.errors import LedgerError, SchemaDrift, TableBusy, UnsupportedTable
+from s3rs_ray.ledger.changes import Identify, Seal, SetWatermark
 from s3rs_ray.ledger.state import Sealed
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.model import Watermark
@@ -154,6 +161,14 @@ def in_doubt(world: World, settings: Settings) -> Sealed:
     return sealed
 
 
+def lose_target(world: World) -> None:
+    world.warehouse.execute(f'DROP TABLE "{world.schema}"."t"'.encode())
+
+
+def lose_load_ledger(world: World) -> None:
+    world.warehouse.execute(f'DROP TABLE "{world.schema}"."s3rs_load_ledger"'.encode())
+
+
 def _gone(**_: object) -> None:
     raise RuntimeError("killed")
 
@@ -205,3 +220,100 @@ def test_a_load_in_doubt_into_another_warehouse_is_left_to_its_own_settings(
     assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2026-01-01 00:00:10"]) == 1
     assert "is in doubt" in capsys.readouterr().err
     assert run(["watermark", "reset", "-t", f"{world.schema}.t"]) == 0
+
+
+@pytest.mark.parametrize("also", ["nothing", "the load ledger", "the state, rebuilt"])
+def test_a_target_that_was_lost_is_not_made_again_without_its_rows(world: World, also: str) -> None:
+    make(world)
+    world.sync_one("t")
+    if also == "the load ledger":
+        lose_load_ledger(world)
+    elif also == "the state, rebuilt":
+        lose_state(world)
+        rebuild(world.settings, world.name("t"))
+        time.sleep(1)  # the next run's files are named by another second, of which a lost state knows nothing
+    lose_target(world)
+    insert(world, range(300, 310))
+    request = Request(tables=(f"{world.schema}.t",), inline=True)
+    (shown,) = preview(world.settings, request)
+    assert isinstance(shown.refusal, SchemaDrift)
+    (failed,) = world.sync("t")
+    assert (failed.error, failed.hint) == (shown.refusal.message, shown.refusal.hint)
+    assert "is not there any more" in failed.error
+    assert "watermark reset" in failed.hint
+    world.ledger().commit(world.name("t"), [SetWatermark(watermark=Watermark.START, generation="anew")])
+    assert world.sync_one("t").rows_loaded == 310
+    world.assert_equal("t")
+
+
+def test_a_lost_target_is_made_again_by_a_full_refresh(world: World) -> None:
+    make(world)
+    world.sync_one("t")
+    lose_target(world)
+    assert world.sync_one("t", full_refresh=True).rows_loaded == 300
+    world.assert_equal("t")
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_watermark_set_before_the_first_load_needs_no_target(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(world)
+    assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2026-01-01 00:00:10"]) == 0
+    assert "count as done: no sync will carry" in capsys.readouterr().err
+    assert world.sync_one("t", load=False).rows_extracted == 230
+    assert world.sync_one("t", extract=False).rows_loaded == 230
+    assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2026-01-01 00:00:10"]) == 0
+    assert capsys.readouterr().err == ""  # back: nothing is passed over
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_watermark_in_the_future_is_refused(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    make(world, 10)
+    world.sync_one("t")
+    before = world.ledger().load(world.name("t"))
+    assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2126-01-01 00:00:00"]) == 2
+    assert "2126-01-01 00:00:00 lies in the future" in capsys.readouterr().err
+    assert world.ledger().load(world.name("t")) == before
+
+
+def test_the_state_of_a_table_that_was_replaced_is_not_rebuilt_from_older_files(world: World) -> None:
+    make(world, 10)
+    append = world.settings.model_copy(update={"backup_mode": Mode.APPEND})
+    world.sync_one("t", append)
+    world.execute("ALTER TABLE t DROP COLUMN update_at")
+    time.sleep(1)  # the load ledger tells loads of one second by nothing
+    replacing = world.settings.model_copy(update={"backup_mode": Mode.REPLACE})
+    world.sync_one("t", replacing)
+    with pytest.raises(LedgerError, match="has a state"):
+        rebuild(append, world.name("t"))
+    lose_state(world)
+    with pytest.raises(LedgerError, match="replaced all rows and left no watermark"):
+        rebuild(append, world.name("t"))
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_state_that_cannot_be_read_does_not_hide_the_others(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    make(world, 10)
+    world.sync_one("t")
+    open_store(world.settings).put_new(format_state_key(world.name("broken")), b"{")
+    with pytest.raises(SystemExit) as ended:
+        run(["watermark", "list"])
+    shown = capsys.readouterr()
+    assert ended.value.code == 1
+    assert f"{world.schema}.t" in shown.out
+    assert "is not the state of a table" in shown.err
+    assert "watermark rebuild" in shown.err
+
+
+def test_a_table_that_was_replaced_for_once_is_verified_as_it_was_carried(world: World) -> None:
+    """``--mode`` stands in no setting, so the state says by which mode the table was carried."""
+    world.execute("CREATE TABLE t (a INT)")
+    world.execute("INSERT INTO t VALUES (1), (2)")
+    world.sync_one("t", world.settings.model_copy(update={"backup_mode": Mode.REPLACE}))
+    (found,) = verify(world.settings, Asked(tables=(f"{world.schema}.t",), inline=True))
+    assert (found.status, found.source_rows, found.target_rows) == ("equal", 2, 2)
+    with pytest.raises(UnsupportedTable, match="is replaced by every sync"):
+        repair(world.settings, RepairAsked(tables=(f"{world.schema}.t",), inline=True))
+    health = examine(world.settings, [f"{world.schema}.t"])
+    assert [f.message for f in health.findings if f.about == f"{world.schema}.t"] == []

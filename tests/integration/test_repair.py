@@ -21,6 +21,7 @@ from s3rs_ray.ledger.changes import SetWatermark
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.model import Watermark
 from s3rs_ray.policies import Deletes, Mode
+from s3rs_ray.storage.layout import format_state_key
 from s3rs_ray.warehouse.sql import LEDGER_TABLE
 from tests.support.writer import writing
 
@@ -265,6 +266,7 @@ def test_tables_that_cannot_be_mended_are_refused(world: World) -> None:
     world.sync_one("t", settings)
     with pytest.raises(UnsupportedTable, match="replaced by every sync"):
         mend(world, settings)
+    open_store(world.settings).delete([format_state_key(world.name("t"))])
     world.execute("DROP TABLE t")
     world.execute("CREATE TABLE t (id INT, update_at DATETIME NOT NULL, KEY (update_at))")
     with pytest.raises(UnsupportedTable, match="has no key"):

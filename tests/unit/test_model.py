@@ -144,4 +144,7 @@ def test_a_position_is_reached_where_that_is_certain(position: Position, by: Pos
 def test_a_name_that_was_probably_meant_is_asked_for() -> None:
     known = [TableName("settlement", "claim_detail"), TableName("settlement", "partner")]
     assert meant(known, TableName("settlement", "claim_detial")) == "did you mean settlement.claim_detail? "
+    assert meant(known, TableName("SETTLEMENT", "Claim_Detail")) == "did you mean settlement.claim_detail? "
+    assert meant(known, TableName("settlement", "v")) == ""  # a long schema makes no other table alike
+    assert meant(known, TableName("settlement", "claim_*")) == ""
     assert meant(known, TableName("settlement", "audit_of_nobody")) == ""

@@ -156,7 +156,7 @@ def test_the_documents_that_scripts_read_are_a_contract(world: World, command: C
     keep("dry_run", "sync", *parcels, "--dry-run")
     keep("dry_run_refused", "sync", *parcels, "--dry-run", code=1, BACKUP_CURSOR_COLUMN="nope")
     keep("estimate", "sync", *parcels, "--estimate", "--full-refresh")
-    keep("status", "status", *parcels)
+    keep("status", "status")
     keep("status_down", "status", code=1, REDSHIFT_PORT="1")
     keep("dashboard", "dashboard")
     keep("explore", "explore")

@@ -14,6 +14,7 @@ from s3rs_ray.engine import health
 from s3rs_ray.engine.health import LOOKERS, examine
 from s3rs_ray.ledger.store import Holder
 from s3rs_ray.model import TableName
+from s3rs_ray.policies import Mode
 from s3rs_ray.source.catalog import Catalog
 
 if TYPE_CHECKING:
@@ -81,9 +82,20 @@ def test_a_table_that_cannot_be_moved_and_files_that_wait_are_told(world: World,
     world.execute("CREATE TABLE plain (a INT)")
     done = command("status", "-t", f"{world.schema}.*")
     assert done.code == 1
-    assert f"error: {world.schema}.plain: {world.schema}.plain has no column update_at" in done.out
+    assert f"error: {world.schema}.plain has no column update_at" in done.out
     assert f"note: {table}: files that wait to be loaded: 1, with 1 row" in done.out
     assert f"s3rs-ray sync -t {table} --redshift-only" in done.out
+
+
+def test_only_the_tables_asked_for_are_shown(world: World, command: Command) -> None:
+    table = make(world)
+    world.execute("CREATE TABLE other (id INT PRIMARY KEY, update_at DATETIME NOT NULL)")
+    world.execute("INSERT INTO other VALUES (1, '2026-01-01')")
+    world.sync("t", "other", load=False)
+    assert set(command("status", "-o", "json").json["tables"]) == {table, f"{world.schema}.other"}
+    asked = command("status", "-t", table, "-o", "json").json
+    assert set(asked["tables"]) == {table}
+    assert {f["about"] for f in asked["findings"] if "other" in f["about"]} == set()
 
 
 def test_rights_that_a_load_would_miss_are_named(
@@ -124,9 +136,9 @@ def test_tables_are_looked_at_side_by_side_over_as_many_connections_as_the_sourc
         world.execute(f"CREATE TABLE {table} (id INT PRIMARY KEY, update_at DATETIME NOT NULL)")
     together, look = threading.Barrier(at_once, timeout=30), health._look_at_table
 
-    def look_together(catalog: Catalog, name: TableName, *, asked: bool) -> Iterator[health.Finding]:
+    def look_together(catalog: Catalog, name: TableName, mode: Mode | None, *, asked: bool) -> Iterator[health.Finding]:
         together.wait()  # broken unless so many are here at once
-        return look(catalog, name, asked=asked)
+        return look(catalog, name, mode, asked=asked)
 
     monkeypatch.setattr(health, "_look_at_table", look_together)
     user = f"u{secrets.token_hex(4)}"

@@ -111,6 +111,13 @@ def test_missing_settings_end_with_2_and_a_hint(capfd: pytest.CaptureFixture[str
     assert "hint: set them in" in err
 
 
+def test_without_settings_status_says_what_is_missing_and_once_where_it_goes(capfd: pytest.CaptureFixture[str]) -> None:
+    code, out, err = outcome(capfd, "status")
+    assert (code, err) == (1, "")
+    assert out.count("missing settings: ") == 3
+    assert out.splitlines()[-1].startswith("hint: mysql, s3, redshift: set them in")
+
+
 def test_with_json_an_error_is_a_document_on_stdout(capfd: pytest.CaptureFixture[str]) -> None:
     code, out, _ = outcome(capfd, "sync", "-t", "a.b", "-o", "json")
     document = orjson.loads(out)

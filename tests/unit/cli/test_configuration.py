@@ -57,6 +57,7 @@ def test_validation_tells_every_mistake_and_exits_2(
     document = orjson.loads(out)
     assert (code, document["valid"], len(document["mistakes"])) == (2, False, 6)
     assert err.count("error: ") == 6
+    assert err.count("settings are read from the environment") == 1  # what is to be done about several is said once
     code, _, err = outcome(capfd)
     assert (code, err.count("error: ")) == (2, 1)
 

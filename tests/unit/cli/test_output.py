@@ -95,7 +95,7 @@ def test_no_cell_is_cut_at_any_width(columns: Sequence[str], rows: Sequence[Sequ
 
 
 def test_a_name_alone_is_one_line() -> None:
-    assert drawn(30, ("key",), [("k" * 28,), ("k" * 40,)]) == ["t [x]", "k" * 28, "k" * 30, "k" * 10]
+    assert drawn(30, ("key",), [("k" * 28,), ("k" * 40,)]) == ["t [x]", "k" * 28, "k" * 40]  # a terminal wraps it
 
 
 def test_no_rows_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
