@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..engine.inspection import Inspection, inspect_table
-from ..engine.profile import plain, shown
 from ..engine.tasks import open_store
 from ..wording import counted, size_text
 from .output import Output
 from .session import Session
 from .tables import STORED_TABLE
+
+if TYPE_CHECKING:
+    from ..engine.inspection import Inspection
 
 CUT = 24
 """Characters of a text that are shown; numbers and times are never cut."""
@@ -42,6 +43,8 @@ def command(session: Session, table: str, files: int, rows: int, sample: int) ->
 
     Files are read in parts: memory does not grow with them.
     """
+    from ..engine.inspection import inspect_table  # polars takes 0.1 s that other commands need not pay
+
     settings = session.settings()
     name = settings.table_name(table)
     open_store(settings).check()
@@ -85,12 +88,16 @@ def _show(output: Output, found: Inspection) -> None:
 
 
 def _cut(value: object) -> str:
+    from ..engine.profile import shown
+
     text = "NULL" if value is None else shown(value) or "''"
     whole = len(text) <= CUT or not isinstance(value, (str, bytes))
     return text if whole else text[: CUT - 1] + "…"
 
 
 def _json(found: Inspection) -> dict[str, Any]:
+    from ..engine.profile import plain
+
     return {
         "table": str(found.table),
         "files_present": found.present,

@@ -268,12 +268,16 @@ class Catalog:
         """Counts of all columns, then minimum and maximum of the ordered ones, over a window."""
         return self.query(chunks.aggregates_sql(table, window))[0]
 
-    def estimated_rows(self, table: Table, window: Window) -> int:
+    def estimated_rows(self, table: Table, window: Window, within: KeyRange | None = None) -> int:
         """The optimizer's guess at the rows of a window: a dive into the index, twice too many or too few at times.
 
         InnoDB answers with at most half of the table's rows; where it says so many, the whole table is meant.
+
+        Args:
+            within: a range of another index to look into instead of the window's.
         """
-        row = self.query("EXPLAIN " + chunks.count_sql(table, window, chunks.window_range(table, window)))[0]
+        key_range = within or chunks.window_range(table, window)
+        row = self.query("EXPLAIN " + chunks.count_sql(table, window, key_range))[0]
         # MariaDB ends in (rows, Extra), MySQL in (rows, filtered, Extra).
         guess = whole_number(row[-2 if len(row) == 10 else -3]) or 0
         return max(guess, table.estimated_rows) if 2 * guess >= table.estimated_rows else guess

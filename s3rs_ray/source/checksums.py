@@ -215,7 +215,7 @@ def _fields(column: Column) -> list[str]:
         case TextForm.NUMBER:
             return [_filled(value)]
         case TextForm.SINGLE | TextForm.DOUBLE:
-            return [_binary_number(value, column.text_form)]
+            return [_binary_number(quote_name(column.name), column.text_form)]
         case TextForm.DATE:
             return [of_valid_sql(column, lambda day: f"DATEDIFF({day},{DAY_ZERO})")]
         case TextForm.MOMENT:
@@ -237,16 +237,17 @@ def _binary_number(value: str, form: TextForm) -> str:
     Both zeros are ``0``, as they are equal to both servers.
     """
     size, centre = f"ABS({value})", central_bin(form)
-    sign = f"IF({value}<0,'-','')"
+    least, most = centre.at_least, 2.0**CENTRE
     cases = []
     for number, part in enumerate(float_bins(form)):
         if part != centre:
             text = f"CONCAT('{number}:',{_two_numbers('*'.join([size, *map(_double, part.factors)]))})"
             cases.append(f"WHEN {size}>={_double(part.at_least)} THEN {text}")
     return (
-        f"CASE WHEN {size}>={_double(centre.at_least)} AND {size}<{_double(2.0**CENTRE)}"
-        f" THEN CONCAT({sign},{_two_numbers(size)}) WHEN {value}=0 THEN '0' WHEN {value} IS NULL THEN ''"
-        f" ELSE CONCAT({sign},CASE {' '.join(cases)} END) END"
+        f"CASE WHEN {value}>={_double(least)} AND {value}<{_double(most)} THEN CONCAT({_two_numbers(value)})"
+        f" WHEN {value}<={_double(-least)} AND {value}>{_double(-most)} THEN CONCAT('-',{_two_numbers(f'-{value}')})"
+        f" WHEN {value}=0 THEN '0' WHEN {value} IS NULL THEN ''"
+        f" ELSE CONCAT(IF({value}<0,'-',''),CASE {' '.join(cases)} END) END"
     )
 
 

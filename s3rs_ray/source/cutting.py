@@ -1,4 +1,4 @@
-"""A window -> chunks of so many rows, by steps along the index that serves them."""
+"""A window -> chunks of so many rows, by steps along the index that serves them; a key -> ranges of about as many."""
 
 from __future__ import annotations
 
@@ -105,6 +105,43 @@ def cut_range(catalog: Catalog, table: Table, chunk: Chunk, *, rows: int) -> Chu
 def fixed(rows: int) -> Callable[[], ChunkSize]:
     """Chunks of ``rows`` rows and one slice each."""
     return lambda: ChunkSize(rows, rows)
+
+
+def even_ends(least: int, greatest: int, rows: int, size: int, guess: Callable[[int, int], int]) -> list[int]:
+    """The last key of every range but the last, where each shall hold about ``size`` rows; for keys that are whole
+    numbers. Pure.
+
+    The span of the keys is cut into as many equal parts as it holds rows for, each of them that holds too many again,
+    and neighbours that hold few are joined: gaps need not be known, and no index is read along. A range never holds
+    more rows than keys lie in it.
+
+    Args:
+        least, greatest: of the keys; rows that come beyond them meanwhile are the first and the last range's.
+        rows: about how many there are.
+        guess: about how many of them are behind the first key, up to the second.
+    """
+    parts = list(_even_parts(least - 1, greatest, rows, size, guess))
+    share = sum(held for _, held in parts) / max(round(rows / size), 1)  # guesses are all wrong by about one factor
+    ends: list[int] = []
+    last, total = least, 0
+    for end, held in parts:
+        if total and total + held > share * 1.25:
+            ends.append(last)
+            total = 0
+        last, total = end, total + held
+    return ends
+
+
+def _even_parts(
+    after: int, upto: int, rows: int, size: int, guess: Callable[[int, int], int]
+) -> Iterator[tuple[int, int]]:
+    """The last keys of parts of a span, and about how many rows each holds."""
+    parts = round(min(rows, upto - after) / size)
+    if parts <= 1:
+        yield upto, rows
+        return
+    for low, high in pairwise(after + (upto - after) * number // parts for number in range(parts + 1)):
+        yield from _even_parts(low, high, guess(low, high), size, guess)
 
 
 def _step(

@@ -133,7 +133,7 @@ def field_sql(column: Column) -> str:
         case TextForm.NUMBER:
             return _filled(_digits(name))
         case TextForm.SINGLE | TextForm.DOUBLE:
-            return _binary_number(name, column.text_form)
+            return _filled(_binary_number(name, column.text_form))
         case TextForm.DATE:
             return _filled(_digits(f"DATEDIFF(day,{DAY_ZERO},{name})"))
         case TextForm.MOMENT:
@@ -145,8 +145,8 @@ def field_sql(column: Column) -> str:
     raise ValueError(f"{column.name} has no text that is alike on both sides")
 
 
-def _filled(value: str, empty: str = "") -> str:
-    return f"COALESCE({value},'{empty}')"
+def _filled(value: str) -> str:
+    return f"COALESCE({value},'')"
 
 
 def _digits(value: str) -> str:
@@ -157,26 +157,28 @@ def _characters(column: Column, name: str) -> str:
     size = f"OCTET_LENGTH({name})"
     match held(column):
         case Held.ALL:
-            return _filled(f"{_digits(size)}||','||{name}", ",")
+            text = name
         case Held.SHORT:
-            short = f"CASE WHEN {size}>{INLINE_TEXT} THEN MD5({name}) ELSE {name} END"
-            return _filled(f"{_digits(size)}||','||{short}", ",")
-    return _filled(f"MD5({name})")
+            text = f"CASE WHEN {size}>{INLINE_TEXT} THEN MD5({name}) ELSE {name} END"
+        case Held.DIGEST:
+            return _filled(f"MD5({name})")
+    return f"{_filled(_digits(size))}||','||{_filled(text)}"
 
 
 def _binary_number(name: str, form: TextForm) -> str:
     value = f"CAST({name} AS DOUBLE PRECISION)" if form is TextForm.SINGLE else name
     size, centre = f"ABS({value})", central_bin(form)
-    sign = f"CASE WHEN {value}<0 THEN '-' ELSE '' END"
+    least, most = centre.at_least, 2.0**CENTRE
     cases = [f"WHEN {size}>{_double(LARGEST[form])} THEN 'none'"]  # NaN and the infinities, which MySQL lacks
     for number, part in enumerate(float_bins(form)):
         if part != centre:
             text = f"'{number}:'||{_two_numbers('*'.join([size, *map(_double, part.factors)]))}"
             cases.append(f"WHEN {size}>={_double(part.at_least)} THEN {text}")
     return (
-        f"CASE WHEN {size}>={_double(centre.at_least)} AND {size}<{_double(2.0**CENTRE)}"
-        f" THEN {sign}||{_two_numbers(size)} WHEN {value}=0 THEN '0' WHEN {value} IS NULL THEN ''"
-        f" ELSE {sign}||CASE {' '.join(cases)} END END"
+        f"CASE WHEN {value}>={_double(least)} AND {value}<{_double(most)} THEN {_two_numbers(value)}"
+        f" WHEN {value}<={_double(-least)} AND {value}>{_double(-most)} THEN '-'||{_two_numbers(f'(-{value})')}"
+        f" WHEN {value}=0 THEN '0' WHEN {value} IS NULL THEN NULL"
+        f" ELSE CASE WHEN {value}<0 THEN '-' ELSE '' END||CASE {' '.join(cases)} END END"
     )
 
 

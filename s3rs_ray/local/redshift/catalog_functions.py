@@ -73,6 +73,14 @@ _STRINGS = [
          "CASE WHEN $1 IS NOT NULL THEN $2 ELSE $3 END"),
 ]  # fmt: skip
 
+# What is joined with other texts by one call: a text, or what a cast to VARCHAR gives; no text is made of a number.
+_JOINED = [
+    _sql("plain", _V, _V, "$1"),
+    _sql("digits", "anyelement", _V, f"CAST($1 AS {_V})"),
+    *(_internal("digits", kind, "cstring", f"{kind}out") for kind in ("int2", "int4", "int8")),
+    _internal("digits", "numeric", "cstring", "numeric_out"),
+]
+
 # Codes over 60 bits are read slowly, which keeps the ordinary case one expression.
 _CODES = """
 CREATE FUNCTION {s}.strtol_slow(text, int4) RETURNS bigint LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
@@ -265,5 +273,5 @@ END $$;
 """
 
 FUNCTIONS = "\n".join(
-    [*_STRINGS, _CODES, *_TIMES, *_JSON, _AGGREGATES, *_AVERAGES, _SESSION, _USERS]
+    [*_STRINGS, *_JOINED, _CODES, *_TIMES, *_JSON, _AGGREGATES, *_AVERAGES, _SESSION, _USERS]
 )  # fmt: skip

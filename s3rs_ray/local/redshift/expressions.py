@@ -12,6 +12,7 @@ from s3rs_ray.local.redshift.functions import (
     RANK_FUNCTIONS,
     find_function,
 )
+from s3rs_ray.local.redshift.joined import chained, filled, in_parentheses, joined, literal
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA, RESERVED
 from s3rs_ray.local.redshift.special_calls import SpecialCalls
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
@@ -111,7 +112,8 @@ class Expressions(SpecialCalls):
     def _operation(self) -> str:
         left = self._operand()
         while self.peek_operator(*_BINARY):
-            left = f"{left} {self.take().value} {self._operand()}"
+            operator, right = self.take().value, self._operand()
+            left = chained(left, right) if operator == "||" else f"{left} {operator} {right}"
         return left
 
     def _operand(self) -> str:
@@ -134,7 +136,7 @@ class Expressions(SpecialCalls):
         if token.kind is Kind.NUMBER or token.kind is Kind.PARAMETER:
             return self.take().value
         if token.kind is Kind.STRING:
-            return quote_literal(self.take().value)
+            return literal(quote_literal(self.take().value))
         if token.kind is Kind.OPERATOR and token.value == "(":
             return self._parenthesis()
         if token.kind is Kind.WORD:
@@ -154,7 +156,7 @@ class Expressions(SpecialCalls):
                 inner += ", " + self.expressions()
                 return self._row_in(inner)
         self.expect_operator(")")
-        return f"({inner})"
+        return in_parentheses(inner)
 
     def _row_in(self, inner: str) -> str:
         self.expect_operator(")")
@@ -211,14 +213,14 @@ class Expressions(SpecialCalls):
         target = find_function(name, len(arguments)).target
         if nulls == "ignore":
             target = f"{INTERNAL_SCHEMA}.{name}_known"
-        text = f"{target}({distinct}{', '.join(arguments)})"
+        text = f"{target}({distinct}{', '.join(map(joined, arguments))})"
         if self.peek_word("filter") and self.peek_operator("(", ahead=1):
             raise not_supported("the FILTER clause is not supported")
         if self.accept("over"):
             return text + " OVER " + self._window(name, distinct)
         if name in RANK_FUNCTIONS or name in {"first_value", "last_value"}:
             raise SqlError("42809", f"window function {name} requires an OVER clause")
-        return text
+        return filled(text, arguments) if target == "coalesce" else text
 
     def _nulls(self, name: str) -> str:
         """IGNORE NULLS or RESPECT NULLS, which stand before or behind the closing parenthesis."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 
 from s3rs_ray.local.redshift.functions import DATE_PARTS
+from s3rs_ray.local.redshift.joined import cast_to_text
 from s3rs_ray.local.redshift.names import INTERNAL_SCHEMA
 from s3rs_ray.local.redshift.parser import Parser
 from s3rs_ray.local.redshift.sqlerror import SqlError, not_supported
@@ -79,7 +80,7 @@ class SpecialCalls(Parser):
         self.expect("as")
         kind = self.type_name().postgres
         self.expect_operator(")")
-        return f"CAST({value} AS {kind})"
+        return cast_to_text(value, kind)
 
     def _convert(self, _word: str) -> str:
         kind = self.type_name().postgres

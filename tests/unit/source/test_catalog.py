@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import ssl
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import cast
 
 import pymysql
@@ -20,7 +21,7 @@ from s3rs_ray.policies import RangeOrder
 from s3rs_ray.positions import Position
 from s3rs_ray.source.catalog import Catalog, tls_context
 from s3rs_ray.source.chunks import where_sql
-from s3rs_ray.source.cutting import cut_chunks, cut_range, evened, fixed
+from s3rs_ray.source.cutting import cut_chunks, cut_range, even_ends, evened, fixed
 from s3rs_ray.source.types import contract
 from tests.support import build
 from tests.support.sqlite import database, rows_where, translated
@@ -96,6 +97,41 @@ def test_slices_hold_every_row_of_their_chunk_once_and_as_many_as_planned(
             assert [part.rows for part in finer.slices] == [1] * chunk.rows or chunk.rows == 0
     assert sum(c.rows for c in chunks) == sum(row[0] is not None for row in rows)
     assert {c.rows for c in chunks[:-1]} <= {size}
+
+
+far = st.integers(-(10**6), 10**6) | st.integers(-(2**63), 2**64 - 1)
+
+
+@given(st.sets(st.integers(-300, 300) | far, min_size=1, max_size=200), st.integers(1, 40))
+def test_ranges_cut_by_true_guesses_are_even_whatever_the_gaps(keys: set[int], size: int) -> None:
+    guesses = []
+
+    def guess(after: int, upto: int) -> int:
+        guesses.append(sum(after < key <= upto for key in keys))
+        return guesses[-1]
+
+    ends = even_ends(min(keys), max(keys), len(keys), size, guess)
+    assert ends == sorted(set(ends))
+    assert all(min(keys) <= end < max(keys) for end in ends)
+    bounds = [float("-inf"), *ends, float("inf")]
+    held = [sum(low < key <= high for key in keys) for low, high in pairwise(bounds)]
+    assert max(held) <= 2 * size
+    assert all(one + other > size for one, other in pairwise(held))
+    assert len(guesses) <= 200 * (len(keys) // size + 1)
+
+
+@given(st.integers(0, 3), st.integers(1, 10_000), st.integers(1, 50), st.integers(2, 5))
+def test_wrong_guesses_cut_into_no_more_ranges_than_there_are_rows_for(
+    base: int, rows: int, size: int, factor: int
+) -> None:
+    ends = even_ends(0, rows - 1, rows, size, lambda after, upto: base + factor * (upto - after))
+    assert len(ends) <= 2 * round(rows / size)
+    assert ends == sorted({*ends})
+
+
+def test_guesses_of_nothing_cut_nothing() -> None:
+    assert even_ends(1, 1000, 1000, 100, lambda after, upto: 0) == []
+    assert even_ends(5, 5, 1, 100, lambda after, upto: 1) == []
 
 
 def test_each_chunk_is_as_large_as_is_said_when_it_is_cut() -> None:

@@ -258,3 +258,57 @@ def test_digits_of_an_md5_are_read_as_any_others(run: Run, schema: str) -> None:
     ):
         told = error_of(run, f"SELECT strtol(left(m, 15), 16) FROM {other}")
         assert "is not valid to be converted to base 16" in told["M"]
+
+
+JOINED = {
+    "a": ("SMALLINT", "-1"),
+    "b": ("INT", "2147483647"),
+    "c": ("BIGINT", "-9223372036854775808"),
+    "d": ("DECIMAL(20,0)", "18446744073709551615"),
+    "e": ("DECIMAL(10,2)", "-0.50"),
+    "f": ("REAL", "0.1"),
+    "g": ("DOUBLE PRECISION", "-1e300"),
+    "h": ("BOOLEAN", "TRUE"),
+    "i": ("DATE", "DATE '2026-01-31'"),
+    "j": ("TIMESTAMP", "TIMESTAMP '2026-01-31 23:59:59.000001'"),
+    "k": ("VARCHAR(20)", "' a, b '"),
+    "l": ("CHAR(8)", "'x '"),
+    "m": ("VARCHAR(20)", "''"),
+}
+"""Values by column; text is made of each."""
+
+
+@pytest.mark.parametrize("times", [1, 5, 9], ids=["one call", "chains of chains", "more than a call takes"])
+def test_long_chains_are_the_texts_that_their_steps_are(run: Run, schema: str, times: int) -> None:
+    """An argument that is a long chain is joined at once; an item of the select list is not."""
+    run(f"CREATE TABLE {schema}.t ({', '.join(f'{name} {kind}' for name, (kind, _) in JOINED.items())})")
+    run(f"INSERT INTO {schema}.t VALUES ({', '.join(value for _, value in JOINED.values())})")
+    run(f"INSERT INTO {schema}.t VALUES ({', '.join('NULL' for _ in JOINED)})")
+    texts = [f"COALESCE({c},'')" if c in "klm" else f"COALESCE(CAST({c} AS VARCHAR),'')" for c in JOINED]
+    texts += [
+        "COALESCE(CAST(datediff(day, DATE '2000-01-01', i) AS VARCHAR),'none')",
+        "COALESCE(CAST('x' AS VARCHAR),'')",
+    ]
+    texts += ["COALESCE(CAST(NULL AS VARCHAR),'')", "COALESCE(CASE WHEN a<0 THEN '-' END,'')", "NVL(k||m,'')"]
+    one = "||','||".join(texts)
+    chain = "||','||".join(f"({one})" for _ in range(times))
+    rows = run(f"SELECT {chain}, md5({chain}), octet_length({chain}), md5({chain}||',') FROM {schema}.t ORDER BY a")
+    whole = "-1,2147483647,-9223372036854775808,18446744073709551615,-0.50,0.1,-1e+300,t,2026-01-31,"
+    whole += "2026-01-31 23:59:59.000001, a, b ,x,,9527,x,,-, a, b "
+    assert [row[0] for row in rows] == [",".join([text] * times) for text in (whole, f"{',' * 13}none,x,,,")]
+    for text, digest, size, other in rows:
+        assert isinstance(text, str)
+        assert (digest, size) == (hashlib.md5(text.encode()).hexdigest(), len(text))
+        assert other == hashlib.md5(f"{text},".encode()).hexdigest()
+
+
+def test_a_long_chain_with_null_in_it_is_null(run: Run, schema: str) -> None:
+    run(f"CREATE TABLE {schema}.t (a VARCHAR(9), b INT)")
+    run(f"INSERT INTO {schema}.t VALUES (NULL, 1)")
+    filled = "||','||".join(["COALESCE(a,'')"] * 20)
+    whole = hashlib.md5(b"," * 19).hexdigest()
+    assert run(f"SELECT md5({filled}), md5({filled}||','||a), md5({filled}||a) FROM {schema}.t") == [
+        [whole, None, None]
+    ]
+    for wrong in ("COALESCE(b,'')", "COALESCE(b,'')||','||a"):
+        assert "invalid input syntax" in error_of(run, f"SELECT md5({filled}||','||{wrong}) FROM {schema}.t")["M"]
