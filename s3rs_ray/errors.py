@@ -106,6 +106,10 @@ class S3rsError(Exception):
     def __str__(self) -> str:
         return self.message
 
+    def to_json(self) -> dict[str, object]:
+        """An error in every document alike."""
+        return {"type": type(self).__name__, "message": self.message, "hint": self.hint, "context": self.context}
+
 
 def _rebuild(kind: type[S3rsError], message: str, hint: str, context: dict[str, str]) -> S3rsError:
     return kind(message, hint=hint, context=context)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import suppress
+from importlib import import_module
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -13,25 +15,64 @@ import click
 
 from ..errors import S3rsError, UsageError
 from ..version import __version__
-from . import (
-    clean,
-    configuration,
-    demo,
-    explore,
-    info,
-    inspect,
-    repair,
-    report,
-    s3clean,
-    status,
-    sync,
-    verify,
-    views,
-    watermark,
-)
 from .output import FORMATS, NobodyReads, Output, complain
 from .progress import STYLES
 from .session import Session
+
+
+class Commands(MutableMapping[str, click.Command]):
+    """The commands by name; one is imported when it is asked for, since all together take as long as a small sync."""
+
+    def __init__(self, homes: Mapping[str, str]) -> None:
+        """
+        Args:
+            homes: ``module:attribute`` of each command, the module beside this one.
+        """
+        self._homes = dict(homes)
+        self._there: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._there:
+            module, _, attribute = self._homes[name].partition(":")
+            self._there[name] = getattr(import_module(f".{module}", __package__), attribute)
+        return self._there[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._homes[name], self._there[name] = "", command
+
+    def __delitem__(self, name: str) -> None:
+        del self._homes[name]
+        self._there.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._homes)
+
+    def __len__(self) -> int:
+        return len(self._homes)
+
+
+COMMANDS = Commands(
+    {
+        "backup": "sync:backup_command",
+        "clean": "clean:command",
+        "completion": "info:completion_command",
+        "config": "configuration:command",
+        "dashboard": "explore:dashboard_command",
+        "demo": "demo:command",
+        "explore": "explore:explore_command",
+        "info": "info:command",
+        "inspect": "inspect:command",
+        "local": "demo:local_group",
+        "repair": "repair:command",
+        "report": "report:command",
+        "s3clean": "s3clean:group",
+        "status": "status:command",
+        "sync": "sync:sync_command",
+        "verify": "verify:command",
+        "views": "views:group",
+        "watermark": "watermark:group",
+    }
+)
 
 
 class CommonOptionsAnywhere(click.Group):
@@ -48,7 +89,9 @@ class CommonOptionsAnywhere(click.Group):
 
 
 @click.group(
-    cls=CommonOptionsAnywhere, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+    cls=CommonOptionsAnywhere,
+    commands=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.option("--config-file", type=click.Path(path_type=Path), help="Settings as YAML or TOML.")
 @click.option("--log-file", type=click.Path(path_type=Path), help="Write the log there instead of stderr.")
@@ -71,26 +114,6 @@ def cli(
     context.obj = Session(
         config_file=config_file, log_file=log_file, debug=debug, output=Output(form), progress=progress
     )
-
-
-cli.add_command(sync.sync_command)
-cli.add_command(sync.backup_command)
-cli.add_command(watermark.group)
-cli.add_command(s3clean.group)
-cli.add_command(clean.command)
-cli.add_command(views.group)
-cli.add_command(status.command)
-cli.add_command(configuration.command)
-cli.add_command(info.command)
-cli.add_command(explore.explore_command)
-cli.add_command(explore.dashboard_command)
-cli.add_command(inspect.command)
-cli.add_command(info.completion_command)
-cli.add_command(report.command)
-cli.add_command(verify.command)
-cli.add_command(repair.command)
-cli.add_command(demo.command)
-cli.add_command(demo.local_group)
 
 
 def main() -> None:

@@ -19,7 +19,6 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from ..engine.report import error_json
 from ..engine.standing import Amount, Standing
 from ..errors import S3rsError
 from ..wording import Size, counted, size_text
@@ -128,7 +127,7 @@ class Output:
         """An error and its remedy; with JSON, a document on stdout as well: by default one that holds no more."""
         complain(exc.message, exc.hint)
         if self.json:
-            self.document(document or {"status": "failed", "error": error_json(exc)})
+            self.document(document or {"status": "failed", "error": exc.to_json()})
 
 
 def complain(message: str, hint: str = "", *, word: str = "error") -> None:

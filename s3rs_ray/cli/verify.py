@@ -10,7 +10,6 @@ import click
 from ..engine.compare import Asked
 from ..engine.differences import Difference, TableComparison, exit_code, table_document
 from ..engine.outcomes import Outcomes
-from ..engine.report import error_json
 from ..engine.verify import verify_each
 from ..errors import Interrupted
 from .output import Output, complain
@@ -75,7 +74,7 @@ def comparisons_document(found: Outcomes[TableComparison], *, interrupted: bool 
 def failed_documents(found: Outcomes[Any]) -> dict[str, Any]:
     """The part of the tables that did not come to their end."""
     return {
-        str(name): {"status": "interrupted" if isinstance(exc, Interrupted) else "failed", "error": error_json(exc)}
+        str(name): {"status": "interrupted" if isinstance(exc, Interrupted) else "failed", "error": exc.to_json()}
         for name, exc in found.failures.items()
     }
 

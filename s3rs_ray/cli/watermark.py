@@ -14,7 +14,6 @@ from ..engine.by_hand import place_by_hand, require_no_future
 from ..engine.doubt import move_watermark
 from ..engine.rebuild import rebuild
 from ..engine.records import waiting_files
-from ..engine.report import error_json
 from ..engine.side_by_side import side_by_side
 from ..engine.tasks import open_ledger, open_store
 from ..errors import LedgerError, S3rsError, TableNotFound
@@ -62,7 +61,7 @@ def list_command(session: Session) -> None:
         else:
             broken.update([found])
     if session.output.json:
-        errors = {str(name): error_json(exc) for name, exc in broken.items()}
+        errors = {str(name): exc.to_json() for name, exc in broken.items()}
         session.output.document({"tables": [_json(s) for s in states], "errors": errors})
     else:
         _show_list(session.output, states)

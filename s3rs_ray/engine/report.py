@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from ..config import Settings
-from ..errors import S3rsError, UsageError
+from ..errors import UsageError
 from ..storage.layout import format_report_key, parse_report_key, report_prefix
 from ..storage.s3 import ObjectStore
 from ..version import __version__
@@ -43,13 +43,8 @@ def result_json(result: RunResult) -> Document:
             "total_rows": sum(t.rows_extracted for t in result.tables),
             "total_files": sum(t.files_created for t in result.tables),
         },
-        "error": result.error and error_json(result.error),
+        "error": result.error and result.error.to_json(),
     }
-
-
-def error_json(error: S3rsError) -> Document:
-    """An error in every document alike."""
-    return {"type": type(error).__name__, "message": error.message, "hint": error.hint, "context": error.context}
 
 
 def table_json(table: TableResult) -> Document:
