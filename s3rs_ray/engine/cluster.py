@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import socket
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from ..scratch import open_scratch
 from .coordinator import NAMESPACE, RemoteLedger
 from .executor import CHECK_SECONDS, ChunkTask, Item, Result, Ticket, always, own_cpus, reader_count
 from .head import HeadWatch, patience
+from .joining import require_address, require_token
 from .nodes import Shortage
 from .sizing import FILE_BYTES, SLICE_BYTES
 from .tasks import StageSeconds, extract_chunk
@@ -37,7 +37,6 @@ TASK_BYTES = 3 * SLICE_BYTES + FILE_BYTES + 192 * 2**20
 """Memory of a chunk's task: three slices, the file, and the process with its libraries."""
 LOST_NODES = 3
 """How often Ray starts a task again whose process or node died, where nobody else does."""
-CONNECT_SECONDS = 8.0
 
 
 @contextmanager
@@ -54,6 +53,7 @@ def open_cluster(settings: Settings, tell: Callable[[str], None]) -> Iterator[Cl
     with open_scratch() as directory:
         if not local:
             require_address(settings.ray_address)
+            require_token(settings.ray_address)
         with _started(lambda: _init(settings, directory, local=local)):
             head = HeadWatch(patience())
             try:
@@ -88,33 +88,10 @@ def _init(settings: Settings, directory: str, *, local: bool) -> None:
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as exc:
         if local:
             raise
-        if "InvalidAuthToken" in f"{exc}{exc.__cause__}":
-            raise ConfigError(
-                f"the Ray cluster at {settings.ray_address} asks for a token, which is missing or not the right one",
-                hint="set RAY_AUTH_MODE=token, and the cluster's token in ~/.ray/auth_token (RAY_AUTH_TOKEN_PATH) or"
-                " RAY_AUTH_TOKEN",
-            ) from exc
         raise ConfigError(
             f"cannot join the Ray cluster at {settings.ray_address}: {exc}",
             hint="run the command on a node of the cluster with the same versions of Python and Ray, or send it there"
             " by `ray job submit`",
-        ) from exc
-
-
-def require_address(address: str) -> None:
-    """Refuses an address of a cluster that Ray would try for more than a minute.
-
-    Raises:
-        ConfigError: nobody answers there.
-    """
-    if address == "auto":
-        return
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except OSError as exc:
-        raise ConfigError(
-            f"no Ray cluster answers at {address}: {exc}", hint="check RAY_ADDRESS and that the cluster runs"
         ) from exc
 
 

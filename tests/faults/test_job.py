@@ -99,7 +99,11 @@ def _free_port() -> int:
 def test_a_job_on_a_guarded_cluster_shows_no_secret(
     ends: Ends, runs: Runs, proxy: S3Proxy, guarded: Guarded, tmp_path: Path
 ) -> None:
-    logins = ({"RAY_AUTH_MODE": "disabled"}, {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)})
+    logins = (
+        {"RAY_AUTH_MODE": "disabled"},
+        {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)},
+        {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(tmp_path / "none")},
+    )
     strangers = [runs.sync_with_ray("--address", guarded.address, change=login) for login in logins]
     with pytest.raises(urllib.error.HTTPError):
         guarded.page("/api/jobs/", token=secrets.token_hex(32))
@@ -108,6 +112,7 @@ def test_a_job_on_a_guarded_cluster_shows_no_secret(
         assert stranger.wait() == 2, stranger.stderr
         assert f"the Ray cluster at {guarded.address} asks for a token" in stranger.stderr
         assert "Traceback" not in stranger.stderr
+        assert "gcs_client" not in stranger.stderr  # nor anything else that Ray says
 
     settings = tmp_path / "settings.yaml"
     settings.touch(mode=0o600)
