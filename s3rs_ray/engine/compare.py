@@ -22,7 +22,7 @@ from ..positions import KeyValue, Position
 from ..row_text import has_cells
 from ..source.catalog import Catalog
 from ..source.checksums import SourceRows, behind_sql, ends_sql
-from ..source.chunks import filter_check_sql
+from ..source.chunks import any_row_sql, filter_check_sql
 from ..source.cutting import cut_chunks, even_ends, fixed
 from ..table_settings import require_condition
 from ..warehouse.checksums import TargetRows, is_ordered
@@ -131,11 +131,14 @@ def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
         state = run.ledger.load(name)
         table = catalog.discover(name, state.mode)
         apply(state, name_pair(run, state, table), state.updated_at)
-        _require_loaded(table, state, _mode(run, state))
         target, present = _present(run, table)
+        blank = not present and _is_blank(catalog, table, state)
+        if blank:
+            present = {c.name.lower() for c in table.columns}
+        _require_comparable(table, target, present, state, _mode(run, state), blank=blank)
         columns, left_out = _columns(asked, table, present)
         compared = _compared(run, catalog, asked, state, SourceRows(table=table, columns=columns, upto=None), target)
-        compared, segments = _cut(run, catalog, compared)
+        compared, segments = (compared, ()) if blank else _cut(run, catalog, compared)
         return Comparison(
             table=table,
             state=state,
@@ -143,7 +146,7 @@ def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
             left_out=left_out,
             behind=_behind(catalog, compared),
             segments=segments,
-            chosen=_sample(segments, asked.sample),
+            chosen=_sample(segments, asked.sample) if segments else (),
         )
 
 
@@ -212,24 +215,30 @@ def _count_rows(sums: Sums, buckets: Iterable[int]) -> int:
     return count_rows(sums[bucket] for bucket in buckets if bucket in sums)
 
 
-def _require_loaded(table: Table, state: TableState, mode: Mode) -> None:
-    if state.loaded != Watermark.START:
-        return
+def _is_blank(catalog: Catalog, table: Table, state: TableState) -> bool:
+    """Whether the source holds no row and none was ever on its way: a sync had nothing to make a target for."""
+    idle = state.run is None and state.sealed is None and not state.waiting_files
+    return idle and state.loaded == Watermark.START and not catalog.query(any_row_sql(table))
+
+
+def _require_comparable(
+    table: Table, target: Target, present: Collection[str], state: TableState, mode: Mode, *, blank: bool
+) -> None:
     replaced = bool(state.loads) and state.refresh is None and mode is Mode.REPLACE
-    if not replaced:
+    if state.loaded == Watermark.START and not replaced and not blank:
         raise PlanError(
             f"{table.name}: nothing of it is known to be in the warehouse, so there is nothing to compare",
             hint=f"run `s3rs-ray sync -t {table.name}` to its end first",
         )
+    if not present:
+        raise SchemaDrift(f"{target.qualified} is not there", hint=lost_hint(table.name))
 
 
 def _present(run: Run, table: Table) -> tuple[Target, Collection[str]]:
-    """The target as it is, and the folded names of its columns."""
+    """The target as it is, and the folded names of its columns; none where it is not there."""
     target = target_of(table, run.settings)
     with open_session(run.settings) as warehouse:
         present = target_columns(warehouse, target)
-    if not present:
-        raise SchemaDrift(f"{target.qualified} is not there", hint=lost_hint(table.name))
     return with_marks(target, present), present
 
 

@@ -73,7 +73,7 @@ def write_metrics(path: Path, result: RunResult) -> None:
         written.chmod(0o644)  # the collector is another user
         written.replace(path)
     except (OSError, UnicodeDecodeError) as exc:
-        log.warning("METRICS_FILE %s could not be written: %s", path, exc)
+        log.warning("METRICS_FILE %s could not be written: %s", path, getattr(exc, "strerror", None) or exc)
 
 
 def _number(value: float) -> str:

@@ -13,14 +13,13 @@ from ..model import TableName
 from ..policies import Mode
 from ..source.checksums import shown_columns
 from ..storage.layout import COMPARISON
-from .compare import Asked, compare_table, open_comparison
+from .compare import Asked, Comparison, compare_table, open_comparison
 from .context import Request, Run
 from .differences import SegmentResult, TableComparison, table_document
 from .driver import ignore
 from .events import EventKind, Report
 from .outcomes import Outcomes, each_table
 from .records import keep_document
-from .segments import Compared
 
 
 def verify(
@@ -76,7 +75,7 @@ def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:
         results=tuple(results),
         started=started,
         seconds=time.monotonic() - began,
-        notes=_notes(compared),
+        notes=_notes(comparison),
         interrupted=interrupted,
     )
     keep_document(run.store, name, run.execution_id, COMPARISON, table_document(found))
@@ -84,8 +83,11 @@ def _verify_table(run: Run, asked: Asked, name: TableName) -> TableComparison:
     return found
 
 
-def _notes(compared: Compared) -> tuple[str, ...]:
+def _notes(comparison: Comparison) -> tuple[str, ...]:
+    compared = comparison.compared
     table = compared.source.table
+    if not comparison.segments:
+        return ("the source holds no row, and the target is made with the first one",)
     notes = []
     if compared.source.upto is None:
         notes.append("nothing tells what changed at the source since the last sync: it is shown as a difference")

@@ -255,6 +255,12 @@ def null_cursors_sql(table: Table) -> str:
     return f"SELECT COUNT(*) FROM {from_sql(table, table.order_columns)} WHERE {where}"
 
 
+def any_row_sql(table: Table) -> str:
+    """One row when the table holds any."""
+    name = f"{quote_name(table.name.schema)}.{quote_name(table.name.name)}"
+    return f"SELECT 1 FROM {name} WHERE {filtered_sql(table, '1 = 1')} LIMIT 1"
+
+
 def has_value_sql(table: Table, column: str, upto: Watermark) -> str:
     """One row when any row up to the watermark holds a value in a column."""
     where = f"{quote_name(column)} IS NOT NULL"
