@@ -17,7 +17,8 @@ FILE_BYTES, LEAST_FILE_BYTES = 128 * 2**20, 64 * 2**20
 SLICE_BYTES = 64 * 2**20
 """Arrow bytes of one slice; a reader holds some three slices and its file."""
 MARGIN = 1.08
-"""InnoDB's guesses of whole tables are a few percent off; a guess too low would leave a tiny last file."""
+"""InnoDB's guesses of whole tables are a few percent off. Where no reader has a second file, one too low would leave a
+tiny one behind the others; else what is left at the end is shared anew (``source.cutting.evened``)."""
 LEAST_SHARED_FILE_BYTES = 32 * 2**20
 """The least file at a window's end: what is left may be cut so small where else a reader would wait for another's."""
 LEAST_SLOW_FILE_BYTES = 8 * 2**20
@@ -77,15 +78,19 @@ class ChunkSizer:
         return max(1, least, min(rows, int(self.seconds / self.row_seconds)))
 
     def _rows_by_bytes(self) -> int:
-        rows = math.ceil(self.window_rows * MARGIN)
-        whole = rows * self.row_file_bytes
-        if not whole:
+        if not self.window_rows:
             return max(1, int(FILE_BYTES / self.row_file_bytes))
-        files = max(-(-whole // FILE_BYTES), min(FILES_A_READER * self.readers, whole // LEAST_FILE_BYTES), 1)
-        if files > self.readers:
-            files = -(-files // self.readers) * self.readers  # nobody is left without work at the end
+        rows: float = self.window_rows
+        if self._files(rows) <= self.readers:
+            rows *= MARGIN
         least = int(LEAST_FILE_BYTES / self.row_file_bytes)  # the guess may be far too low
-        return max(1, -(-rows // int(files)), least)
+        return max(1, math.ceil(rows / self._files(rows)), least)
+
+    def _files(self, rows: float) -> int:
+        """Of a window of so many rows: no file too large, one or two for a reader, none that is left without work."""
+        whole = rows * self.row_file_bytes
+        files = max(math.ceil(whole / FILE_BYTES), min(FILES_A_READER * self.readers, int(whole / LEAST_FILE_BYTES)), 1)
+        return files if files <= self.readers else math.ceil(files / self.readers) * self.readers
 
 
 def chunk_sizer(table: Table, settings: Settings, *, window_rows: int, readers: int) -> ChunkSizer:

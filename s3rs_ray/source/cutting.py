@@ -13,6 +13,9 @@ from ..policies import RangeOrder
 from .catalog import Catalog
 from .chunks import boundary_sql, run_range
 
+FAR_LARGER = 1.5
+"""Times the rows that are wanted; below it chunks are left as they were cut."""
+
 
 def cut_chunks(
     catalog: Catalog,
@@ -57,8 +60,16 @@ def evened(chunks: Iterable[Chunk], sizes: Callable[[], ChunkSize], readers: int
 
     How many rows a window has is a guess until its end is met, so the last chunk may be of any size, and would be read
     by one reader while the others wait. What follows the first chunk of each reader is held back by as many chunks as
-    there are readers; those are shared anew where the window ends, along the slices they have already.
+    there are readers; those are shared anew where the window ends, along the slices they have already. A chunk that is
+    far larger than is wanted by the time it is given out is cut likewise.
     """
+    first = 0
+    for place, chunk in enumerate(_held_back(chunks, sizes, readers)):
+        first = first if place else chunk.ordinal
+        yield replace(chunk, ordinal=first + place)
+
+
+def _held_back(chunks: Iterable[Chunk], sizes: Callable[[], ChunkSize], readers: int) -> Iterator[Chunk]:
     held: deque[Chunk] = deque()
     for number, chunk in enumerate(chunks):
         if number < readers:
@@ -66,11 +77,18 @@ def evened(chunks: Iterable[Chunk], sizes: Callable[[], ChunkSize], readers: int
             continue
         held.append(chunk)
         if len(held) > max(readers, 2):
-            yield held.popleft()
+            yield from _reshaped([held.popleft()], sizes(), 1)
     if held:
-        rows = sum(chunk.rows for chunk in held)
-        fewest = -(-rows // max(1, *(chunk.rows for chunk in held)))
-        yield from _shared(held, max(fewest, min(readers, rows // sizes().least_rows)))
+        yield from _reshaped(held, sizes(), readers)
+
+
+def _reshaped(chunks: Sequence[Chunk], size: ChunkSize, readers: int) -> Iterator[Chunk]:
+    """Chunks that follow each other as so many that none is far too large and, where it pays, no reader waits."""
+    rows, largest = sum(chunk.rows for chunk in chunks), max(chunk.rows for chunk in chunks)
+    most = size.rows if largest > FAR_LARGER * size.rows else max(largest, 1)
+    fewest = max(1, -(-rows // most))
+    for_all = -(-fewest // readers) * readers
+    return _shared(chunks, for_all if rows // for_all >= size.least_rows else fewest)
 
 
 def _shared(chunks: Sequence[Chunk], count: int) -> Iterator[Chunk]:
@@ -85,11 +103,10 @@ def _shared(chunks: Sequence[Chunk], count: int) -> Iterator[Chunk]:
         if left and (full or len(slices) - number == left):
             ends.append(number)
         before += part.rows
-    for ordinal, (first, last) in enumerate(pairwise([*ends, len(slices)]), chunks[0].ordinal):
+    for first, last in pairwise([*ends, len(slices)]):
         parts = slices[first:last]
         yield replace(
             chunks[0],
-            ordinal=ordinal,
             range=replace(parts[0].range, upto=parts[-1].range.upto),
             rows=sum(part.rows for part in parts),
             cuts=tuple(Cut(part.range.upto or (), part.rows) for part in parts[:-1]),

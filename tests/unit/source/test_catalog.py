@@ -197,6 +197,22 @@ def test_what_is_left_at_the_end_of_a_window_is_shared_by_all_readers(
     assert tuple(c.rows for c in evened(cut, sizes, readers)) == shared
 
 
+def test_a_chunk_that_waited_is_cut_where_smaller_ones_are_wanted_by_then() -> None:
+    table = [(0, 0, n) for n in range(54)]
+    wanted = [9] * 5
+    sizes = lambda: ChunkSize(wanted.pop(0) if wanted else 2, 1, 1)  # noqa: E731
+    with contextlib.closing(database(("update_at", "day", "ID"), table)) as connection:
+        catalog = OverSQLite(connection)
+        cut = cut_chunks(catalog, TABLE, WHOLE, RangeOrder.KEY, run_id="r", sizes=sizes)
+        chunks = list(evened(cut, sizes, 2))
+    rows = [c.rows for c in chunks]
+    assert rows[:2] == [9, 9], "what a reader has begun stays as it is"
+    assert max(rows[2:]) <= 2
+    assert sum(rows) == 54
+    assert [c.ordinal for c in chunks] == list(range(len(chunks)))
+    assert [c.range.after for c in chunks[1:]] == [c.range.upto for c in chunks[:-1]]
+
+
 def test_the_first_chunk_of_each_reader_does_not_wait_for_the_end_of_the_plan() -> None:
     chunks = iter(build.run_chunks("r", [None, *((n,) for n in range(1, 11))], of=WHOLE, columns=("c",)))
     shared = evened(chunks, fixed(10), 3)
