@@ -149,9 +149,9 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
         _require_kept(before, ledger)
     move_watermark(settings, ledger, Holder.here(), name, watermark)
     after = ledger.load(name)
-    if not is_reached(watermark.position, before.extracted.position):
+    if not is_reached(watermark.position, before.loaded.position):  # what waits behind it is not loaded either
         complain(
-            f"rows of {name} up to {_place(after)} count as done: no sync will carry those that none has carried yet",
+            f"rows of {name} up to {_place(after)} count as done: no sync will load those that none has loaded yet",
             word="warning",
         )
     if session.output.json:

@@ -260,11 +260,22 @@ def test_a_watermark_set_before_the_first_load_needs_no_target(
 ) -> None:
     make(world)
     assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2026-01-01 00:00:10"]) == 0
-    assert "count as done: no sync will carry" in capsys.readouterr().err
+    assert "count as done: no sync will load" in capsys.readouterr().err
     assert world.sync_one("t", load=False).rows_extracted == 230
     assert world.sync_one("t", extract=False).rows_loaded == 230
     assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2026-01-01 00:00:10"]) == 0
     assert capsys.readouterr().err == ""  # back: nothing is passed over
+
+
+@pytest.mark.usefixtures("environment")
+def test_files_that_wait_behind_a_watermark_set_by_hand_are_warned_of(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(world)
+    world.sync_one("t", load=False)
+    assert run(["watermark", "set", "-t", f"{world.schema}.t", "--timestamp", "2026-01-01 00:00:10"]) == 0
+    assert "rows of" in capsys.readouterr().err
+    assert world.sync_one("t").rows_loaded == 230
 
 
 @pytest.mark.usefixtures("environment")
