@@ -130,7 +130,8 @@ def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
     with open_source(run) as catalog:
         state = run.ledger.load(name)
         table = catalog.discover(name, state.mode)
-        apply(state, name_pair(run, state, table), state.updated_at)
+        pair = replace(name_pair(run, state, table), mode=None)  # it is compared in the mode it was carried in
+        apply(state, pair, state.updated_at)
         target, present = _present(run, table)
         blank = not present and _is_blank(catalog, table, state)
         if blank:

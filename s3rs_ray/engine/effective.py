@@ -223,6 +223,9 @@ def _files(settings: Settings, extract: bool, load: bool) -> Iterator[Mistake]:
     if settings.metrics_file and not folder.is_dir():
         message = f"METRICS_FILE = {settings.metrics_file!r}: there is no folder {folder}"
         yield Mistake(message=message, hint="make the folder, or name a file in another one")
+    if settings.metrics_file and not settings.metrics_file.endswith(".prom"):
+        message = f"METRICS_FILE = {settings.metrics_file!r}: node_exporter reads *.prom alone"
+        yield Mistake(message=message, hint="give it a name that ends so")
 
 
 def _keys(settings: Settings, extract: bool, load: bool) -> Iterator[Mistake]:

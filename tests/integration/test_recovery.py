@@ -317,6 +317,16 @@ def test_a_state_that_cannot_be_read_does_not_hide_the_others(world: World, caps
     assert "watermark rebuild" in shown.err
 
 
+def test_a_table_that_was_appended_for_once_is_verified_as_a_history(world: World) -> None:
+    make(world, 10)
+    world.sync_one("t")
+    world.execute("UPDATE t SET note = 'y', update_at = '2026-02-01' WHERE id = 3")
+    world.sync_one("t", world.settings.model_copy(update={"backup_mode": Mode.APPEND}))
+    (found,) = verify(world.settings, Asked(tables=(f"{world.schema}.t",), inline=True))
+    assert (found.status, found.source_rows) == ("equal", 10)
+    assert world.target_rows("t") == [(11,)]
+
+
 def test_a_table_that_was_replaced_for_once_is_verified_as_it_was_carried(world: World) -> None:
     """``--mode`` stands in no setting, so the state says by which mode the table was carried."""
     world.execute("CREATE TABLE t (a INT)")

@@ -112,6 +112,11 @@ def test_mistakes_of_single_tables_are_named(tmp_path: Path, entry: str, said: s
     assert [m.startswith(said) for m in found] == [True], found
 
 
+@pytest.mark.parametrize(("name", "found"), [("runs.prom", 0), ("runs.txt", 1)])
+def test_metrics_that_no_collector_reads_are_a_mistake(tmp_path: Path, name: str, found: int) -> None:
+    assert len(messages(read(METRICS_FILE=str(tmp_path / name)))) == found
+
+
 def test_only_the_stages_that_are_asked_for_must_be_complete() -> None:
     bare = read_effective(config_file=None, dotenv=None, environment={})
     assert len(messages(bare)) == 8
