@@ -9,7 +9,6 @@ Positions and ranges
 from __future__ import annotations
 
 import datetime as dt
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
@@ -295,12 +294,13 @@ class ChunkSize:
     Attributes:
         rows: of its file.
         slice_rows: of one slice of it.
-        least_rows: of a file that is worth a reader of its own at the end of a window.
+        least_rows: of a file that is worth a reader of its own at the end of a window; None where chunks are to have
+            just so many rows.
     """
 
     rows: int
     slice_rows: int
-    least_rows: int = sys.maxsize
+    least_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

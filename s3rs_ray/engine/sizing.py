@@ -54,7 +54,8 @@ class ChunkSizer:
     def __call__(self) -> ChunkSize:
         rows = self._rows_in_time(self.rows or self._rows_by_bytes())
         slice_rows = max(1, min(rows, int(SLICE_BYTES / self.row_memory)))
-        return ChunkSize(rows, slice_rows, max(1, int(LEAST_SHARED_FILE_BYTES / self.row_file_bytes)))
+        least_rows = None if self.rows else max(1, int(LEAST_SHARED_FILE_BYTES / self.row_file_bytes))
+        return ChunkSize(rows, slice_rows, least_rows)
 
     def record(self, file: DataFile) -> None:
         """Learns from a file; what was guessed no longer counts."""

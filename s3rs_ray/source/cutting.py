@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,8 +14,8 @@ from ..policies import RangeOrder
 from .catalog import Catalog
 from .chunks import boundary_sql, run_range
 
-FAR_LARGER = 1.5
-"""Times the rows that are wanted; below it chunks are left as they were cut."""
+LARGER, FAR_LARGER = 1.1, 1.5
+"""Times the rows that are wanted: what the last files may have, and what is cut anew."""
 
 
 def cut_chunks(
@@ -59,10 +60,13 @@ def evened(chunks: Iterable[Chunk], sizes: Callable[[], ChunkSize], readers: int
     """The chunks of a window, the last of them alike in size and as many as keep every reader busy to the end.
 
     How many rows a window has is a guess until its end is met, so the last chunk may be of any size, and would be read
-    by one reader while the others wait. What follows the first chunk of each reader is held back by as many chunks as
+    by one reader while the others wait. What follows the first chunk of each reader is held back by one chunk more than
     there are readers; those are shared anew where the window ends, along the slices they have already. A chunk that is
     far larger than is wanted by the time it is given out is cut likewise.
     """
+    if sizes().least_rows is None:
+        yield from chunks
+        return
     first = 0
     for place, chunk in enumerate(_held_back(chunks, sizes, readers)):
         first = first if place else chunk.ordinal
@@ -76,7 +80,7 @@ def _held_back(chunks: Iterable[Chunk], sizes: Callable[[], ChunkSize], readers:
             yield chunk
             continue
         held.append(chunk)
-        if len(held) > max(readers, 2):
+        if len(held) > readers + 1:
             yield from _reshaped([held.popleft()], sizes(), 1)
     if held:
         yield from _reshaped(held, sizes(), readers)
@@ -85,10 +89,10 @@ def _held_back(chunks: Iterable[Chunk], sizes: Callable[[], ChunkSize], readers:
 def _reshaped(chunks: Sequence[Chunk], size: ChunkSize, readers: int) -> Iterator[Chunk]:
     """Chunks that follow each other as so many that none is far too large and, where it pays, no reader waits."""
     rows, largest = sum(chunk.rows for chunk in chunks), max(chunk.rows for chunk in chunks)
-    most = size.rows if largest > FAR_LARGER * size.rows else max(largest, 1)
-    fewest = max(1, -(-rows // most))
+    wanted = size.rows if largest > FAR_LARGER * size.rows else max(largest, 1)
+    fewest = max(1, math.ceil(rows / (LARGER * wanted)))
     for_all = -(-fewest // readers) * readers
-    return _shared(chunks, for_all if rows // for_all >= size.least_rows else fewest)
+    return _shared(chunks, for_all if rows // for_all >= (size.least_rows or 0) else fewest)
 
 
 def _shared(chunks: Sequence[Chunk], count: int) -> Iterator[Chunk]:

@@ -41,13 +41,13 @@ def sync(world: World, **change: float) -> tuple[TableResult, dict[int, int], li
 
 def test_chunks_of_a_slow_source_become_smaller_and_grow_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sizing, "LEAST_SLOW_FILE_BYTES", 100)
-    create(world, 4_000, slow=900)
+    create(world, 4_000, slow=450)
     result, rows, _ = sync(world, backup_batch_size=100, backup_chunk_seconds=0.2)
     assert not result.error, result
     assert result.rows_loaded == 4_000
     in_order = [rows[number] for number in range(len(rows))]
     assert in_order[0] == 100
-    slow = [size for number, size in enumerate(in_order) if sum(in_order[:number]) < 900]
+    slow = [size for number, size in enumerate(in_order) if sum(in_order[:number]) < 450]
     assert min(slow) < 90
     assert in_order[-2] == max(in_order) == 100
     assert world.target_rows("t", "count(DISTINCT id), min(length(heavy)), sum(id)") == [(4_000, 0, 8_002_000)]

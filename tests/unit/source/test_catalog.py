@@ -167,7 +167,7 @@ def test_the_last_chunks_are_shared_anew_among_the_readers(
         ]
     assert [p.range for c in chunks for p in c.slices] == [p.range for c in cut for p in c.slices]
     assert [c.ordinal for c in chunks] == list(range(len(chunks)))
-    settled = len(cut) - max(readers, 2)
+    settled = len(cut) - (readers + 1)
     assert chunks[: max(settled, min(readers, len(cut)))] == cut[: max(settled, min(readers, len(cut)))]
     last = [c.rows for c in chunks[max(settled, min(readers, len(cut))) :]]
     assert max(last, default=0) - min(last, default=0) <= 2 * slice_rows
@@ -177,11 +177,13 @@ def test_the_last_chunks_are_shared_anew_among_the_readers(
     ("rows", "readers", "shared"),
     [
         ((9, 9, 9, 3), 2, (9, 9, 6, 6)),  # neither waits for the other's last file
+        ((9, 9, 9, 9, 1), 2, (9, 9, 10, 9)),  # rather than three
+        ((9, 9, 9, 9, 5), 2, (9, 9, 6, 6, 5, 6)),
         ((9, 9, 9), 2, (9, 9, 5, 4)),
         ((9, 9, 3), 2, (9, 9, 3)),  # too little to be worth two files
-        ((9, 9, 9, 1), 1, (9, 9, 5, 5)),  # no tiny file behind the others
+        ((9, 9, 9, 3), 1, (9, 9, 6, 6)),  # no tiny file behind the others
         ((9, 1), 2, (9, 1)),  # each reader has one, and has begun it
-        ((9, 9, 9, 9, 9, 9, 3), 3, (9, 9, 9, 9, 7, 7, 7)),
+        ((9, 9, 9, 9, 9, 9, 3), 3, (9, 9, 9, 5, 5, 5, 5, 5, 5)),
         ((0,), 2, (0,)),
     ],
 )
