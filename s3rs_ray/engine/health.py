@@ -21,9 +21,12 @@ from ..source.horizon import missing_privileges
 from ..source.types import quote_name
 from ..storage.s3 import ObjectStore
 from ..tunnel import open_source_tunnel
+from ..warehouse import mode_sql
+from ..warehouse.loader import lost_hint
+from ..warehouse.redshift import Warehouse
 from ..warehouse.rights import missing_rights, missing_table_rights
 from ..wording import counted, size_text
-from .loading import open_session
+from .loading import open_session, target_identity
 from .side_by_side import side_by_side
 from .tasks import open_ledger, open_store
 
@@ -47,7 +50,7 @@ class Finding:
     @property
     def said(self) -> str:
         """The message, behind what it is about unless it names that itself."""
-        return self.message if self.about in self.message else f"{self.about}: {self.message}"
+        return self.message if self.message.startswith(self.about) else f"{self.about}: {self.message}"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,10 +95,9 @@ def examine(settings: Settings, patterns: Sequence[str], clock: Callable[[], dt.
         for found in side_by_side(_loading(ledger), [name for name in kept if name in wanted]):
             states += [found] if isinstance(found, TableState) else []
             findings += [found] if isinstance(found, Finding) else []
-    names = [s.table for s in states]
     modes = {s.table: s.mode for s in states}
     mysql = _timed("mysql", lambda check: _ask_source(settings, patterns, modes, check))
-    redshift = _timed("redshift", lambda check: _ask_warehouse(settings, names, check))
+    redshift = _timed("redshift", lambda check: _ask_warehouse(settings, states, check))
     checks = (mysql, s3, redshift)
     for check in checks:
         findings += check.findings
@@ -285,12 +287,12 @@ def _delete_probe(store: ObjectStore, key: str) -> None:
         return  # what was written is told; a probe that stays is a byte
 
 
-def _ask_warehouse(settings: Settings, names: Sequence[TableName], check: Check) -> str:
+def _ask_warehouse(settings: Settings, states: Sequence[TableState], check: Check) -> str:
     settings.require(*settings.redshift_names)
     with open_session(settings) as warehouse:
         version = str(warehouse.query("SELECT version()")[0][0])
         # Redshift folds names: tables that differ in case alone are one target.
-        targets = {(schema, table.lower()) for schema, table in map(settings.target, names)}
+        targets = {(schema, table.lower()) for schema, table in (settings.target(s.table) for s in states)}
         targets.add((settings.redshift_schema, ""))
         missing = [m for schema in sorted({s for s, _ in targets}) for m in missing_rights(warehouse, schema)]
         for schema, table in sorted(targets):
@@ -298,7 +300,22 @@ def _ask_warehouse(settings: Settings, names: Sequence[TableName], check: Check)
         for lack in missing:
             found = Finding(about="redshift", message=lack.message, hint=lack.remedy, serious=lack.serious)
             check.findings.append(found)
+        check.findings += _lost_targets(settings, states, warehouse)
         return version
+
+
+def _lost_targets(settings: Settings, states: Sequence[TableState], warehouse: Warehouse) -> Iterator[Finding]:
+    """Targets that held rows and are gone; while nothing changes at the source, no sync comes across it."""
+    there: dict[str, set[str]] = {}
+    for state in states:
+        schema, name = settings.target(state.table)
+        if not state.rows_loaded or state.target != target_identity(state.table, settings):
+            continue
+        if schema not in there:
+            there[schema] = {str(row[0]) for row in warehouse.query(mode_sql.tables_sql(), (schema.lower(),))}
+        if name.lower() not in there[schema]:
+            message = f"its target {schema}.{name} is not there any more, or not to be seen"
+            yield Finding(about=str(state.table), message=message, hint=lost_hint(state.table), serious=True)
 
 
 def state_findings(state: TableState, now: dt.datetime) -> Iterator[Finding]:

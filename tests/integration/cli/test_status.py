@@ -87,6 +87,17 @@ def test_a_table_that_cannot_be_moved_and_files_that_wait_are_told(world: World,
     assert f"s3rs-ray sync -t {table} --redshift-only" in done.out
 
 
+def test_a_target_that_was_lost_is_told_though_there_is_nothing_to_sync(world: World, command: Command) -> None:
+    table = make(world)
+    world.sync_one("t")
+    assert command("status", "-t", table).code == 0
+    world.warehouse.execute(f'DROP TABLE "{world.schema}"."t"'.encode())
+    done = command("status", "-t", table)
+    assert done.code == 1
+    assert f"error: {table}: its target {world.schema}.t is not there any more" in done.out
+    assert f"watermark reset -t {table}" in done.out
+
+
 def test_only_the_tables_asked_for_are_shown(world: World, command: Command) -> None:
     table = make(world)
     world.execute("CREATE TABLE other (id INT PRIMARY KEY, update_at DATETIME NOT NULL)")
