@@ -157,7 +157,7 @@ def _move(session: Session, table: str, watermark: Watermark) -> None:
     if session.output.json:
         session.output.document({"before": _json(before), "after": _json(after)})
         return
-    session.output.line(f"{name}: {_place(before)} -> {_place(after)}")
+    session.output.sentence(f"{name}: {_place(before)} -> {_place(after)}")
 
 
 def _require_kept(state: TableState, ledger: Ledger) -> None:
