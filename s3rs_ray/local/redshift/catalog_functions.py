@@ -73,12 +73,17 @@ _STRINGS = [
          "CASE WHEN $1 IS NOT NULL THEN $2 ELSE $3 END"),
 ]  # fmt: skip
 
-# What is joined with other texts by one call: a text, or what a cast to VARCHAR gives; no text is made of a number.
+# What is joined with other texts by one call: a text, or what a cast to VARCHAR gives. Of a number no text is made, but
+# a string as C has it, which is not copied either: int8up returns the 64 bits it is given, here a pointer.
 _JOINED = [
+    "CREATE TYPE {s}.number_string;",
+    _internal("number_string_in", "cstring", "{s}.number_string", "cstring_in"),
+    _internal("number_string_out", "{s}.number_string", "cstring", "int8up"),
+    "CREATE TYPE {s}.number_string (INPUT = {s}.number_string_in, OUTPUT = {s}.number_string_out, LIKE = cstring);",
     _sql("plain", _V, _V, "$1"),
     _sql("digits", "anyelement", _V, f"CAST($1 AS {_V})"),
-    *(_internal("digits", kind, "cstring", f"{kind}out") for kind in ("int2", "int4", "int8")),
-    _internal("digits", "numeric", "cstring", "numeric_out"),
+    *(_internal("digits", kind, "{s}.number_string", f"{kind}out") for kind in ("int2", "int4", "int8")),
+    _internal("digits", "numeric", "{s}.number_string", "numeric_out"),
 ]
 
 # Codes over 60 bits are read slowly, which keeps the ordinary case one expression.
