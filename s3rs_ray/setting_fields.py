@@ -122,7 +122,7 @@ class SettingFields(BaseModel):
     backup_cursor_column: str = Field("update_at", description="column that grows on every insert and update")
     backup_key_columns: Names = Field((), description="key columns, comma-separated; empty: the primary key")
     backup_batch_size: int = Field(
-        0, ge=0, description="rows per chunk and file; 0: by bytes, for files of 64 to 128 MB"
+        0, ge=0, description="rows per chunk and file; 0: by bytes, for files of about 64 to 128 MB"
     )
     backup_num_chunks: int = Field(0, ge=0, description="cut a window into about so many chunks; 0: by bytes")
     backup_chunk_seconds: int = Field(
