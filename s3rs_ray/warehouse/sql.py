@@ -248,11 +248,15 @@ def find_load_sql(schema: str) -> str:
 
 
 def record_load_sql(schema: str) -> str:
-    """Parameters: load id, run id, generation, source table, target, files, rows, merged, manifest, reaches (JSON)."""
+    """Parameters: load id, run id, generation, source table, target, files, rows, merged, manifest, reaches (JSON).
+
+    SYSDATE has microseconds, of the transaction's start; GETDATE would not tell loads of one second apart (Amazon
+    Redshift Database Developer Guide, "SYSDATE function", "GETDATE function").
+    """
     return (
         f"INSERT INTO {ledger_name(schema)} (load_id, run_id, generation, source_table, target, file_count,"
         " row_count, merged_count, manifest, reaches, loaded_at)"
-        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, SYSDATE)"
     )
 
 

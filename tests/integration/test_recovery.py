@@ -293,7 +293,6 @@ def test_the_state_of_a_table_that_was_replaced_is_not_rebuilt_from_older_files(
     append = world.settings.model_copy(update={"backup_mode": Mode.APPEND})
     world.sync_one("t", append)
     world.execute("ALTER TABLE t DROP COLUMN update_at")
-    time.sleep(1)  # the load ledger tells loads of one second by nothing
     replacing = world.settings.model_copy(update={"backup_mode": Mode.REPLACE})
     world.sync_one("t", replacing)
     with pytest.raises(LedgerError, match="has a state"):

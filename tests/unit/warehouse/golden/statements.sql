@@ -53,7 +53,7 @@ LOCK "public"."s3rs_load_ledger"
 SELECT load_id, run_id, row_count, file_count, merged_count, loaded_at FROM "public"."s3rs_load_ledger" WHERE load_id = %s
 
 -- record load
-INSERT INTO "public"."s3rs_load_ledger" (load_id, run_id, generation, source_table, target, file_count, row_count, merged_count, manifest, reaches, loaded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, GETDATE())
+INSERT INTO "public"."s3rs_load_ledger" (load_id, run_id, generation, source_table, target, file_count, row_count, merged_count, manifest, reaches, loaded_at) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, SYSDATE)
 
 -- reached
 SELECT reaches, generation FROM "public"."s3rs_load_ledger" WHERE source_table = %s AND target = %s AND reaches IS NOT NULL ORDER BY loaded_at DESC
