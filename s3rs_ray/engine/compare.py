@@ -10,22 +10,18 @@ import random
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import TypeAlias
 
 from ..errors import PlanError, SchemaDrift, SourceError, SourceUnavailable, UsageError
 from ..ledger.apply import apply
 from ..ledger.state import TableState
-from ..model import Column, KeyRange, Table, TableName, Watermark, Window
-from ..policies import Mode, NullCursors, RangeOrder, TextForm
-from ..positions import KeyValue, Position
-from ..row_text import has_cells
+from ..model import Column, KeyRange, Table, TableName, Watermark
+from ..policies import Mode, NullCursors, TextForm
+from ..positions import KeyValue
 from ..source.catalog import Catalog
-from ..source.checksums import SourceRows, behind_sql, ends_sql
+from ..source.checksums import SourceRows, behind_sql
 from ..source.chunks import any_row_sql, filter_check_sql
-from ..source.cutting import cut_chunks, even_ends, fixed
 from ..table_settings import require_condition
-from ..warehouse.checksums import TargetRows, is_ordered
+from ..warehouse.checksums import TargetRows
 from ..warehouse.loader import lost_hint
 from ..warehouse.modes import target_columns, with_marks
 from ..warehouse.sql import Target
@@ -42,37 +38,21 @@ from .segment_tasks import (
     Segments,
     Sums,
     add_sums,
-    bucket_count,
     compare_segments,
     count_rows,
     differing_buckets,
     examine_buckets,
     sum_part,
 )
+from .segmenting import SEGMENT_ROWS, Segment, Span, cut_segments
 from .segments import Compared, Suspect
 
 log = logging.getLogger(__name__)
 
-SEGMENT_ROWS = 100_000
-"""Rows of a segment, where BACKUP_BATCH_SIZE does not say."""
-GUESSED_ROWS = 500_000
-"""From so many rows on the optimizer is asked how many a range holds: steps along the index take 0.3 s a million."""
 MOST_SEGMENTS = 64
 """Segments that one task compares: the warehouse scans its table once or twice for each task."""
 THREAD_SEGMENTS = 40
 """Tables of no more segments are compared from threads: the work is the databases', and Ray takes seconds to start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Buckets from the first to the last: a segment of a table that has no ranges that both sides know."""
-
-    first: int
-    last: int
-
-
-Segment: TypeAlias = KeyRange | Span | None
-"""None is a whole table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +119,9 @@ def open_comparison(run: Run, asked: Asked, name: TableName) -> Comparison:
         _require_comparable(table, target, present, state, _mode(run, state), blank=blank)
         columns, left_out = _columns(asked, table, present)
         compared = _compared(run, catalog, asked, state, SourceRows(table=table, columns=columns, upto=None), target)
-        compared, segments = (compared, ()) if blank else _cut(run, catalog, compared)
+        compared, segments = (
+            (compared, ()) if blank else cut_segments(catalog, compared, run.settings.backup_batch_size or SEGMENT_ROWS)
+        )
         return Comparison(
             table=table,
             state=state,
@@ -316,77 +298,6 @@ def _since(run: Run, asked: Asked, table: Table) -> KeyValue | None:
     if not table.cursor:
         raise UsageError(f"{table.name} has no cursor, so --since speaks of nothing", hint="use --where")
     return place_by_hand(run.settings, run.store, table.name, asked.since, None, option="--since").cursor
-
-
-def _cut(run: Run, catalog: Catalog, compared: Compared) -> tuple[Compared, tuple[Segment, ...]]:
-    """Segments of about as many rows: ranges of the leading columns that both sides order alike, or else buckets."""
-    source = compared.source
-    size = run.settings.backup_batch_size or SEGMENT_ROWS
-    if not source.table.key:
-        return _buckets(compared, (None,), source.table.estimated_rows, size)
-    window, order = Window(after=Watermark.START, upto=Watermark.START, whole=True), RangeOrder.KEY
-    names = source.table.key
-    if compared.by_cursor and source.since is not None and source.upto is not None:
-        window, order = Window(after=Watermark(position=(source.since,)), upto=source.upto), RangeOrder.CURSOR
-        names = source.table.order_columns
-    ends = _ends(catalog, source.table)
-    found = replace(compared, source=replace(source, ends=ends), buckets=bucket_count(size))
-    if ends is not None and order is RangeOrder.KEY and source.table.estimated_rows >= GUESSED_ROWS:
-        return found, _even_ranges(catalog, source.table, window, ends, size)
-    chunks = list(cut_chunks(catalog, source.table, window, order, run_id=run.execution_id, sizes=fixed(size)))
-    width = _ordered_width(source.table, names)
-    steps = [chunk.range.upto for chunk in chunks][:-1]
-    ranges = ranges_between(names, [end[:width] for end in steps if end is not None and width])
-    # The first column may be the same in most rows, as a tenant's number is.
-    if 2 * len(ranges) < len(chunks) and not compared.by_cursor:
-        return _buckets(compared, tuple(chunk.range for chunk in chunks), sum(chunk.rows for chunk in chunks), size)
-    return found, ranges
-
-
-def _even_ranges(
-    catalog: Catalog, table: Table, window: Window, ends: tuple[int, int], size: int
-) -> tuple[KeyRange, ...]:
-    """Ranges of a key that is one whole number, by what the optimizer guesses they hold."""
-
-    def guess(after: int, upto: int) -> int:
-        return catalog.estimated_rows(table, window, KeyRange(columns=table.key, after=(after,), upto=(upto,)))
-
-    return ranges_between(table.key, [(end,) for end in even_ends(*ends, table.estimated_rows, size, guess)])
-
-
-def _ends(catalog: Catalog, table: Table) -> tuple[int, int] | None:
-    """The least and the greatest key, where an index leads from them to the rows of a bucket."""
-    by_name = {c.name: c for c in table.columns}
-    if not table.key_index or not has_cells([by_name[name] for name in table.key]):
-        return None
-    [(least, greatest)] = catalog.query(ends_sql(table))
-    return None if least is None else (int(str(least)), int(str(greatest)))
-
-
-def _buckets(
-    compared: Compared, parts: tuple[KeyRange | None, ...], rows: int, size: int
-) -> tuple[Compared, tuple[Segment, ...]]:
-    """The whole table in buckets, and as many of them in a segment as hold so many rows."""
-    buckets = bucket_count(rows)
-    step = max(1, round(buckets * size / max(rows, 1)))
-    spans = (Span(first, min(first + step, buckets) - 1) for first in range(0, buckets, step))
-    return replace(compared, parts=parts, buckets=buckets), tuple(spans)
-
-
-def ranges_between(names: tuple[str, ...], ends: Sequence[Position]) -> tuple[KeyRange, ...]:
-    """The ranges between positions, open at both ends; positions that repeat, or that no calendar has, cut nothing."""
-    cuts: list[Position] = []
-    for end in ends:
-        if end not in cuts[-1:] and not any(isinstance(value, str) for value in end):
-            cuts.append(end)
-    bounds: list[Position | None] = [None, *cuts, None]
-    return tuple(KeyRange(columns=names, after=low, upto=high) for low, high in pairwise(bounds))
-
-
-def _ordered_width(table: Table, names: Sequence[str]) -> int:
-    by_name = {c.name: c for c in table.columns}
-    fit = [is_ordered(by_name[name]) for name in names]
-    return fit.index(False) if False in fit else len(fit)
 
 
 def _behind(catalog: Catalog, compared: Compared) -> int:

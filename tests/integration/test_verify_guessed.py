@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from s3rs_ray.engine import compare
 from s3rs_ray.engine.compare import Asked
 from s3rs_ray.engine.differences import TableComparison
 from s3rs_ray.engine.verify import verify
@@ -22,7 +21,7 @@ ROWS = sum(count for _, _, count in RUNS)
 
 @pytest.fixture(autouse=True)
 def every_table_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "GUESSED_ROWS", 1)
+    monkeypatch.setattr(segmenting, "GUESSED_ROWS", 1)
 
 
 def compared(world: World) -> TableComparison:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from s3rs_ray.engine import segment_tasks, segments
-from s3rs_ray.engine.compare import Asked, Span, open_comparison
+from s3rs_ray.engine.compare import Asked, open_comparison
 from s3rs_ray.engine.context import Request
 from s3rs_ray.engine.differences import TableComparison
 from s3rs_ray.engine.driver import ignore, open_run
+from s3rs_ray.engine.segmenting import Span
 from s3rs_ray.engine.verify import verify
 from s3rs_ray.ledger.store import utc_now
 

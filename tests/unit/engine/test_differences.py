@@ -10,9 +10,9 @@ import orjson
 import pytest
 
 from s3rs_ray.cli.verify import comparisons_document
-from s3rs_ray.engine.compare import ranges_between
 from s3rs_ray.engine.differences import SHOWN, Difference, Finding, SegmentResult, TableComparison, exit_code
 from s3rs_ray.engine.outcomes import Outcomes
+from s3rs_ray.engine.segmenting import ranges_between
 from s3rs_ray.model import KeyRange, TableName
 from s3rs_ray.positions import Position
 from tests.support.golden import assert_golden
