@@ -37,7 +37,7 @@ Segment: TypeAlias = KeyRange | Span | None
 
 
 def cut_segments(catalog: Catalog, compared: Compared, size: int) -> tuple[Compared, tuple[Segment, ...]]:
-    """Ranges of the leading columns that both sides order alike, or else buckets; and the comparison with what they need.
+    """Ranges of the leading columns that both sides order alike, or else buckets; and the comparison by them.
 
     Args:
         size: rows of a segment, about.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from s3rs_ray.engine import segmenting
 from s3rs_ray.engine.compare import Asked
 from s3rs_ray.engine.differences import TableComparison
 from s3rs_ray.engine.verify import verify
