@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from .case import ROOT, Case
 
+RESULTS = "benchmarks/results"
 PACKAGES = ("s3rs-ray", "connectorx", "pyarrow", "ray", "boto3", "moto", "polars", "dlt", "pandas", "pymysql")
 
 
@@ -33,11 +34,12 @@ def facts(case: Case) -> dict[str, str | int]:
 
 
 def _commit() -> str:
-    """What was measured, ``-dirty`` when it had changes; empty outside a git clone."""
+    """What was measured, ``-dirty`` when anything but results had changed; empty outside a git clone."""
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
+        commit, changed = (
+            subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+            for words in (["describe", "--always"], ["status", "--porcelain", "--", ":/", f":(exclude,top){RESULTS}"])
         )
     except OSError:
         return ""
-    return done.stdout.strip()
+    return f"{commit}-dirty" if commit and changed else commit
