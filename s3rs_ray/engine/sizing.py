@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from ..config import Settings
 from ..model import ChunkSize, DataFile, Table
 
-FILE_BYTES, LEAST_FILE_BYTES = 128 * 2**20, 64 * 2**20
-"""A file of a large table, and the least one where that gives every reader one."""
+FILE_BYTES, LEAST_FILE_BYTES = 112 * 2**20, 64 * 2**20
+"""A file of a large table, and the least one where that gives every reader one. Arrow's buffers grow by doubling: with
+what may be added at a window's end (``source.cutting.LARGER``) and guesses a little too low, a file stays below 128 MB,
+beyond which a worker holds a copy of it for a moment (measured: 800 MB instead of 690)."""
 SLICE_BYTES = 64 * 2**20
 """Arrow bytes of one slice; a reader holds some three slices and its file."""
 MARGIN = 1.08
@@ -109,7 +111,7 @@ def chunk_sizer(table: Table, settings: Settings, *, window_rows: int, readers: 
     row = max(table.average_row_bytes, 1)
     return ChunkSizer(
         row_memory=row + 12 * len(table.columns),
-        row_file_bytes=max(0.4 * row, 1),
+        row_file_bytes=max(0.42 * row, 1),
         window_rows=window_rows,
         readers=readers,
         rows=rows,

@@ -37,9 +37,9 @@ def sizer(window_rows: int, readers: int = 2, row_file_bytes: float = 160, row_m
         (300, 2, 4),
         (300, 8, 5),  # not smaller than the least
         (1000, 8, 16),
-        (900, 2, 8),
+        (880, 2, 8),
         (1100, 2, 10),  # a multiple of the readers
-        (100_000, 2, 782),
+        (100_000, 2, 894),
     ],
 )
 def test_files_are_alike_in_size_and_as_many_as_the_readers_share_well(file_mb: int, readers: int, files: int) -> None:
