@@ -294,13 +294,14 @@ class ChunkSize:
     Attributes:
         rows: of its file.
         slice_rows: of one slice of it.
-        least_rows: of a file that is worth a reader of its own at the end of a window; None where chunks are to have
-            just so many rows.
+        least_rows, most_rows: of the last files of a window, in which what is left is shared among all readers; None
+            where chunks are to have just so many rows.
     """
 
     rows: int
     slice_rows: int
     least_rows: int | None = None
+    most_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

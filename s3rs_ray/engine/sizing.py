@@ -13,16 +13,15 @@ from ..config import Settings
 from ..model import ChunkSize, DataFile, Table
 
 FILE_BYTES, LEAST_FILE_BYTES = 112 * 2**20, 64 * 2**20
-"""A file of a large table, and the least one where that gives every reader one. Arrow's buffers grow by doubling: with
-what may be added at a window's end (``source.cutting.LARGER``) and guesses a little too low, a file stays below 128 MB,
-beyond which a worker holds a copy of it for a moment (measured: 800 MB instead of 690)."""
+"""A file of a large table, and the least one where that gives every reader one."""
+MOST_FILE_BYTES = 122 * 2**20
+"""The largest file at a window's end. Arrow's buffers grow by doubling: beyond 128 MB a worker would hold a copy of the
+file for a moment (measured: 800 MB instead of 670), and what a row takes is known to a few percent."""
 SLICE_BYTES = 64 * 2**20
 """Arrow bytes of one slice; a reader holds some three slices and its file."""
 MARGIN = 1.08
 """InnoDB's guesses of whole tables are a few percent off. Where no reader has a second file, one too low would leave a
 tiny one behind the others; else what is left at the end is shared anew (``source.cutting.evened``)."""
-LEAST_SHARED_FILE_BYTES = 32 * 2**20
-"""The least file at a window's end: what is left may be cut so small where else a reader would wait for another's."""
 LEAST_SLOW_FILE_BYTES = 8 * 2**20
 """The least file of a source so slow that larger ones take too long: COPY likes none of a few KB."""
 FILES_A_READER = 2
@@ -54,10 +53,17 @@ class ChunkSizer:
     row_seconds: float = 0.0
 
     def __call__(self) -> ChunkSize:
-        rows = self._rows_in_time(self.rows or self._rows_by_bytes())
+        wanted = self.rows or self._rows_by_bytes()
+        rows = self._rows_in_time(wanted)
         slice_rows = max(1, min(rows, int(SLICE_BYTES / self.row_memory)))
-        least_rows = None if self.rows else max(1, int(LEAST_SHARED_FILE_BYTES / self.row_file_bytes))
-        return ChunkSize(rows, slice_rows, least_rows)
+        if self.rows:
+            return ChunkSize(rows, slice_rows)
+        least, most = (max(1, int(size / self.row_file_bytes)) for size in (LEAST_FILE_BYTES, MOST_FILE_BYTES))
+        return (
+            ChunkSize(rows, slice_rows, least, most)
+            if rows == wanted
+            else ChunkSize(rows, slice_rows, max(1, rows // 2), rows)
+        )
 
     def record(self, file: DataFile) -> None:
         """Learns from a file; what was guessed no longer counts."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,8 +13,8 @@ from ..policies import RangeOrder
 from .catalog import Catalog
 from .chunks import boundary_sql, run_range
 
-LARGER, FAR_LARGER = 1.1, 1.5
-"""Times the rows that are wanted: what the last files may have, and what is cut anew."""
+FAR_LARGER = 1.5
+"""Times the rows that are wanted by now, beyond which a chunk that waited is cut anew."""
 
 
 def cut_chunks(
@@ -89,8 +88,8 @@ def _held_back(chunks: Iterable[Chunk], sizes: Callable[[], ChunkSize], readers:
 def _reshaped(chunks: Sequence[Chunk], size: ChunkSize, readers: int) -> Iterator[Chunk]:
     """Chunks that follow each other as so many that none is far too large and, where it pays, no reader waits."""
     rows, largest = sum(chunk.rows for chunk in chunks), max(chunk.rows for chunk in chunks)
-    wanted = size.rows if largest > FAR_LARGER * size.rows else max(largest, 1)
-    fewest = max(1, math.ceil(rows / (LARGER * wanted)))
+    most = size.rows if largest > FAR_LARGER * size.rows else max(largest, size.most_rows or 0, 1)
+    fewest = max(1, -(-rows // most))
     for_all = -(-fewest // readers) * readers
     return _shared(chunks, for_all if rows // for_all >= (size.least_rows or 0) else fewest)
 

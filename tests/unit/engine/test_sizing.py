@@ -12,8 +12,8 @@ from s3rs_ray.config import Settings
 from s3rs_ray.engine.sizing import (
     FILE_BYTES,
     LEAST_FILE_BYTES,
-    LEAST_SHARED_FILE_BYTES,
     LEAST_SLOW_FILE_BYTES,
+    MOST_FILE_BYTES,
     SLICE_BYTES,
     ChunkSizer,
     chunk_sizer,
@@ -78,9 +78,13 @@ def test_what_was_measured_replaces_what_was_guessed() -> None:
     chunk = build.run_chunks("r1", [None, (10, 0)], of=build.window((), (10, 0)))[0]
     file = replace(build.data_file(chunk, reaches=None, rows=1000), bytes=1000 * 40_000, memory=1000 * 200_000)
     learning.record(file)
-    assert learning() == ChunkSize(FILE_BYTES // 40_000, SLICE_BYTES // 200_000, LEAST_SHARED_FILE_BYTES // 40_000)
+    assert learning() == ChunkSize(
+        FILE_BYTES // 40_000, SLICE_BYTES // 200_000, LEAST_FILE_BYTES // 40_000, MOST_FILE_BYTES // 40_000
+    )
     learning.record(replace(file, rows=3000, bytes=0, memory=0))
-    assert learning() == ChunkSize(FILE_BYTES // 10_000, SLICE_BYTES // 50_000, LEAST_SHARED_FILE_BYTES // 10_000)
+    assert learning() == ChunkSize(
+        FILE_BYTES // 10_000, SLICE_BYTES // 50_000, LEAST_FILE_BYTES // 10_000, MOST_FILE_BYTES // 10_000
+    )
 
 
 def test_an_empty_file_teaches_nothing() -> None:

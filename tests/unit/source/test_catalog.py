@@ -156,7 +156,7 @@ def test_a_chunk_ends_with_the_table_rather_than_in_a_slice_without_rows() -> No
 def test_the_last_chunks_are_shared_anew_among_the_readers(
     rows: list[tuple[int | None, int, int]], size: int, slice_rows: int, readers: int, least: int
 ) -> None:
-    sizes = lambda: ChunkSize(size, min(size, slice_rows), least)  # noqa: E731
+    sizes = lambda: ChunkSize(size, min(size, slice_rows), least, size)  # noqa: E731
     with contextlib.closing(database(("update_at", "day", "ID"), rows)) as connection:
         catalog = OverSQLite(connection)
         cut = list(cut_chunks(catalog, TABLE, WHOLE, RangeOrder.KEY, run_id="r", sizes=sizes))
@@ -183,7 +183,7 @@ def test_the_last_chunks_are_shared_anew_among_the_readers(
         ((9, 9, 3), 2, (9, 9, 3)),  # too little to be worth two files
         ((9, 9, 9, 3), 1, (9, 9, 6, 6)),  # no tiny file behind the others
         ((9, 1), 2, (9, 1)),  # each reader has one, and has begun it
-        ((9, 9, 9, 9, 9, 9, 3), 3, (9, 9, 9, 5, 5, 5, 5, 5, 5)),
+        ((9, 9, 9, 9, 9, 9, 3), 3, (9, 9, 9, 10, 10, 10)),
         ((0,), 2, (0,)),
     ],
 )
@@ -193,7 +193,7 @@ def test_what_is_left_at_the_end_of_a_window_is_shared_by_all_readers(
     total = sum(rows)
     table = [(0, 0, n) for n in range(total)]
     with contextlib.closing(database(("update_at", "day", "ID"), table)) as connection:
-        sizes = lambda: ChunkSize(9, 1, 4)  # noqa: E731
+        sizes = lambda: ChunkSize(9, 1, 4, 10)  # noqa: E731
         cut = list(cut_chunks(OverSQLite(connection), TABLE, WHOLE, RangeOrder.KEY, run_id="r", sizes=sizes))
     assert tuple(c.rows for c in cut) == rows
     assert tuple(c.rows for c in evened(cut, sizes, readers)) == shared
