@@ -166,7 +166,8 @@ class Seen:
         known = processes()
         members = tree(self.roots, known)
         for pid in members:
-            self.peaks[pid] = max(self.peaks.get(pid, 0), peak_bytes(pid))
+            # The kernel keeps the peak and the size of now in counters that may differ by some pages.
+            self.peaks[pid] = max(self.peaks.get(pid, 0), peak_bytes(pid), known[pid].resident)
             self.seconds[pid] = known[pid].own_seconds
             self.names[pid] = known[pid].name
         if members:
