@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import errno
+import functools
 import logging
 import os
 import socket
@@ -277,10 +278,10 @@ def _copy_back(session: Session, client: socket.socket) -> None:
 
 
 def _end(session: Session) -> None:
-    """Ends a session, and whoever waits for more of it."""
-    with suppress(OSError, EOFError):
-        session.shutdown(socket.SHUT_RDWR)
-    session.close()
+    """Ends a session, and whoever waits for more of it; a bastion that is lost meanwhile is not told of."""
+    for end in (functools.partial(session.shutdown, socket.SHUT_RDWR), session.close):
+        with suppress(OSError, EOFError):
+            end()
 
 
 @dataclass(frozen=True, slots=True)

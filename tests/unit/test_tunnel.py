@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from s3rs_ray import tunnel
 from s3rs_ray.config import Settings
 from s3rs_ray.errors import ConfigError
 from s3rs_ray.tunnel import open_source_tunnel, open_warehouse_tunnel
@@ -43,10 +44,10 @@ def test_a_system_without_ssh_is_told_how_to_get_one(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     settings = Settings.load(environment={f"{prefix}_HOST": "b", "SSH_TUNNEL_CLIENT": "system"})
-    tunnel: AbstractContextManager[object] = (
+    opened: AbstractContextManager[object] = (
         open_source_tunnel(settings) if prefix == "SSH_BASTION" else open_warehouse_tunnel(settings)
     )
-    with pytest.raises(ConfigError, match="there is no ssh") as refused, tunnel:
+    with pytest.raises(ConfigError, match="there is no ssh") as refused, opened:
         pass
     assert "openssh-client" in refused.value.hint
     assert "SSH_TUNNEL_CLIENT=builtin" in refused.value.hint
@@ -56,7 +57,34 @@ def test_the_variable_that_sshd_sets_in_every_session_is_none_of_ours() -> None:
     Settings.load(environment={"SSH_CLIENT": "192.0.2.1 50000 22"})
 
 
-def refuse(tunnel: AbstractContextManager[object], key: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no key file") as refused, tunnel:
+def refuse(opened: AbstractContextManager[object], key: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no key file") as refused, opened:
         pass
     assert str(key) in refused.value.message
+
+
+class LostChannel:
+    """A channel of paramiko whose connection is just being lost: whatever is sent through it raises (seen of both)."""
+
+    def __init__(self) -> None:
+        self.tried: list[str] = []
+
+    def recv(self, size: int) -> bytes:
+        return b""
+
+    def sendall(self, data: bytes) -> None:
+        raise OSError("Socket is closed")
+
+    def shutdown(self, how: int) -> None:
+        self.tried.append("shutdown")
+        raise OSError("Socket is closed")
+
+    def close(self) -> None:
+        self.tried.append("close")
+        raise EOFError
+
+
+def test_a_session_whose_bastion_is_lost_while_it_ends_says_nothing() -> None:
+    channel = LostChannel()
+    tunnel._end(channel)
+    assert channel.tried == ["shutdown", "close"]
